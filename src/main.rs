@@ -1,0 +1,3 @@
+//! The `glasswing` program: configuration, runtime, exit code, nothing else.
+
+fn main() {}
