@@ -1,6 +1,5 @@
 //! Requests: what a real Redis 7.0.15 answered to the same bytes, and every stream in pieces.
 
-use bytes::Bytes;
 use glasswing::resp::{Decoded, ProtocolError, RequestDecoder, RequestLimits, is_http_slip};
 use proptest::prelude::*;
 
@@ -34,7 +33,7 @@ fn decode_cut(stream: &[u8], cuts: &[usize], limits: &RequestLimits) -> Outcome 
                     start += consumed;
                 }
                 Ok(Decoded::Inline { consumed, args: words }) => {
-                    outcome.requests.push(words.iter().map(Bytes::to_vec).collect());
+                    outcome.requests.push(words.iter().map(|word| word.to_vec()).collect());
                     start += consumed;
                 }
                 Ok(Decoded::Empty { consumed }) => {

@@ -363,7 +363,7 @@ impl Progress {
                     look(1);
                     self.pos += 1;
                 }
-                Some(_) => self.line = Line::Invalid,
+                Some(&other) => self.refuse(other),
                 None => return Ok(false),
             }
         }
@@ -405,13 +405,25 @@ impl Progress {
             } else if byte == b'-' && self.pos == self.line_start + 1 {
                 self.negative = true;
             } else {
-                self.line = Line::Invalid;
+                self.refuse(byte);
                 return true;
             }
             look(1);
             self.pos += 1;
         }
         false
+    }
+
+    /// Steps over a byte that makes the line no number.
+    #[cold]
+    fn refuse(&mut self, byte: u8) {
+        look(1);
+        self.pos += 1;
+        self.line = match byte {
+            b'\r' => Line::InvalidEnd,
+            0 => Line::Hidden,
+            _ => Line::Invalid,
+        };
     }
 
     /// Searches the end of a line that holds no number. True when its `\r` was seen.
