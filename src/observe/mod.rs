@@ -9,9 +9,11 @@ pub mod counters;
 pub mod errors;
 pub mod histogram;
 pub mod instant;
+pub mod metrics;
 pub mod stats;
 
 pub use counters::{Counter, Refusal};
 pub use histogram::Latency;
 pub use instant::Rates;
+pub use metrics::{Figures, Metrics};
 pub use stats::{CommandTotals, Stats, WorkerStats};
