@@ -1,1 +1,19 @@
-//! The observe room.
+//! What can be seen of the server: counters, latency histograms, the text of `/metrics`,
+//! logs and traces. INFO, LATENCY, the console and Prometheus all read the numbers kept here.
+//!
+//! Nothing here decides anything, takes a lock that a command could wait for, or knows a key,
+//! a value or a socket. The time comes in from outside, as nanoseconds. Only this room names
+//! the `prometheus` crate.
+
+pub mod counters;
+pub mod errors;
+pub mod histogram;
+pub mod instant;
+pub mod metrics;
+pub mod stats;
+
+pub use counters::{Counter, Refusal};
+pub use histogram::Latency;
+pub use instant::Rates;
+pub use metrics::{Figures, Metrics};
+pub use stats::{CommandTotals, Stats, WorkerStats};

@@ -1,0 +1,161 @@
+//! The figures that are not counted but asked for at the moment of a scrape.
+
+/// One database of the keyspace.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct DbFigures {
+    /// Keys.
+    pub keys: u64,
+    /// Keys that have an expiry.
+    pub expires: u64,
+    /// Their mean time to live, in milliseconds, as INFO keyspace shows it.
+    pub avg_ttl_ms: u64,
+}
+
+/// One worker, beside what it counts itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct WorkerFigures {
+    /// Connections that live on it.
+    pub connections: u64,
+}
+
+/// A save or a load that is under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Progress {
+    /// Keys that are done.
+    pub keys_done: u64,
+    /// Keys there are in all.
+    pub keys_total: u64,
+}
+
+impl Progress {
+    /// From 0 to 1; 1 when there is nothing to do.
+    pub fn ratio(self) -> f64 {
+        if self.keys_total == 0 { 1.0 } else { (self.keys_done as f64 / self.keys_total as f64).min(1.0) }
+    }
+}
+
+/// Everything that `/metrics` shows and that is no counter of `Stats`. Each field has the
+/// meaning of INFO's field of that name, in the unit of its suffix; without one: bytes for
+/// memory, otherwise a plain number.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Figures {
+    // Server.
+    /// The version of Redis whose behaviour is matched.
+    pub redis_version: String,
+    /// Our own version.
+    pub glasswing_version: String,
+    /// What the build was made of.
+    pub build_id: String,
+    /// System, its release and machine, as INFO prints them.
+    pub os: String,
+    /// The configuration file's path, or empty.
+    pub config_file: String,
+    /// `master` or `slave`.
+    pub role: String,
+    /// The process.
+    pub process_id: u32,
+    /// 40 hexadecimal digits, new at each start.
+    pub run_id: String,
+    /// The port, 0 when there is none.
+    pub tcp_port: u16,
+    /// Seconds since the start.
+    pub uptime_seconds: u64,
+    /// When the server started, in seconds since 1970.
+    pub start_time_unix_seconds: u64,
+    /// `maxmemory-policy`.
+    pub maxmemory_policy: String,
+    /// `io-threads` as CONFIG GET shows it.
+    pub config_io_threads: u64,
+    /// `repl-backlog-size`.
+    pub repl_backlog_size: u64,
+    // Clients.
+    /// Clients that are connected.
+    pub connected_clients: u64,
+    /// Clients that wait in a blocking command.
+    pub blocked_clients: u64,
+    /// Of these, the ones whose wait has an end.
+    pub clients_in_timeout_table: u64,
+    /// `maxclients`.
+    pub maxclients: u64,
+    /// The largest query buffer of late.
+    pub client_recent_max_input_buffer: u64,
+    /// The largest output buffer of late.
+    pub client_recent_max_output_buffer: u64,
+    // Memory.
+    /// Bytes that were asked of the allocator.
+    pub used_memory: u64,
+    /// The most of them there ever was.
+    pub used_memory_peak: u64,
+    /// Resident bytes of the process.
+    pub used_memory_rss: u64,
+    /// What does not hold data: buffers, tables.
+    pub used_memory_overhead: u64,
+    /// What the empty server used.
+    pub used_memory_startup: u64,
+    /// What holds data.
+    pub used_memory_dataset: u64,
+    /// `maxmemory`, 0 when there is no limit.
+    pub maxmemory: u64,
+    /// Memory of the machine.
+    pub total_system_memory: u64,
+    /// Output buffers and the like that eviction does not count.
+    pub mem_not_counted_for_evict: u64,
+    /// Memory of the clients' buffers.
+    pub mem_clients_normal: u64,
+    /// Values waiting to be freed off the workers.
+    pub lazyfree_pending_objects: u64,
+    /// The allocator: bytes in live allocations.
+    pub allocator_allocated: u64,
+    /// The allocator: bytes in pages that hold any of them.
+    pub allocator_active: u64,
+    /// The allocator: bytes that are resident.
+    pub allocator_resident: u64,
+    /// The allocator: bytes of address space that it keeps without memory behind.
+    pub allocator_retained: u64,
+    /// The allocator: bytes for its own books.
+    pub allocator_metadata: u64,
+    // Persistence.
+    /// Whether a snapshot is being loaded.
+    pub loading: bool,
+    /// How far the load is, while there is one.
+    pub load: Option<Progress>,
+    /// Changes since the last save.
+    pub rdb_changes_since_last_save: u64,
+    /// How far the save is, while one runs in the background.
+    pub save: Option<Progress>,
+    /// Bytes that the running save holds back for the instant it saves.
+    pub save_retained_bytes: u64,
+    /// The most of them during the last save that has ended.
+    pub rdb_last_cow_size: u64,
+    /// When a save last succeeded, in seconds since 1970.
+    pub rdb_last_save_unix_seconds: u64,
+    /// Whether the last save in the background succeeded.
+    pub rdb_last_bgsave_ok: bool,
+    /// How long it took, or None before the first.
+    pub rdb_last_bgsave_seconds: Option<u64>,
+    /// How long the running one has taken.
+    pub rdb_current_bgsave_seconds: Option<u64>,
+    // Statistics that are no counters.
+    /// Per cent of the keys with an expiry that are probably past it.
+    pub expired_stale_percent: f64,
+    /// Entries of the slow log.
+    pub slowlog_length: u64,
+    /// The number of its newest entry, 0 without one.
+    pub slowlog_last_id: u64,
+    /// How long that command took, in seconds.
+    pub slowlog_last_seconds: f64,
+    // CPU, in seconds.
+    /// Time in the program, all threads.
+    pub cpu_user_seconds: f64,
+    /// Time in the kernel, all threads.
+    pub cpu_sys_seconds: f64,
+    /// Time of the thread that Redis calls main, when the system tells it.
+    pub cpu_user_main_thread_seconds: Option<f64>,
+    /// The same in the kernel.
+    pub cpu_sys_main_thread_seconds: Option<f64>,
+    // Lists.
+    /// Each database, by number. Its length is `databases`.
+    pub databases: Vec<DbFigures>,
+    /// Each worker, by number.
+    pub workers: Vec<WorkerFigures>,
+}

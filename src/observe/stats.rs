@@ -1,0 +1,637 @@
+//! The counters of every worker, and the merged view of them.
+//!
+//! Each worker owns one `WorkerStats`, on cache lines of its own. It alone writes there, so a
+//! count is a plain load and a plain store; whoever looks reads all workers and adds up. The
+//! threads that are no workers (admin, saver, expiry) share one slot, `Outside`, and pay for
+//! an atomic addition.
+//!
+//! Counters never go back, for nobody but its owner may write one. CONFIG RESETSTAT therefore
+//! notes what every counter says at that moment, and from then on that is taken away from what
+//! is shown. INFO, LATENCY HISTOGRAM and `/metrics` all read through here and so agree.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use super::counters::{Counter, Refusal};
+use super::errors::{ErrorCounts, ErrorTable};
+use super::histogram::{Histogram, Latency};
+use super::instant::{Rates, Reading, Sampler};
+
+/// Buckets of the batch sizes: 1, up to 2, up to 4, ... up to 1,024, and more.
+pub const BATCH_BUCKETS: usize = 12;
+
+/// Adds to a counter that the calling thread alone writes.
+#[inline]
+fn bump(counter: &AtomicU64, by: u64) {
+    counter.store(counter.load(Relaxed).wrapping_add(by), Relaxed);
+}
+
+/// What one worker counted about one command.
+#[derive(Debug, Default)]
+struct CommandRow {
+    calls: AtomicU64,
+    nanos: AtomicU64,
+    failed: AtomicU64,
+    rejected: AtomicU64,
+    /// Made at the first call: most commands are never called on most workers.
+    latency: OnceLock<Box<Histogram>>,
+}
+
+/// The counters of one worker. Only the thread of that worker may call what changes them.
+#[derive(Debug)]
+#[repr(align(128))]
+pub struct WorkerStats {
+    tracking: AtomicBool,
+    counters: [AtomicU64; Counter::COUNT],
+    refusals: [AtomicU64; Refusal::COUNT],
+    batches: [AtomicU64; BATCH_BUCKETS],
+    commands: Box<[CommandRow]>,
+    errors: ErrorTable,
+}
+
+impl WorkerStats {
+    fn new(commands: usize) -> Self {
+        Self {
+            tracking: AtomicBool::new(true),
+            counters: [const { AtomicU64::new(0) }; Counter::COUNT],
+            refusals: [const { AtomicU64::new(0) }; Refusal::COUNT],
+            batches: [const { AtomicU64::new(0) }; BATCH_BUCKETS],
+            commands: (0..commands).map(|_| CommandRow::default()).collect(),
+            errors: ErrorTable::default(),
+        }
+    }
+
+    /// Counts a call of a command that took `nanos`. An index that no command has is ignored.
+    #[inline]
+    pub fn record(&self, command: usize, nanos: u64) {
+        let Some(row) = self.commands.get(command) else { return };
+        bump(&row.calls, 1);
+        bump(&row.nanos, nanos);
+        if self.tracking.load(Relaxed) {
+            match row.latency.get() {
+                Some(latency) => latency.record(nanos),
+                None => first_record(row, nanos),
+            }
+        }
+    }
+
+    /// Counts a call that answered an error (`failed_calls`). It is also to be recorded.
+    pub fn failed(&self, command: usize) {
+        if let Some(row) = self.commands.get(command) {
+            bump(&row.failed, 1);
+        }
+    }
+
+    /// Counts a command that was refused before it ran (`rejected_calls`).
+    pub fn rejected(&self, command: usize) {
+        if let Some(row) = self.commands.get(command) {
+            bump(&row.rejected, 1);
+        }
+    }
+
+    /// Adds to a counter.
+    #[inline]
+    pub fn add(&self, counter: Counter, by: u64) {
+        bump(&self.counters[counter as usize], by);
+    }
+
+    /// Adds one to a counter.
+    #[inline]
+    pub fn incr(&self, counter: Counter) {
+        self.add(counter, 1);
+    }
+
+    /// Counts a refusal. What the client is told is to be given to `error` as well.
+    pub fn refused(&self, reason: Refusal) {
+        bump(&self.refusals[reason as usize], 1);
+    }
+
+    /// Counts an error reply by its code, given its text without the leading `-`.
+    pub fn error(&self, text: &str) {
+        self.incr(Counter::ErrorReplies);
+        self.errors.record(text);
+    }
+
+    /// Counts a batch of `size` commands that were run together in `busy_nanos`.
+    #[inline]
+    pub fn batch(&self, size: u64, busy_nanos: u64) {
+        self.incr(Counter::Batches);
+        self.add(Counter::BatchCommands, size);
+        self.add(Counter::BusyNanos, busy_nanos);
+        bump(&self.batches[batch_bucket(size)], 1);
+    }
+
+    /// Counts a shard lock that had to be waited for.
+    pub fn lock_waited(&self, nanos: u64) {
+        self.incr(Counter::LockWaits);
+        self.add(Counter::LockWaitNanos, nanos);
+    }
+
+    /// Counts a time that this worker held the whole keyspace.
+    pub fn world_held(&self, nanos: u64) {
+        self.incr(Counter::WorldPermits);
+        self.add(Counter::WorldNanos, nanos);
+    }
+}
+
+#[cold]
+fn first_record(row: &CommandRow, nanos: u64) {
+    row.latency.get_or_init(Histogram::boxed).record(nanos);
+}
+
+/// The bucket of a batch size: `n` holds sizes above 2^(n-1), up to 2^n.
+fn batch_bucket(size: u64) -> usize {
+    let exponent = size.max(1).next_power_of_two().trailing_zeros() as usize;
+    exponent.min(BATCH_BUCKETS - 1)
+}
+
+/// The slot that every thread may write which is no worker.
+#[derive(Debug)]
+#[repr(align(128))]
+pub struct Outside {
+    counters: [AtomicU64; Counter::COUNT],
+    refusals: [AtomicU64; Refusal::COUNT],
+    errors: ErrorTable,
+}
+
+impl Outside {
+    fn new() -> Self {
+        Self {
+            counters: [const { AtomicU64::new(0) }; Counter::COUNT],
+            refusals: [const { AtomicU64::new(0) }; Refusal::COUNT],
+            errors: ErrorTable::default(),
+        }
+    }
+
+    /// Adds to a counter.
+    pub fn add(&self, counter: Counter, by: u64) {
+        self.counters[counter as usize].fetch_add(by, Relaxed);
+    }
+
+    /// Adds one to a counter.
+    pub fn incr(&self, counter: Counter) {
+        self.add(counter, 1);
+    }
+
+    /// Counts a refusal.
+    pub fn refused(&self, reason: Refusal) {
+        self.refusals[reason as usize].fetch_add(1, Relaxed);
+    }
+
+    /// Counts an error reply by its code, given its text without the leading `-`.
+    pub fn error(&self, text: &str) {
+        self.incr(Counter::ErrorReplies);
+        self.errors.record(text);
+    }
+}
+
+/// All workers' figures of one command.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CommandTotals {
+    /// Calls that ran.
+    pub calls: u64,
+    /// Time spent in them, in nanoseconds.
+    pub nanos: u64,
+    /// Calls that answered an error.
+    pub failed: u64,
+    /// Calls that were refused before they ran.
+    pub rejected: u64,
+}
+
+impl CommandTotals {
+    /// Whether INFO commandstats has a line for it.
+    pub fn is_seen(&self) -> bool {
+        self.calls != 0 || self.failed != 0 || self.rejected != 0
+    }
+
+    fn minus(self, earlier: Self) -> Self {
+        Self {
+            calls: self.calls.saturating_sub(earlier.calls),
+            nanos: self.nanos.saturating_sub(earlier.nanos),
+            failed: self.failed.saturating_sub(earlier.failed),
+            rejected: self.rejected.saturating_sub(earlier.rejected),
+        }
+    }
+}
+
+type Counters = [u64; Counter::COUNT];
+
+/// What everything said when it was last reset.
+#[derive(Debug)]
+struct Baseline {
+    /// Per worker, and one more for the outside.
+    counters: Vec<Counters>,
+    refusals: [u64; Refusal::COUNT],
+    batches: [u64; BATCH_BUCKETS],
+    commands: Vec<CommandTotals>,
+    latency: Vec<Option<Latency>>,
+}
+
+/// Every counter of the server.
+#[derive(Debug)]
+pub struct Stats {
+    names: Box<[&'static str]>,
+    workers: Box<[WorkerStats]>,
+    outside: Outside,
+    /// Taken before the counters are read: so no reader sees a counter older than the
+    /// baseline, and no difference is below zero.
+    baseline: Mutex<Baseline>,
+    sampler: Mutex<Sampler>,
+}
+
+impl Stats {
+    /// Counters for so many workers and these commands. A command's index is its position in
+    /// `commands`, where a subcommand stands as `client|list`.
+    pub fn new(workers: usize, commands: &[&'static str]) -> Self {
+        let baseline = Baseline {
+            counters: vec![[0; Counter::COUNT]; workers + 1],
+            refusals: [0; Refusal::COUNT],
+            batches: [0; BATCH_BUCKETS],
+            commands: vec![CommandTotals::default(); commands.len()],
+            latency: vec![None; commands.len()],
+        };
+        Self {
+            names: commands.into(),
+            workers: (0..workers).map(|_| WorkerStats::new(commands.len())).collect(),
+            outside: Outside::new(),
+            baseline: Mutex::new(baseline),
+            sampler: Mutex::default(),
+        }
+    }
+
+    /// The slot of one worker. Panics when there is no such worker.
+    pub fn worker(&self, index: usize) -> &WorkerStats {
+        &self.workers[index]
+    }
+
+    /// The slot of everything that is no worker.
+    pub fn outside(&self) -> &Outside {
+        &self.outside
+    }
+
+    /// How many workers there are.
+    pub fn workers(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// The names of the commands, by index.
+    pub fn names(&self) -> &[&'static str] {
+        &self.names
+    }
+
+    /// Turns the latency histograms on or off (`latency-tracking`); they are on at first.
+    pub fn set_latency_tracking(&self, on: bool) {
+        for worker in &self.workers {
+            worker.tracking.store(on, Relaxed);
+        }
+    }
+
+    /// What a counter says: all workers and the outside together.
+    pub fn counter(&self, counter: Counter) -> u64 {
+        let baseline = self.baseline();
+        (0..=self.workers.len())
+            .map(|slot| self.raw(slot, counter).saturating_sub(baseline.counters[slot][counter as usize]))
+            .sum()
+    }
+
+    /// What a counter says for one worker alone; 0 for a worker that does not exist.
+    pub fn worker_counter(&self, worker: usize, counter: Counter) -> u64 {
+        if worker >= self.workers.len() {
+            return 0;
+        }
+        let baseline = self.baseline();
+        self.raw(worker, counter).saturating_sub(baseline.counters[worker][counter as usize])
+    }
+
+    /// How often a refusal was given for this reason.
+    pub fn refusals(&self, reason: Refusal) -> u64 {
+        let baseline = self.baseline();
+        self.raw_refusals(reason as usize).saturating_sub(baseline.refusals[reason as usize])
+    }
+
+    /// How many batches had a size of 1, up to 2, up to 4, ... up to 1,024, and more.
+    pub fn batch_sizes(&self) -> [u64; BATCH_BUCKETS] {
+        let baseline = self.baseline();
+        std::array::from_fn(|bucket| self.raw_batches(bucket).saturating_sub(baseline.batches[bucket]))
+    }
+
+    /// The figures of one command.
+    pub fn command(&self, command: usize) -> CommandTotals {
+        let baseline = self.baseline();
+        self.command_since(&baseline, command)
+    }
+
+    /// Every command that has been called or refused: its index and figures, by index.
+    pub fn commands(&self) -> Vec<(usize, CommandTotals)> {
+        let baseline = self.baseline();
+        (0..self.names.len())
+            .map(|command| (command, self.command_since(&baseline, command)))
+            .filter(|(_, totals)| totals.is_seen())
+            .collect()
+    }
+
+    /// The latency histogram of one command, or None when it has none.
+    pub fn latency(&self, command: usize) -> Option<Latency> {
+        let baseline = self.baseline();
+        self.latency_since(&baseline, command)
+    }
+
+    /// The histograms of all commands that have one, by index.
+    pub fn latencies(&self) -> Vec<(usize, Latency)> {
+        let baseline = self.baseline();
+        (0..self.names.len())
+            .filter_map(|command| Some((command, self.latency_since(&baseline, command)?)))
+            .collect()
+    }
+
+    /// Error replies by code, at most `errors::MAX_CODES` and one for the rest.
+    pub fn errors(&self) -> ErrorCounts {
+        let mut counts = ErrorCounts::new();
+        for worker in &self.workers {
+            worker.errors.add_to(&mut counts);
+        }
+        self.outside.errors.add_to(&mut counts);
+        counts
+    }
+
+    /// Takes a sample for the instantaneous rates when 100 ms have passed since the last one.
+    /// To be called at least that often, with the monotonic time.
+    pub fn tick(&self, now_ns: u64) {
+        let mut sampler = self.sampler();
+        if sampler.due(now_ns) {
+            let reading = Reading {
+                commands: self.counter(Counter::CommandsProcessed),
+                input_bytes: self.counter(Counter::NetInputBytes),
+                output_bytes: self.counter(Counter::NetOutputBytes),
+            };
+            sampler.sample(now_ns, reading);
+        }
+    }
+
+    /// The rates of the last 1.6 seconds.
+    pub fn rates(&self) -> Rates {
+        self.sampler().mean()
+    }
+
+    /// CONFIG RESETSTAT: everything begins at zero again.
+    pub fn reset(&self) {
+        let mut sampler = self.sampler();
+        let mut baseline = self.baseline();
+        for slot in 0..=self.workers.len() {
+            baseline.counters[slot] = std::array::from_fn(|at| self.raw(slot, Counter::ALL[at]));
+        }
+        baseline.refusals = std::array::from_fn(|reason| self.raw_refusals(reason));
+        baseline.batches = std::array::from_fn(|bucket| self.raw_batches(bucket));
+        for command in 0..self.names.len() {
+            baseline.commands[command] = self.raw_command(command);
+            baseline.latency[command] = self.raw_latency(command);
+        }
+        for worker in &self.workers {
+            worker.errors.clear();
+        }
+        self.outside.errors.clear();
+        sampler.reset();
+    }
+
+    fn baseline(&self) -> MutexGuard<'_, Baseline> {
+        // A reset that panicked leaves figures that are old, not invalid.
+        self.baseline.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sampler(&self) -> MutexGuard<'_, Sampler> {
+        self.sampler.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn command_since(&self, baseline: &Baseline, command: usize) -> CommandTotals {
+        let earlier = baseline.commands.get(command).copied().unwrap_or_default();
+        self.raw_command(command).minus(earlier)
+    }
+
+    fn latency_since(&self, baseline: &Baseline, command: usize) -> Option<Latency> {
+        let mut latency = self.raw_latency(command)?;
+        if let Some(earlier) = baseline.latency.get(command)? {
+            latency.subtract(earlier);
+        }
+        latency.set_sum_nanos(self.command_since(baseline, command).nanos);
+        (latency.count() > 0).then_some(latency)
+    }
+
+    /// A counter of one worker, or of the outside, which has the slot behind the last worker.
+    fn raw(&self, slot: usize, counter: Counter) -> u64 {
+        let counters = match self.workers.get(slot) {
+            Some(worker) => &worker.counters,
+            None => &self.outside.counters,
+        };
+        counters[counter as usize].load(Relaxed)
+    }
+
+    fn raw_refusals(&self, reason: usize) -> u64 {
+        let workers: u64 = self.workers.iter().map(|worker| worker.refusals[reason].load(Relaxed)).sum();
+        workers + self.outside.refusals[reason].load(Relaxed)
+    }
+
+    fn raw_batches(&self, bucket: usize) -> u64 {
+        self.workers.iter().map(|worker| worker.batches[bucket].load(Relaxed)).sum()
+    }
+
+    fn raw_command(&self, command: usize) -> CommandTotals {
+        let mut totals = CommandTotals::default();
+        for row in self.workers.iter().filter_map(|worker| worker.commands.get(command)) {
+            totals.calls += row.calls.load(Relaxed);
+            totals.nanos += row.nanos.load(Relaxed);
+            totals.failed += row.failed.load(Relaxed);
+            totals.rejected += row.rejected.load(Relaxed);
+        }
+        totals
+    }
+
+    fn raw_latency(&self, command: usize) -> Option<Latency> {
+        let mut merged: Option<Latency> = None;
+        for row in self.workers.iter().filter_map(|worker| worker.commands.get(command)) {
+            if let Some(latency) = row.latency.get() {
+                latency.add_to(merged.get_or_insert_default());
+            }
+        }
+        merged
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GET: usize = 0;
+    const SET: usize = 1;
+
+    fn stats() -> Stats {
+        Stats::new(2, &["get", "set", "client|list"])
+    }
+
+    #[test]
+    fn workers_are_merged() {
+        let stats = stats();
+        stats.worker(0).record(GET, 1_000);
+        stats.worker(1).record(GET, 3_000);
+        stats.worker(1).failed(GET);
+        stats.worker(1).rejected(SET);
+        let get = CommandTotals { calls: 2, nanos: 4_000, failed: 1, rejected: 0 };
+        let set = CommandTotals { rejected: 1, ..CommandTotals::default() };
+        assert_eq!(stats.commands(), [(GET, get), (SET, set)]);
+        let latency = stats.latency(GET).expect("get was called");
+        assert_eq!((latency.count(), latency.sum_nanos()), (2, 4_000));
+        assert!(stats.latency(SET).is_none());
+        assert_eq!(stats.latencies().len(), 1);
+    }
+
+    #[test]
+    fn counters_add_up_with_the_outside() {
+        let stats = stats();
+        stats.worker(0).add(Counter::ExpiredKeys, 2);
+        stats.worker(1).incr(Counter::ExpiredKeys);
+        stats.outside().add(Counter::ExpiredKeys, 10);
+        assert_eq!(stats.counter(Counter::ExpiredKeys), 13);
+        assert_eq!(stats.worker_counter(0, Counter::ExpiredKeys), 2);
+        assert_eq!(stats.worker_counter(7, Counter::ExpiredKeys), 0);
+        stats.worker(0).refused(Refusal::Arity);
+        stats.outside().refused(Refusal::Arity);
+        assert_eq!(stats.refusals(Refusal::Arity), 2);
+        assert_eq!(stats.refusals(Refusal::NoAuth), 0);
+    }
+
+    #[test]
+    fn the_outside_may_be_written_by_many() {
+        let stats = stats();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..10_000).for_each(|_| stats.outside().incr(Counter::ExpiredKeys)));
+            }
+        });
+        assert_eq!(stats.counter(Counter::ExpiredKeys), 40_000);
+    }
+
+    #[test]
+    fn errors_are_counted_by_code() {
+        let stats = stats();
+        stats.worker(0).error("ERR syntax error");
+        stats.worker(1).error("ERR no such key");
+        stats.outside().error("WRONGTYPE Operation against a key");
+        assert_eq!(stats.counter(Counter::ErrorReplies), 3);
+        let errors: Vec<_> = stats.errors().into_iter().collect();
+        assert_eq!(errors, [("ERR".into(), 2), ("WRONGTYPE".into(), 1)]);
+    }
+
+    #[test]
+    fn batches_fall_into_powers_of_two() {
+        let stats = stats();
+        for size in [0, 1, 2, 3, 4, 5, 1024, 1025, 1 << 40] {
+            stats.worker(size as usize % 2).batch(size, 10);
+        }
+        assert_eq!(stats.batch_sizes(), [2, 1, 2, 1, 0, 0, 0, 0, 0, 0, 1, 2]);
+        assert_eq!(stats.counter(Counter::Batches), 9);
+        assert_eq!(stats.counter(Counter::BusyNanos), 90);
+    }
+
+    #[test]
+    fn waits_are_counted_with_their_time() {
+        let stats = stats();
+        stats.worker(0).lock_waited(100);
+        stats.worker(1).lock_waited(50);
+        stats.worker(1).world_held(7);
+        let read = |counter| stats.counter(counter);
+        assert_eq!((read(Counter::LockWaits), read(Counter::LockWaitNanos)), (2, 150));
+        assert_eq!((read(Counter::WorldPermits), read(Counter::WorldNanos)), (1, 7));
+    }
+
+    #[test]
+    fn a_reset_begins_at_zero_and_goes_on_counting() {
+        let stats = stats();
+        let everything = |worker: &WorkerStats| {
+            worker.record(GET, 5_000);
+            worker.failed(GET);
+            worker.rejected(SET);
+            worker.refused(Refusal::NoAuth);
+            worker.error("NOAUTH Authentication required.");
+            worker.batch(3, 100);
+        };
+        everything(stats.worker(0));
+        everything(stats.worker(1));
+        stats.outside().incr(Counter::SpansDropped);
+        stats.reset();
+        assert!(stats.commands().is_empty());
+        assert!(stats.latencies().is_empty());
+        assert!(stats.errors().is_empty());
+        assert_eq!(stats.batch_sizes(), [0; BATCH_BUCKETS]);
+        assert_eq!(stats.refusals(Refusal::NoAuth), 0);
+        for counter in Counter::ALL {
+            assert_eq!(stats.counter(*counter), 0, "{counter:?}");
+        }
+        everything(stats.worker(1));
+        let get = CommandTotals { calls: 1, nanos: 5_000, failed: 1, rejected: 0 };
+        assert_eq!(stats.command(GET), get);
+        let latency = stats.latency(GET).expect("get was called");
+        assert_eq!((latency.count(), latency.sum_nanos()), (1, 5_000));
+        assert_eq!(stats.errors()["NOAUTH"], 1);
+        assert_eq!(stats.refusals(Refusal::NoAuth), 1);
+        assert_eq!(stats.batch_sizes()[2], 1);
+    }
+
+    #[test]
+    fn a_reset_while_workers_count_never_shows_less_than_nothing() {
+        let stats = stats();
+        std::thread::scope(|scope| {
+            for worker in 0..2 {
+                let worker = stats.worker(worker);
+                scope.spawn(move || (0..20_000).for_each(|nanos| worker.record(GET, nanos)));
+            }
+            for _ in 0..200 {
+                stats.reset();
+                let totals = stats.command(GET);
+                assert!(totals.calls <= 40_000, "{totals:?}");
+            }
+        });
+        stats.reset();
+        assert_eq!(stats.command(GET), CommandTotals::default());
+    }
+
+    #[test]
+    fn latency_tracking_can_be_turned_off() {
+        let stats = stats();
+        stats.set_latency_tracking(false);
+        stats.worker(0).record(GET, 1_000);
+        assert_eq!(stats.command(GET).calls, 1);
+        assert!(stats.latency(GET).is_none());
+        stats.set_latency_tracking(true);
+        stats.worker(0).record(GET, 1_000);
+        assert_eq!(stats.latency(GET).map(|latency| latency.count()), Some(1));
+    }
+
+    #[test]
+    fn an_unknown_command_is_ignored() {
+        let stats = stats();
+        stats.worker(0).record(3, 1);
+        stats.worker(0).failed(3);
+        stats.worker(0).rejected(3);
+        assert!(stats.commands().is_empty());
+    }
+
+    #[test]
+    fn rates_follow_the_ticks() {
+        let stats = stats();
+        stats.tick(0);
+        stats.worker(0).add(Counter::CommandsProcessed, 160);
+        stats.worker(1).add(Counter::NetInputBytes, 1_600);
+        stats.tick(50_000_000);
+        assert_eq!(stats.rates(), Rates::default());
+        stats.tick(100_000_000);
+        let rates = Rates { commands_per_sec: 100, input_bytes_per_sec: 1_000, output_bytes_per_sec: 0 };
+        assert_eq!(stats.rates(), rates);
+        stats.reset();
+        assert_eq!(stats.rates(), Rates::default());
+    }
+
+    #[test]
+    fn workers_share_no_cache_line() {
+        assert_eq!(align_of::<WorkerStats>(), 128);
+        assert_eq!(size_of::<CommandRow>(), 48);
+    }
+}
