@@ -6,4 +6,11 @@
 //! bytes and gives bytes, and says `None` or an error value of its own where
 //! something is not there or not possible.
 
+pub mod glob;
+pub mod lcs;
 pub mod list;
+pub mod number;
+
+pub use glob::glob_match;
+pub use list::{List, NodeLimit};
+pub use number::{LongDouble, format_i64, parse_f64, parse_i64, parse_u64};

@@ -5,6 +5,20 @@ use std::collections::VecDeque;
 use super::node::{Growth, Node, Side};
 use super::{List, NodeLimit, Nodes, Spine};
 
+/// What [`List::trim`] removed. Dropping it frees the memory: a caller may do that
+/// elsewhere when there is much of it.
+#[derive(Debug, Default)]
+pub struct Trimmed {
+    nodes: VecDeque<Node>,
+}
+
+impl Trimmed {
+    /// The nodes to free, each up to the node limit large.
+    pub fn node_count(&self) -> usize {
+        self.nodes.len()
+    }
+}
+
 impl List {
     /// Replaces the element at `index` (negative from the end); `false` when
     /// there is none.
@@ -63,13 +77,17 @@ impl List {
     }
 
     /// Keeps the elements from `start` to `stop`, both included, both resolved;
-    /// none when `start` is past `stop` or past the end.
-    pub fn trim(&mut self, start: usize, stop: usize) {
+    /// none when `start` is past `stop` or past the end. Returns the nodes that
+    /// went, because thousands of them take milliseconds to free.
+    pub fn trim(&mut self, start: usize, stop: usize) -> Trimmed {
         let len = self.len();
         if start > stop || start >= len {
-            *self = List::new();
-            return;
+            return match std::mem::take(self).nodes {
+                Nodes::One(_) => Trimmed::default(),
+                Nodes::Many(spine) => Trimmed { nodes: spine.nodes },
+            };
         }
+        let mut trimmed = Trimmed::default();
         let drop_back = len - 1 - stop.min(len - 1);
         match &mut self.nodes {
             Nodes::One(node) => {
@@ -78,11 +96,13 @@ impl List {
                 node.shrink_when_sparse();
             }
             Nodes::Many(spine) => {
-                spine.drop_back(drop_back);
-                spine.drop_front(start);
+                spine.drop_back(drop_back, &mut trimmed.nodes);
+                spine.drop_front(start, &mut trimmed.nodes);
+                spine.shrink_ring();
             }
         }
         self.gather();
+        trimmed
     }
 
     fn node_mut(&mut self, at: usize) -> Option<&mut Node> {
@@ -183,7 +203,7 @@ impl Spine {
         self.nodes = kept;
     }
 
-    fn drop_front(&mut self, mut count: usize) {
+    fn drop_front(&mut self, mut count: usize, gone: &mut VecDeque<Node>) {
         self.len -= count;
         while let Some(node) = self.nodes.front_mut() {
             if count < node.len() {
@@ -192,11 +212,11 @@ impl Spine {
                 return;
             }
             count -= node.len();
-            self.nodes.pop_front();
+            gone.extend(self.nodes.pop_front());
         }
     }
 
-    fn drop_back(&mut self, mut count: usize) {
+    fn drop_back(&mut self, mut count: usize, gone: &mut VecDeque<Node>) {
         self.len -= count;
         while let Some(node) = self.nodes.back_mut() {
             if count < node.len() {
@@ -205,7 +225,7 @@ impl Spine {
                 return;
             }
             count -= node.len();
-            self.nodes.pop_back();
+            gone.extend(self.nodes.pop_back());
         }
     }
 }

@@ -22,6 +22,7 @@ mod tests;
 
 use std::collections::VecDeque;
 
+pub use edit::Trimmed;
 pub use iter::{Iter, RevIter};
 pub use limit::{NodeLimit, size_class};
 pub use node::Node;
@@ -55,6 +56,9 @@ struct Spine {
 }
 
 const _: () = assert!(size_of::<List>() == 32);
+
+/// A ring of this many nodes (512 bytes) is not made smaller.
+const RING_KEPT: usize = 16;
 
 impl List {
     /// A list without elements, which owns no memory.
@@ -317,9 +321,18 @@ impl Spine {
                 Side::Front => self.nodes.pop_front(),
                 Side::Back => self.nodes.pop_back(),
             };
+            self.shrink_ring();
         }
         self.len -= 1;
         Some(taken)
+    }
+
+    /// Gives the ring's memory back once three quarters of it are unused.
+    fn shrink_ring(&mut self) {
+        let capacity = self.nodes.capacity();
+        if capacity > RING_KEPT && self.nodes.len() < capacity / 4 {
+            self.nodes.shrink_to(self.nodes.len() * 2);
+        }
     }
 }
 

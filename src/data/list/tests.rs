@@ -305,6 +305,17 @@ fn memory_comes_back() {
     let mut list = filled(10_000, Side::Back);
     list.trim(4000, 4009);
     assert!(list.memory_usage() <= 640, "{}", list.memory_usage());
+    let mut list = filled(300_000, Side::Back);
+    while list.len() > 5_000 {
+        list.pop_front();
+    }
+    assert!(list.memory_usage() <= 5_000 * 16 + 2 * 8192 + 2048);
+    let mut list = filled(300_000, Side::Back);
+    let trimmed = list.trim(0, 4_999);
+    assert_eq!(trimmed.node_count(), 300_000usize.div_ceil(512) - 5_000usize.div_ceil(512));
+    assert!(list.memory_usage() <= 5_000 * 16 + 8192 + 2048, "{}", list.memory_usage());
+    assert_eq!(list.trim(9, 3).node_count(), 10);
+    assert_eq!(list.memory_usage(), 0);
     let mut list = List::new();
     for index in 0..10_000 {
         let value: &[u8] = if index % 50 == 0 { b"stay" } else { b"goes" };
