@@ -35,6 +35,7 @@ pub(super) enum Access {
 }
 
 /// The rules as the settings make them.
+#[derive(Clone, Debug)]
 pub(super) struct Guard {
     token: Option<Secret>,
     metrics_public: bool,
@@ -62,6 +63,11 @@ impl Guard {
             trusted_networks: options.trusted_networks.clone(),
             hosts,
         }
+    }
+
+    /// The same rules with what may change while the server runs.
+    pub(super) fn with(&self, trusted_networks: Vec<IpNetwork>, metrics_public: bool) -> Guard {
+        Guard { trusted_networks, metrics_public, ..self.clone() }
     }
 
     fn judge(
@@ -148,7 +154,7 @@ pub(super) async fn check(State(shared): State<Shared>, request: Request, next: 
         changes: !request.method().is_safe(),
     };
     let access = server::access_to(request.uri().path());
-    match shared.guard.judge(access, &asker, || shared.control.password_set()) {
+    match shared.guard.load().judge(access, &asker, || shared.control.password_set()) {
         Ok(()) => next.run(request).await,
         // The body was not read.
         Err(problem) if asker.changes => problem.closing().into_response(),

@@ -13,6 +13,8 @@ use super::network::IpNetwork;
 pub struct AdminOptions {
     /// Addresses to listen on; port 0 takes any free port.
     pub binds: Vec<SocketAddr>,
+    /// More addresses, passed over where this machine does not have them: `-::1`.
+    pub optional_binds: Vec<SocketAddr>,
     /// The bearer token. With one, every guarded route asks for it from every
     /// peer; without one, guarded routes answer trusted peers only.
     pub token: Option<Secret>,

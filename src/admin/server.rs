@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
@@ -19,6 +20,7 @@ use tracing::Instrument;
 
 use super::connection::{self, Serving};
 use super::guard::{self, Access, Guard};
+use super::network::IpNetwork;
 use super::options::{AdminError, AdminOptions, Limits};
 use super::ports::Control;
 use super::reply::Problem;
@@ -60,7 +62,7 @@ const BACKLOG: i32 = 512;
 #[derive(Clone)]
 pub(super) struct Shared {
     pub(super) control: Arc<dyn Control>,
-    pub(super) guard: Arc<Guard>,
+    pub(super) guard: Arc<ArcSwap<Guard>>,
     limits: Limits,
 }
 
@@ -176,6 +178,7 @@ async fn wrong_method(uri: Uri) -> Problem {
 #[derive(Debug)]
 pub struct AdminServer {
     addresses: Vec<SocketAddr>,
+    guard: Arc<ArcSwap<Guard>>,
     stopping: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -189,30 +192,33 @@ impl AdminServer {
     pub fn start(options: AdminOptions, control: Arc<dyn Control>) -> Result<AdminServer, AdminError> {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(AdminError::Start)?;
-        let mut listeners = Vec::new();
-        let mut addresses = Vec::new();
-        for &address in &options.binds {
-            let bind = |source| AdminError::Bind { address, source };
-            let listener = {
-                // A listener registers with the runtime that is entered.
-                let _entered = runtime.enter();
-                listen(address).map_err(bind)?
-            };
-            addresses.push(listener.local_addr().map_err(bind)?);
-            listeners.push(listener);
-        }
+        let listeners = {
+            // A listener registers with the runtime that is entered.
+            let _entered = runtime.enter();
+            listen_on_all(&options)?
+        };
+        let addresses = listeners.iter().map(|(_, address)| *address).collect();
+        let listeners = listeners.into_iter().map(|(listener, _)| listener).collect();
+        let guard = Arc::new(ArcSwap::from_pointee(Guard::new(&options)));
+        let limits = options.limits;
+        let shared = Shared { control, guard: Arc::clone(&guard), limits };
         let (stopping, stop_seen) = watch::channel(false);
         let thread = thread::Builder::new()
             .name("glasswing-admin".to_owned())
-            .spawn(move || runtime.block_on(run(listeners, options, control, stop_seen)))
+            .spawn(move || runtime.block_on(run(listeners, shared, stop_seen)))
             .map_err(AdminError::Start)?;
-        Ok(AdminServer { addresses, stopping, thread: Some(thread) })
+        Ok(AdminServer { addresses, guard, stopping, thread: Some(thread) })
     }
 
-    /// The addresses that are listened on, in the order of the options, with the
-    /// real port where 0 was asked for.
+    /// The addresses that are listened on, in the order of the options and the
+    /// optional ones last, with the real port where 0 was asked for.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Changes whom the server answers, from the next request on.
+    pub fn set_access(&self, trusted_networks: Vec<IpNetwork>, metrics_public: bool) {
+        self.guard.rcu(|guard| guard.with(trusted_networks.clone(), metrics_public));
     }
 
     /// Takes no more connections, lets requests under way finish within the limit
@@ -234,14 +240,8 @@ impl Drop for AdminServer {
 }
 
 /// The life of the server: accepts until it is told to stop, then waits a while.
-async fn run(
-    listeners: Vec<TcpListener>,
-    options: AdminOptions,
-    control: Arc<dyn Control>,
-    mut stopping: watch::Receiver<bool>,
-) {
-    let limits = options.limits;
-    let shared = Shared { control, guard: Arc::new(Guard::new(&options)), limits };
+async fn run(listeners: Vec<TcpListener>, shared: Shared, mut stopping: watch::Receiver<bool>) {
+    let limits = shared.limits;
     let (alive, mut all_ended) = mpsc::channel(1);
     let serving = Serving {
         router: router(shared.clone()),
@@ -259,6 +259,26 @@ async fn run(
     // An error means that the sender is gone, which is a stop too.
     let _ = stopping.wait_for(|stop| *stop).await;
     let _ = tokio::time::timeout(limits.stop_time, all_ended.recv()).await;
+}
+
+fn listen_on_all(options: &AdminOptions) -> Result<Vec<(TcpListener, SocketAddr)>, AdminError> {
+    let needed = options.binds.iter().map(|address| (*address, false));
+    let optional = options.optional_binds.iter().map(|address| (*address, true));
+    let mut listeners = Vec::new();
+    for (address, optional) in needed.chain(optional) {
+        match listen(address).and_then(|listener| Ok((listener.local_addr()?, listener))) {
+            Ok((real, listener)) => listeners.push((listener, real)),
+            Err(error) if optional && is_not_here(&error) => {}
+            Err(source) => return Err(AdminError::Bind { address, source }),
+        }
+    }
+    Ok(listeners)
+}
+
+/// Whether the machine has no such address or no such family of addresses at all.
+fn is_not_here(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable
+        || error.raw_os_error() == Some(nix::errno::Errno::EAFNOSUPPORT as i32)
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {

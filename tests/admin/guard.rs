@@ -97,3 +97,15 @@ fn a_foreign_page_starts_no_save() {
     let own = ["Host: localhost:8080", "Origin: http://localhost:8080", "Sec-Fetch-Site: same-origin"];
     assert_eq!(send(&server, "POST /save", &own).status, 202);
 }
+
+#[test]
+fn access_changes_while_the_server_runs() {
+    let token = Some(Secret::new("s3cret").unwrap());
+    let server = start(&Fake::new(), AdminOptions { token, ..options() });
+    assert_eq!(get(&server, "/metrics").status, 401);
+    server.set_access(Vec::new(), true);
+    assert_eq!(get(&server, "/metrics").status, 200);
+    assert_eq!(get(&server, "/save").status, 401);
+    server.set_access(Vec::new(), false);
+    assert_eq!(get(&server, "/metrics").status, 401);
+}

@@ -1,7 +1,7 @@
 //! Starting, stopping, panics, and the healthcheck that containers call.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -48,6 +48,21 @@ fn several_addresses_are_listened_on() {
         stream.write_all(b"GET /livez HTTP/1.0\r\n\r\n").unwrap();
         assert_eq!(read_to_end(stream).body, "ok");
     }
+}
+
+#[test]
+fn an_optional_address_may_be_missing_but_not_taken() {
+    // 192.0.2.0/24 is for documentation (RFC 5737): no machine has it.
+    let missing: SocketAddr = "192.0.2.1:0".parse().unwrap();
+    let fake = Fake::new();
+    let server = start(&fake, AdminOptions { optional_binds: vec![missing], ..options() });
+    assert_eq!(server.addresses().len(), 1);
+    let start = |options: AdminOptions| AdminServer::start(options, Arc::clone(&fake) as Arc<dyn Control>);
+    let needed = start(AdminOptions { binds: vec![missing], ..AdminOptions::default() });
+    assert!(matches!(needed, Err(AdminError::Bind { address, .. }) if address == missing));
+    let taken = server.addresses()[0];
+    let optional = start(AdminOptions { optional_binds: vec![taken], ..options() });
+    assert!(matches!(optional, Err(AdminError::Bind { address, .. }) if address == taken));
 }
 
 #[test]
