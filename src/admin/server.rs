@@ -54,8 +54,8 @@ pub(super) struct Route {
     serve: fn() -> MethodRouter<Shared>,
 }
 
-/// Connections that wait to be accepted: more than come at once in one scrape of
-/// everything, and the kernel caps it.
+/// Connections that may wait to be accepted; twice the limit on open ones, so that
+/// a burst is sorted out here and not by lost packets. The kernel caps it.
 const BACKLOG: i32 = 512;
 
 /// What every request may use.
