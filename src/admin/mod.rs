@@ -1,1 +1,36 @@
-//! The admin room.
+//! The admin room: the HTTP server on 8080 with its probes, metrics, saves and
+//! facts about the server.
+//!
+//! It runs on a thread and a runtime of its own, so it answers while every
+//! worker is saturated. `axum`, and `hyper` below it, are named here only.
+//!
+//! What never lives here: anything that knows keys, sockets of RESP clients or
+//! commands. What a route needs from the rest of the server it asks for through
+//! [`Control`], which this room declares and the application implements.
+//!
+//! In reading order: `server` (the routes, start and stop), `guard` (who may ask
+//! for what), `probes`, `save` and `facts` (the handlers), `connection` (limits on
+//! sockets), `healthcheck` (the other side: a client for containers).
+
+mod connection;
+mod facts;
+mod guard;
+mod healthcheck;
+mod network;
+mod options;
+mod ports;
+mod probes;
+mod query;
+mod reply;
+mod save;
+mod server;
+mod slots;
+mod watched;
+
+pub use healthcheck::healthcheck;
+pub use network::{IpNetwork, NetworkError};
+pub use options::{AdminError, AdminOptions, Limits, Secret, SecretError};
+pub use ports::{
+    Check, Control, InfoSection, MetricsText, SaveJob, SaveRefused, SaveResult, SaveStatus, VersionInfo,
+};
+pub use server::AdminServer;

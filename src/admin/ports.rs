@@ -1,0 +1,151 @@
+//! What the admin server needs from the rest: one trait and its plain values.
+
+use std::borrow::Cow;
+use std::future::Future;
+use std::pin::Pin;
+
+/// The server as the admin port sees it.
+///
+/// Every call but the future of [`Control::wait_for_save`] is made on the one
+/// thread of the admin server, so it must return within milliseconds: while it
+/// runs, no probe is answered.
+pub trait Control: Send + Sync + 'static {
+    /// All metrics as text, with the content type to send.
+    fn metrics(&self) -> MetricsText;
+
+    /// Every health check with its present verdict.
+    fn checks(&self) -> Vec<Check>;
+
+    /// Starts a save in the background.
+    ///
+    /// # Errors
+    /// [`SaveRefused`] when one runs already or it cannot start.
+    fn start_save(&self) -> Result<SaveJob, SaveRefused>;
+
+    /// The save that runs, if one does, and how the last one ended.
+    fn save_status(&self) -> SaveStatus;
+
+    /// Ends when the save with this id has ended, at once when it already has.
+    /// The status then has that save's result in `last`.
+    fn wait_for_save(&self, job: u64) -> Pin<Box<dyn Future<Output = SaveStatus> + Send>>;
+
+    /// Every setting as name and value, in the order to show them. Secrets are
+    /// hidden by whoever implements this.
+    fn config(&self) -> Vec<(String, String)>;
+
+    /// The sections of INFO in order.
+    fn info(&self) -> Vec<InfoSection>;
+
+    /// What runs here.
+    fn version(&self) -> VersionInfo;
+
+    /// Whether clients need a password (`requirepass`).
+    fn password_set(&self) -> bool;
+
+    /// A request's work panicked and was answered with 500: count it.
+    fn panicked(&self);
+}
+
+/// A page of metrics.
+#[derive(Clone, Debug)]
+pub struct MetricsText {
+    /// The value of the `Content-Type` header.
+    pub content_type: Cow<'static, str>,
+    /// The text.
+    pub body: String,
+}
+
+/// One health check and the probes that it counts for.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// A short name without spaces: what `?exclude=` takes.
+    pub name: &'static str,
+    /// Whether all is well.
+    pub ok: bool,
+    /// Why, in a short sentence. Anybody who reaches the port may read it.
+    pub reason: String,
+    /// Counts for `/livez`.
+    pub live: bool,
+    /// Counts for `/readyz`.
+    pub ready: bool,
+    /// Counts for `/startupz`.
+    pub startup: bool,
+}
+
+/// A save that was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SaveJob {
+    /// Grows with every save of this process.
+    pub id: u64,
+}
+
+/// Why no save was started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SaveRefused {
+    /// One runs already.
+    Running(SaveJob),
+    /// It cannot start, and why.
+    Failed(String),
+}
+
+/// Where saving stands.
+#[derive(Clone, Debug, Default)]
+pub struct SaveStatus {
+    /// Whether a save runs now.
+    pub running: bool,
+    /// The save that runs, or else the last one; none before the first.
+    pub job: Option<u64>,
+    /// How much of the running save is done, from 0 to 1.
+    pub share: f64,
+    /// Keys written so far by the running save.
+    pub keys: u64,
+    /// Bytes written so far by the running save.
+    pub bytes: u64,
+    /// The estimated rest of the running save, in seconds.
+    pub seconds_left: Option<f64>,
+    /// How the last finished save ended.
+    pub last: Option<SaveResult>,
+    /// When the last good save ended, in milliseconds since 1970.
+    pub last_success_unix_ms: Option<u64>,
+}
+
+/// How a save ended.
+#[derive(Clone, Debug)]
+pub struct SaveResult {
+    /// Whether the file is complete and in its place.
+    pub ok: bool,
+    /// What went wrong, when it did.
+    pub error: Option<String>,
+    /// The file that was written, or was to be.
+    pub file: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Keys in it.
+    pub keys: u64,
+    /// How long the save took.
+    pub seconds: f64,
+    /// When it ended, in milliseconds since 1970.
+    pub finished_unix_ms: u64,
+}
+
+/// A section of INFO.
+#[derive(Clone, Debug)]
+pub struct InfoSection {
+    /// Its name in lower case, as `INFO <name>` takes it.
+    pub name: String,
+    /// Field and value in order.
+    pub fields: Vec<(String, String)>,
+}
+
+/// What runs here.
+#[derive(Clone, Debug)]
+pub struct VersionInfo {
+    /// This server's own version.
+    pub glasswing_version: String,
+    /// The version of Redis whose behaviour is matched.
+    pub redis_version: String,
+    /// The commit or build it was made from.
+    pub build: String,
+    /// The compiler's version.
+    pub rust: String,
+}
