@@ -9,8 +9,10 @@ pub mod counters;
 pub mod errors;
 pub mod histogram;
 pub mod instant;
+pub mod log;
 pub mod metrics;
 pub mod stats;
+pub mod trace;
 
 pub use counters::{Counter, Refusal};
 pub use histogram::Latency;

@@ -1,0 +1,3 @@
+//! x
+/// t
+pub const TARGET: &str = "glasswing::span";
