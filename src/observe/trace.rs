@@ -1,3 +1,0 @@
-//! x
-/// t
-pub const TARGET: &str = "glasswing::span";
