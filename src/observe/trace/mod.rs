@@ -339,6 +339,17 @@ impl BackgroundSpan {
     }
 }
 
+impl Drop for BackgroundSpan {
+    fn drop(&mut self) {
+        // The registry releases a span's parent through the default subscriber of the moment,
+        // which is the log's: without this a parent with parts would never end.
+        if let Some(on) = &self.on {
+            let span = std::mem::replace(&mut self.span, tracing::Span::none());
+            tracing::dispatcher::with_default(&on.dispatch, || drop(span));
+        }
+    }
+}
+
 fn exporter(settings: &TraceSettings) -> Result<SpanExporter, TraceError> {
     if !settings.endpoint.starts_with("http://") {
         return Err(TraceError("the endpoint has to begin with http://".into()));
