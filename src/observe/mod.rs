@@ -9,11 +9,16 @@ pub mod counters;
 pub mod errors;
 pub mod histogram;
 pub mod instant;
+pub mod log;
 pub mod metrics;
 pub mod stats;
+pub mod trace;
+pub mod worker;
 
 pub use counters::{Counter, Refusal};
 pub use histogram::Latency;
 pub use instant::Rates;
 pub use metrics::{Figures, Metrics};
-pub use stats::{CommandTotals, Stats, WorkerStats};
+pub use stats::{CommandTotals, Stats};
+pub use trace::{CommandSpan, Stages, Tracer, WorkerTracer};
+pub use worker::{Outside, WorkerStats};

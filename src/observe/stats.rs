@@ -1,189 +1,18 @@
-//! The counters of every worker, and the merged view of them.
+//! The merged view of every counter.
 //!
-//! Each worker owns one `WorkerStats`, on cache lines of its own. It alone writes there, so a
-//! count is a plain load and a plain store; whoever looks reads all workers and adds up. The
-//! threads that are no workers (admin, saver, expiry) share one slot, `Outside`, and pay for
-//! an atomic addition.
-//!
-//! Counters never go back, for nobody but its owner may write one. CONFIG RESETSTAT therefore
-//! notes what every counter says at that moment, and from then on that is taken away from what
-//! is shown. INFO, LATENCY HISTOGRAM and `/metrics` all read through here and so agree.
+//! Whoever looks reads all workers and adds up. Counters never go back, for nobody but its
+//! owner may write one. CONFIG RESETSTAT therefore notes what every counter says at that
+//! moment, and from then on that is taken away from what is shown. INFO, LATENCY HISTOGRAM and
+//! `/metrics` all read through here and so agree.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::counters::{Counter, Refusal};
-use super::errors::{ErrorCounts, ErrorTable};
-use super::histogram::{Histogram, Latency};
+use super::errors::ErrorCounts;
+use super::histogram::Latency;
 use super::instant::{Rates, Reading, Sampler};
-
-/// Buckets of the batch sizes: 1, up to 2, up to 4, ... up to 1,024, and more.
-pub const BATCH_BUCKETS: usize = 12;
-
-/// Adds to a counter that the calling thread alone writes.
-#[inline]
-fn bump(counter: &AtomicU64, by: u64) {
-    counter.store(counter.load(Relaxed).wrapping_add(by), Relaxed);
-}
-
-/// What one worker counted about one command.
-#[derive(Debug, Default)]
-struct CommandRow {
-    calls: AtomicU64,
-    nanos: AtomicU64,
-    failed: AtomicU64,
-    rejected: AtomicU64,
-    /// Made at the first call: most commands are never called on most workers.
-    latency: OnceLock<Box<Histogram>>,
-}
-
-/// The counters of one worker. Only the thread of that worker may call what changes them.
-#[derive(Debug)]
-#[repr(align(128))]
-pub struct WorkerStats {
-    tracking: AtomicBool,
-    counters: [AtomicU64; Counter::COUNT],
-    refusals: [AtomicU64; Refusal::COUNT],
-    batches: [AtomicU64; BATCH_BUCKETS],
-    commands: Box<[CommandRow]>,
-    errors: ErrorTable,
-}
-
-impl WorkerStats {
-    fn new(commands: usize) -> Self {
-        Self {
-            tracking: AtomicBool::new(true),
-            counters: [const { AtomicU64::new(0) }; Counter::COUNT],
-            refusals: [const { AtomicU64::new(0) }; Refusal::COUNT],
-            batches: [const { AtomicU64::new(0) }; BATCH_BUCKETS],
-            commands: (0..commands).map(|_| CommandRow::default()).collect(),
-            errors: ErrorTable::default(),
-        }
-    }
-
-    /// Counts a call of a command that took `nanos`. An index that no command has is ignored.
-    #[inline]
-    pub fn record(&self, command: usize, nanos: u64) {
-        let Some(row) = self.commands.get(command) else { return };
-        bump(&row.calls, 1);
-        bump(&row.nanos, nanos);
-        if self.tracking.load(Relaxed) {
-            match row.latency.get() {
-                Some(latency) => latency.record(nanos),
-                None => first_record(row, nanos),
-            }
-        }
-    }
-
-    /// Counts a call that answered an error (`failed_calls`). It is also to be recorded.
-    pub fn failed(&self, command: usize) {
-        if let Some(row) = self.commands.get(command) {
-            bump(&row.failed, 1);
-        }
-    }
-
-    /// Counts a command that was refused before it ran (`rejected_calls`).
-    pub fn rejected(&self, command: usize) {
-        if let Some(row) = self.commands.get(command) {
-            bump(&row.rejected, 1);
-        }
-    }
-
-    /// Adds to a counter.
-    #[inline]
-    pub fn add(&self, counter: Counter, by: u64) {
-        bump(&self.counters[counter as usize], by);
-    }
-
-    /// Adds one to a counter.
-    #[inline]
-    pub fn incr(&self, counter: Counter) {
-        self.add(counter, 1);
-    }
-
-    /// Counts a refusal. What the client is told is to be given to `error` as well.
-    pub fn refused(&self, reason: Refusal) {
-        bump(&self.refusals[reason as usize], 1);
-    }
-
-    /// Counts an error reply by its code, given its text without the leading `-`.
-    pub fn error(&self, text: &str) {
-        self.incr(Counter::ErrorReplies);
-        self.errors.record(text);
-    }
-
-    /// Counts a batch of `size` commands that were run together in `busy_nanos`.
-    #[inline]
-    pub fn batch(&self, size: u64, busy_nanos: u64) {
-        self.incr(Counter::Batches);
-        self.add(Counter::BatchCommands, size);
-        self.add(Counter::BusyNanos, busy_nanos);
-        bump(&self.batches[batch_bucket(size)], 1);
-    }
-
-    /// Counts a shard lock that had to be waited for.
-    pub fn lock_waited(&self, nanos: u64) {
-        self.incr(Counter::LockWaits);
-        self.add(Counter::LockWaitNanos, nanos);
-    }
-
-    /// Counts a time that this worker held the whole keyspace.
-    pub fn world_held(&self, nanos: u64) {
-        self.incr(Counter::WorldPermits);
-        self.add(Counter::WorldNanos, nanos);
-    }
-}
-
-#[cold]
-fn first_record(row: &CommandRow, nanos: u64) {
-    row.latency.get_or_init(Histogram::boxed).record(nanos);
-}
-
-/// The bucket of a batch size: `n` holds sizes above 2^(n-1), up to 2^n.
-fn batch_bucket(size: u64) -> usize {
-    let exponent = size.max(1).next_power_of_two().trailing_zeros() as usize;
-    exponent.min(BATCH_BUCKETS - 1)
-}
-
-/// The slot that every thread may write which is no worker.
-#[derive(Debug)]
-#[repr(align(128))]
-pub struct Outside {
-    counters: [AtomicU64; Counter::COUNT],
-    refusals: [AtomicU64; Refusal::COUNT],
-    errors: ErrorTable,
-}
-
-impl Outside {
-    fn new() -> Self {
-        Self {
-            counters: [const { AtomicU64::new(0) }; Counter::COUNT],
-            refusals: [const { AtomicU64::new(0) }; Refusal::COUNT],
-            errors: ErrorTable::default(),
-        }
-    }
-
-    /// Adds to a counter.
-    pub fn add(&self, counter: Counter, by: u64) {
-        self.counters[counter as usize].fetch_add(by, Relaxed);
-    }
-
-    /// Adds one to a counter.
-    pub fn incr(&self, counter: Counter) {
-        self.add(counter, 1);
-    }
-
-    /// Counts a refusal.
-    pub fn refused(&self, reason: Refusal) {
-        self.refusals[reason as usize].fetch_add(1, Relaxed);
-    }
-
-    /// Counts an error reply by its code, given its text without the leading `-`.
-    pub fn error(&self, text: &str) {
-        self.incr(Counter::ErrorReplies);
-        self.errors.record(text);
-    }
-}
+use super::worker::{BATCH_BUCKETS, Outside, WorkerStats};
 
 /// All workers' figures of one command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -627,11 +456,5 @@ mod tests {
         assert_eq!(stats.rates(), rates);
         stats.reset();
         assert_eq!(stats.rates(), Rates::default());
-    }
-
-    #[test]
-    fn workers_share_no_cache_line() {
-        assert_eq!(align_of::<WorkerStats>(), 128);
-        assert_eq!(size_of::<CommandRow>(), 48);
     }
 }

@@ -13,7 +13,8 @@ use prometheus::proto::{
 use super::figures::Figures;
 use crate::observe::counters::{Counter, Refusal};
 use crate::observe::histogram::Latency;
-use crate::observe::stats::{BATCH_BUCKETS, Stats};
+use crate::observe::stats::Stats;
+use crate::observe::worker::BATCH_BUCKETS;
 
 /// The upper bounds of the command histogram, as powers of two of nanoseconds: doubling from
 /// 1 us to 1 ms, where commands are, then fourfold up to 17 s. They are bounds of the

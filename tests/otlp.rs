@@ -1,0 +1,366 @@
+//! Traces against a receiver that decodes what arrives, one that never answers, and none.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use glasswing::observe::trace::{CommandSpan, Stages, TraceSettings, Tracer};
+use glasswing::observe::{Counter, Stats};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
+use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind, status::StatusCode};
+use prost::Message as _;
+
+/// 23 November 2026, 06:17:28.5 UTC.
+const START: u64 = 1_795_414_648_500_000_000;
+
+/// Long enough for any machine; nothing waits that long unless it fails.
+const LIMIT: Duration = Duration::from_secs(30);
+
+fn now() -> u64 {
+    START
+}
+
+fn listener() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    (listener, format!("http://{address}"))
+}
+
+fn settings(endpoint: &str, more: &[(&str, &str)]) -> TraceSettings {
+    let read = |name: &str| match name {
+        "OTEL_EXPORTER_OTLP_ENDPOINT" => Some(endpoint.to_owned()),
+        _ => more.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned()),
+    };
+    TraceSettings::from_env(read).expect("an endpoint is set")
+}
+
+/// One request as it arrived.
+struct Request {
+    head: Vec<String>,
+    body: Vec<u8>,
+}
+
+fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Request> {
+    let mut head = Vec::new();
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        let line = line.trim_end().to_owned();
+        if line.is_empty() {
+            break;
+        }
+        head.push(line.to_ascii_lowercase());
+    }
+    let length = head.iter().find_map(|line| line.strip_prefix("content-length: "))?.parse().ok()?;
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some(Request { head, body })
+}
+
+/// Answers every request and hands it on.
+fn receiver() -> (String, Receiver<Request>) {
+    let (listener, endpoint) = listener();
+    let (sender, requests) = channel();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let sender = sender.clone();
+            thread::spawn(move || answer(stream, &sender));
+        }
+    });
+    (endpoint, requests)
+}
+
+fn answer(stream: TcpStream, sender: &Sender<Request>) {
+    let mut writer = stream.try_clone().expect("a second handle");
+    let mut reader = BufReader::new(stream);
+    while let Some(request) = read_request(&mut reader) {
+        let _ = sender.send(request);
+        let answer = "HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n";
+        if writer.write_all(answer.as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+/// Everything that had arrived once the tracer was shut down.
+struct Arrived {
+    requests: Vec<Request>,
+    resource: Vec<KeyValue>,
+    spans: Vec<Span>,
+}
+
+fn arrived(tracer: &Tracer, requests: &Receiver<Request>) -> Arrived {
+    tracer.shutdown(LIMIT);
+    let requests: Vec<_> = requests.try_iter().collect();
+    let mut resource = Vec::new();
+    let mut spans = Vec::new();
+    for request in &requests {
+        let decoded = ExportTraceServiceRequest::decode(&*request.body).expect("protobuf");
+        for part in decoded.resource_spans {
+            resource = part.resource.expect("a resource").attributes;
+            spans.extend(part.scope_spans.into_iter().flat_map(|scope| scope.spans));
+        }
+    }
+    Arrived { requests, resource, spans }
+}
+
+impl Arrived {
+    fn named(&self, name: &str) -> &Span {
+        let mut of_name = self.spans.iter().filter(|span| span.name == name);
+        let span = of_name.next().unwrap_or_else(|| panic!("no span {name} in {:?}", self.names()));
+        assert!(of_name.next().is_none(), "two spans {name}");
+        span
+    }
+
+    fn names(&self) -> Vec<&str> {
+        let mut names: Vec<_> = self.spans.iter().map(|span| span.name.as_str()).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+fn attribute(attributes: &[KeyValue], name: &str) -> Option<String> {
+    let found = attributes.iter().find(|pair| pair.key == name)?;
+    match found.value.as_ref()?.value.as_ref()? {
+        Value::StringValue(text) => Some(text.clone()),
+        Value::IntValue(number) => Some(number.to_string()),
+        other => panic!("{name} is {other:?}"),
+    }
+}
+
+fn command(name: &'static str) -> CommandSpan<'static> {
+    CommandSpan {
+        name,
+        db: 3,
+        start_unix_nanos: START,
+        stages: Stages { parse_nanos: 4_000, lock_wait_nanos: 100, run_nanos: 30_000, write_nanos: 8_000 },
+        keys: 2,
+        batch: 16,
+        worker: 1,
+        client: 77,
+        error: None,
+    }
+}
+
+const ALL: (&str, &str) = ("OTEL_TRACES_SAMPLER", "always_on");
+
+#[test]
+fn a_command_arrives_with_the_stages_that_mattered() {
+    let (endpoint, requests) = receiver();
+    let stats = Arc::new(Stats::new(1, &["mget"]));
+    let more = [
+        ALL,
+        ("OTEL_SERVICE_NAME", "cache"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment=test"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-token=a%20b"),
+    ];
+    let tracer = Tracer::new(&settings(&endpoint, &more), stats.clone(), now).expect("a tracer");
+    let mut worker = tracer.worker(1);
+    assert!(worker.sample());
+    worker.command(&command("mget"));
+    worker.command(&CommandSpan {
+        error: Some("WRONGTYPE Operation against a key holding the wrong kind of value"),
+        stages: Stages { run_nanos: 5_000, ..Stages::default() },
+        start_unix_nanos: START + 50_000,
+        ..command("get")
+    });
+    let arrived = arrived(&tracer, &requests);
+
+    assert_eq!(arrived.requests[0].head[0], "post /v1/traces http/1.1");
+    assert!(arrived.requests[0].head.contains(&"x-token: a b".to_owned()));
+    assert!(arrived.requests[0].head.contains(&"content-type: application/x-protobuf".to_owned()));
+    assert_eq!(attribute(&arrived.resource, "service.name").as_deref(), Some("cache"));
+    assert_eq!(attribute(&arrived.resource, "deployment.environment").as_deref(), Some("test"));
+    assert_eq!(attribute(&arrived.resource, "service.version").as_deref(), Some(env!("CARGO_PKG_VERSION")));
+
+    // The wait for locks was less than a twentieth and has no span; "run" stands twice.
+    assert_eq!(arrived.names(), ["get", "mget", "parse", "run", "run", "write"]);
+    let mget = arrived.named("mget");
+    assert_eq!(mget.kind(), SpanKind::Server);
+    assert!(mget.parent_span_id.is_empty());
+    assert_eq!((mget.start_time_unix_nano, mget.end_time_unix_nano), (START, START + 42_100));
+    for (name, value) in [
+        ("db.system.name", "redis"),
+        ("db.operation.name", "mget"),
+        ("db.namespace", "3"),
+        ("glasswing.keys", "2"),
+        ("glasswing.batch", "16"),
+        ("glasswing.worker", "1"),
+        ("glasswing.client", "77"),
+        ("glasswing.lock_wait_ns", "100"),
+    ] {
+        assert_eq!(attribute(&mget.attributes, name).as_deref(), Some(value), "{name}");
+    }
+    let parse = arrived.named("parse");
+    assert_eq!((&parse.parent_span_id, &parse.trace_id), (&mget.span_id, &mget.trace_id));
+    assert_eq!((parse.start_time_unix_nano, parse.end_time_unix_nano), (START, START + 4_000));
+    let write = arrived.named("write");
+    assert_eq!(write.parent_span_id, mget.span_id);
+    assert_eq!((write.start_time_unix_nano, write.end_time_unix_nano), (START + 34_100, START + 42_100));
+
+    let get = arrived.named("get");
+    assert_ne!(get.trace_id, mget.trace_id);
+    let status = get.status.as_ref().expect("a status");
+    assert_eq!((status.code(), status.message.as_str()), (StatusCode::Error, "WRONGTYPE"));
+    assert_eq!(attribute(&get.attributes, "error.type").as_deref(), Some("WRONGTYPE"));
+    assert_eq!(stats.counter(Counter::SpansRecorded), 6);
+    assert_eq!(stats.counter(Counter::SpansDropped), 0);
+}
+
+#[test]
+fn background_work_arrives_with_its_parts() {
+    let (endpoint, requests) = receiver();
+    // No sampler is named: commands are sampled at 0.001, background work always.
+    let tracer = Tracer::new(&settings(&endpoint, &[]), Arc::new(Stats::new(1, &[])), now).expect("a tracer");
+    {
+        let save = tracer.background("save");
+        save.text("file", "glasswing.snapshot");
+        save.number("keys", 1_000);
+        {
+            let write = save.child("write blocks");
+            write.failed("no space left");
+        }
+        drop(tracer.request("GET /metrics", None));
+    }
+    let arrived = arrived(&tracer, &requests);
+    assert_eq!(arrived.names(), ["GET /metrics", "save", "write blocks"]);
+    let save = arrived.named("save");
+    assert_eq!(save.kind(), SpanKind::Internal);
+    assert_eq!(attribute(&save.attributes, "file").as_deref(), Some("glasswing.snapshot"));
+    assert_eq!(attribute(&save.attributes, "keys").as_deref(), Some("1000"));
+    let write = arrived.named("write blocks");
+    assert_eq!((&write.parent_span_id, &write.trace_id), (&save.span_id, &save.trace_id));
+    let status = write.status.as_ref().expect("a status");
+    assert_eq!((status.code(), status.message.as_str()), (StatusCode::Error, "no space left"));
+    assert_eq!(arrived.named("GET /metrics").kind(), SpanKind::Server);
+}
+
+#[test]
+fn a_caller_with_a_trace_of_its_own_decides() {
+    let (endpoint, requests) = receiver();
+    let more = [("OTEL_TRACES_SAMPLER", "parentbased_always_off")];
+    let tracer =
+        Tracer::new(&settings(&endpoint, &more), Arc::new(Stats::new(1, &[])), now).expect("a tracer");
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    drop(tracer.request("sampled", Some(&format!("00-{trace}-00f067aa0ba902b7-01"))));
+    drop(tracer.request("not sampled", Some(&format!("00-{trace}-00f067aa0ba902b7-00"))));
+    drop(tracer.request("broken header", Some("00-nonsense")));
+    drop(tracer.request("without", None));
+    let arrived = arrived(&tracer, &requests);
+    assert_eq!(arrived.names(), ["sampled"]);
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    assert_eq!(hex(&arrived.named("sampled").trace_id), trace);
+    assert_eq!(hex(&arrived.named("sampled").parent_span_id), "00f067aa0ba902b7");
+}
+
+#[test]
+fn the_cap_holds_and_counts() {
+    let (endpoint, requests) = receiver();
+    let stats = Arc::new(Stats::new(1, &["get"]));
+    let mut settings = settings(&endpoint, &[ALL]);
+    settings.spans_per_second = 10;
+    let tracer = Tracer::new(&settings, stats.clone(), now).expect("a tracer");
+    let worker = tracer.worker(0);
+    // Four spans each: two fit into ten, the third is left out as a whole.
+    for _ in 0..100 {
+        worker.command(&command("get"));
+    }
+    drop(tracer.background("save"));
+    drop(tracer.background("save"));
+    drop(tracer.background("over the cap"));
+    let arrived = arrived(&tracer, &requests);
+    assert_eq!(arrived.spans.len(), 10);
+    assert_eq!(stats.counter(Counter::SpansRecorded), 10);
+    assert_eq!(stats.counter(Counter::SpansDropped), 98 * 4 + 1);
+}
+
+/// Records 10,000 commands, which must be done whatever the endpoint does.
+fn record_many(tracer: &Tracer) -> u64 {
+    let mut worker = tracer.worker(0);
+    let mut spans = 0;
+    for _ in 0..10_000 {
+        assert!(worker.sample());
+        worker.command(&CommandSpan {
+            stages: Stages { run_nanos: 1_000, ..Stages::default() },
+            ..command("set")
+        });
+        spans += 2;
+    }
+    spans
+}
+
+#[test]
+fn an_endpoint_that_never_answers_holds_nobody_up() {
+    let (listener, endpoint) = listener();
+    let held = Arc::new(Mutex::new(Vec::new()));
+    let (arrived, arrival) = channel();
+    let keep = held.clone();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut reader = BufReader::new(stream);
+            let _ = arrived.send(read_request(&mut reader).is_some());
+            // It is kept open and never answered.
+            keep.lock().expect("the list").push(reader);
+        }
+    });
+    let stats = Arc::new(Stats::new(1, &["set"]));
+    // The request would be given up after an hour: what does not return before that waits.
+    let more = [ALL, ("OTEL_EXPORTER_OTLP_TIMEOUT", "3600000"), ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "16")];
+    let mut settings = settings(&endpoint, &more);
+    settings.spans_per_second = u64::MAX;
+    let tracer = Tracer::new(&settings, stats.clone(), now).expect("a tracer");
+    let warm_up = tracer.worker(0);
+    for _ in 0..16 {
+        warm_up.command(&command("set"));
+    }
+    assert_eq!(arrival.recv_timeout(LIMIT), Ok(true), "the exporter is waiting for its answer");
+
+    let before = stats.counter(Counter::SpansRecorded) + stats.counter(Counter::SpansDropped);
+    let spans = record_many(&tracer);
+    let recorded = stats.counter(Counter::SpansRecorded);
+    let dropped = stats.counter(Counter::SpansDropped);
+    assert_eq!(recorded + dropped, before + spans, "every span is accounted for");
+    assert!(dropped >= spans - 2 * settings.queue_size as u64, "the queue is bounded: {dropped} dropped");
+    assert_eq!(held.lock().expect("the list").len(), 1, "still the first request, still without an answer");
+    tracer.shutdown(Duration::from_millis(1));
+}
+
+#[test]
+fn an_endpoint_that_is_down_costs_only_the_spans() {
+    let (listener, endpoint) = listener();
+    drop(listener);
+    let stats = Arc::new(Stats::new(1, &["set"]));
+    let mut settings = settings(&endpoint, &[ALL, ("OTEL_EXPORTER_OTLP_TIMEOUT", "1000")]);
+    settings.spans_per_second = u64::MAX;
+    let tracer = Tracer::new(&settings, stats.clone(), now).expect("a tracer");
+    let spans = record_many(&tracer);
+    tracer.shutdown(LIMIT);
+    assert_eq!(stats.counter(Counter::SpansDropped), spans, "none arrived, all are counted");
+}
+
+#[test]
+fn an_endpoint_that_cannot_work_is_refused() {
+    for endpoint in ["https://127.0.0.1:4318", "ftp://x", "http://[x"] {
+        let result = Tracer::new(&settings(endpoint, &[]), Arc::new(Stats::new(1, &[])), now);
+        assert!(result.is_err(), "{endpoint}");
+    }
+}
+
+#[test]
+fn without_traces_nothing_is_sampled() {
+    let tracer = Tracer::off();
+    let mut worker = tracer.worker(0);
+    assert!((0..100_000).all(|_| !worker.sample()));
+    worker.command(&command("get"));
+    let span = tracer.background("save");
+    span.text("a", "b");
+    drop(span.child("c"));
+    assert!(!tracer.is_on());
+    tracer.shutdown(LIMIT);
+}
