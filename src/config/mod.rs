@@ -21,6 +21,8 @@ mod row;
 mod shapes;
 mod start;
 mod table;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use choices::*;
