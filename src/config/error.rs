@@ -1,0 +1,146 @@
+//! Why the server does not start: Redis's words first, then where it was and what is allowed.
+
+use super::row::{Row, find};
+use super::table::ROWS;
+
+/// The whole message for standard error; the exit code is 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartupError(String);
+
+impl StartupError {
+    pub(super) fn plain(text: impl Into<String>) -> Self {
+        StartupError(text.into())
+    }
+
+    /// Redis's message about a line, with the place in our own words after it.
+    pub(super) fn at(place: &Place<'_>, fault: &Fault) -> Self {
+        let mut text = format!("\n*** FATAL CONFIG FILE ERROR (Redis {}) ***\n", super::REDIS_VERSION);
+        if let Some((number, line)) = place.line {
+            let line = String::from_utf8_lossy(line);
+            let reading = match place.source {
+                Source::CommandLine => "Reading the command line, at option",
+                Source::Environment => "Reading the environment, at variable",
+                _ => "Reading the configuration file, at line",
+            };
+            text += &format!("{reading} {number}\n>>> '{line}'\n");
+        }
+        text += &fault.message;
+        text += "\n";
+        if let (Source::File(name), Some((number, _))) = (place.source, place.line) {
+            text += &format!("File: {name}, line {number}.\n");
+        }
+        if let Some(hint) = &fault.hint {
+            text += hint;
+            text += "\n";
+        }
+        StartupError(text)
+    }
+}
+
+impl std::fmt::Display for StartupError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for StartupError {}
+
+/// Where text comes from.
+#[derive(Clone, Copy)]
+pub(super) enum Source<'a> {
+    File(&'a str),
+    Stdin,
+    CommandLine,
+    Environment,
+}
+
+/// A source and, when the fault lies in one line, that line and its number from 1.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub source: Source<'a>,
+    pub line: Option<(usize, &'a [u8])>,
+}
+
+/// What is wrong with a line: Redis's words, and what helps.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+impl Fault {
+    pub(super) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Fault { message: message.into(), hint: Some(hint.into()) }
+    }
+
+    /// A value that its row refuses.
+    pub(super) fn of_row(row: &Row, message: String) -> Self {
+        Fault { message, hint: Some(row.usage()) }
+    }
+
+    /// A name that is in no table.
+    pub(super) fn unknown(name: &str) -> Self {
+        let near = nearest(name);
+        let hint = match near.is_empty() {
+            true => format!("There is no setting '{name}'."),
+            false => format!("There is no setting '{name}'. Did you mean {}?", near.join(" or ")),
+        };
+        Fault::new(
+            "Bad directive or wrong number of arguments",
+            format!("{hint} All settings: docs/configuration.md."),
+        )
+    }
+}
+
+/// Up to three known names that are few keystrokes away, in quotes, nearest first.
+fn nearest(name: &str) -> Vec<String> {
+    // Longer names are no typing slip of a setting; comparing them would only cost time.
+    if name.len() > 64 || find(name.as_bytes()).is_some() {
+        return Vec::new();
+    }
+    let names = ROWS.iter().flat_map(|row| [Some(row.name), row.alias]).flatten();
+    let limit = 1 + name.len() / 4;
+    let mut near: Vec<(usize, &str)> = names
+        .map(|known| (distance(name.as_bytes(), known.as_bytes()), known))
+        .filter(|(distance, _)| *distance <= limit)
+        .collect();
+    near.sort();
+    near.iter().take(3).map(|(_, known)| format!("'{known}'")).collect()
+}
+
+/// Edits (insert, delete, replace, swap of neighbours) that turn one word into the other: optimal string alignment.
+fn distance(from: &[u8], to: &[u8]) -> usize {
+    let mut before = vec![0; to.len() + 1];
+    let mut last: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, b) in to.iter().enumerate() {
+            let mut best = (last[j] + usize::from(a != b)).min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && *a == to[j - 1] && from[i - 1] == *b {
+                best = best.min(before[j - 1] + 1);
+            }
+            row.push(best);
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last[to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_finds_its_name() {
+        assert_eq!(nearest("prot"), ["'port'"]);
+        assert_eq!(nearest("max-clients"), ["'maxclients'"]);
+        assert!(nearest("completely-else-and-far").is_empty());
+    }
+
+    #[test]
+    fn distances() {
+        for (a, b, expected) in [("", "", 0), ("a", "", 1), ("ab", "ba", 1), ("kitten", "sitting", 3)] {
+            assert_eq!(distance(a.as_bytes(), b.as_bytes()), expected, "{a} {b}");
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Reading configuration text, line by line, into settings.
+
+use super::error::{Fault, Place, Source, StartupError};
+use super::include;
+use super::quote::{split_args, trim_line};
+use super::row::{Capability, Flags, How, Row, find};
+use super::table::Settings;
+use super::value::reason;
+use std::path::Path;
+
+/// A file may include another, this deep: enough for any layout, and an include of itself ends.
+const MAX_INCLUDE_DEPTH: usize = 16;
+
+/// Names of older versions that are read and forgotten, as Redis 7.0 does, with exactly one argument.
+const FORGOTTEN: &[&str] = &["list-max-ziplist-entries", "list-max-ziplist-value", "lua-replicate-commands"];
+
+/// Reads sources one after another; later lines win.
+pub(super) struct Loader {
+    pub settings: Settings,
+    /// Names of rows that a line has set so far: the first `save` replaces the default, later ones add.
+    seen: Vec<&'static str>,
+    /// Whether `include` may open files.
+    files: bool,
+    depth: usize,
+}
+
+/// A fault in the line itself, or in a file that it includes.
+enum Failure {
+    Here(Fault),
+    Below(StartupError),
+}
+
+impl Loader {
+    pub(super) fn new(settings: Settings, files: bool) -> Self {
+        Loader { settings, seen: Vec::new(), files, depth: 0 }
+    }
+
+    /// Reads a text that came from `source`.
+    pub(super) fn text(&mut self, source: Source<'_>, text: &[u8]) -> Result<(), StartupError> {
+        for (number, line) in text.split(|&b| b == b'\n').enumerate() {
+            let line = trim_line(line);
+            if line.is_empty() || line[0] == b'#' {
+                continue;
+            }
+            self.line(line).map_err(|failure| match failure {
+                Failure::Below(error) => error,
+                Failure::Here(fault) => {
+                    StartupError::at(&Place { source, line: Some((number + 1, line)) }, &fault)
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Reads a file. A relative path is taken from the working folder set so far.
+    pub(super) fn file(&mut self, path: &Path) -> Result<(), StartupError> {
+        let path = self.settings.dir.join(path);
+        let text = std::fs::read(&path).map_err(|error| {
+            let (path, reason) = (path.display(), reason(&error));
+            StartupError::plain(format!("Fatal error, can't open config file '{path}': {reason}\n"))
+        })?;
+        self.text(Source::File(&path.display().to_string()), &text)
+    }
+
+    fn line(&mut self, line: &[u8]) -> Result<(), Failure> {
+        let here = |message: &str, hint: &str| Err(Failure::Here(Fault::new(message, hint)));
+        let Some(words) = split_args(line) else {
+            return here(
+                "Unbalanced quotes in configuration line",
+                "A quoted value ends with the quote it began with, and a blank follows.",
+            );
+        };
+        let Some((name, args)) = words.split_first() else { return Ok(()) };
+        if let Some((row, _)) = find(name) {
+            return self.row(row, args).map_err(Failure::Here);
+        }
+        let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+        if args.len() == 1 && FORGOTTEN.contains(&name.as_str()) {
+            return Ok(());
+        }
+        self.directive(&name, args)
+    }
+
+    fn row(&mut self, row: &'static Row, args: &[Vec<u8>]) -> Result<(), Fault> {
+        let multi = row.flags.has(Flags::MULTI);
+        if !multi && args.len() != 1 {
+            return Err(Fault::of_row(row, "wrong number of arguments".into()));
+        }
+        let how = How::Load { first: !self.seen.contains(&row.name) };
+        // One argument with blanks in it stands for several, as in `--save "900 1"`.
+        let split = match args {
+            [one] if multi && !one.is_empty() => Some(
+                split_args(one)
+                    .ok_or_else(|| Fault::of_row(row, "Unbalanced quotes in configuration line".into()))?,
+            ),
+            _ => None,
+        };
+        let args = split.as_deref().unwrap_or(args);
+        row.parse(&mut self.settings, args, how).map_err(|message| Fault::of_row(row, message))?;
+        if matches!(how, How::Load { first: true }) {
+            self.seen.push(row.name);
+        }
+        Ok(())
+    }
+
+    /// Directives that are no settings: they act while a file is read.
+    fn directive(&mut self, name: &str, args: &[Vec<u8>]) -> Result<(), Failure> {
+        let missing = |what: &str, instead: &str| {
+            Err(Failure::Here(Fault::new(format!("this server does not have {what} yet"), instead)))
+        };
+        match (name, args.len()) {
+            ("include", 1) => self.include(&args[0]),
+            ("user", 1..) => {
+                missing(Capability::Acl.words(), "Use 'requirepass' for one password, and drop this line.")
+            }
+            ("loadmodule", 1..) => missing("modules", "Drop this line."),
+            ("rename-command", 2) => missing("the renaming of commands", "Drop this line."),
+            ("sentinel", 0) => missing("Sentinel mode", "Drop this option."),
+            ("sentinel", _) => Err(Failure::Here(Fault::new(
+                "sentinel directive while not in sentinel mode",
+                "This server does not have Sentinel mode yet.",
+            ))),
+            (name, 0) if name.contains('.') => Err(Failure::Here(Fault::new(
+                "Module config specified without value",
+                "This server does not have modules yet. Drop this line.",
+            ))),
+            (name, _) if name.contains('.') => {
+                missing("modules", "A name with a dot belongs to a module. Drop this line.")
+            }
+            _ => Err(Failure::Here(Fault::unknown(name))),
+        }
+    }
+
+    fn include(&mut self, pattern: &[u8]) -> Result<(), Failure> {
+        let pattern = String::from_utf8_lossy(pattern);
+        if !self.files {
+            return Err(Failure::Here(Fault::new(
+                "include is not possible here",
+                "This text is read without opening files.",
+            )));
+        }
+        if self.depth == MAX_INCLUDE_DEPTH {
+            let hint = format!(
+                "At most {MAX_INCLUDE_DEPTH} files may include one another. Does a file include itself?"
+            );
+            return Err(Failure::Here(Fault::new("Too many nested includes", hint)));
+        }
+        self.depth += 1;
+        let folder = self.settings.dir.clone();
+        let result = include::expand(&folder, &pattern).iter().try_for_each(|path| self.file(path));
+        self.depth -= 1;
+        result.map_err(Failure::Below)
+    }
+
+    /// What Redis checks when everything has been read: that the log file can be written.
+    pub(super) fn finish(self) -> Result<Settings, StartupError> {
+        let log = &self.settings.logfile;
+        if !log.is_empty() {
+            let path = self.settings.dir.join(log);
+            let opened = std::fs::OpenOptions::new().append(true).create(true).open(&path);
+            opened.map_err(|error| {
+                let fault = Fault::new(
+                    format!("Can't open the log file: {}", reason(&error)),
+                    format!(
+                        "logfile is {}; the server must be able to create and extend it.",
+                        path.display()
+                    ),
+                );
+                StartupError::at(&Place { source: Source::CommandLine, line: None }, &fault)
+            })?;
+        }
+        Ok(self.settings)
+    }
+}
+
+/// Reads configuration text as if it came from standard input, without opening any file.
+///
+/// # Errors
+/// The message with which a start would end; `include` is refused.
+pub fn check_text(text: &[u8]) -> Result<Settings, StartupError> {
+    let mut loader = Loader::new(Settings::default(), false);
+    loader.text(Source::Stdin, text)?;
+    Ok(loader.settings)
+}

@@ -1,0 +1,237 @@
+//! The start: arguments, environment, files and standard input, in their order.
+//!
+//! Later sources win: defaults, `GLASSWING_*` variables, the file, standard input, the command line.
+
+use super::error::{Fault, Place, Source, StartupError};
+use super::help;
+use super::live::Config;
+use super::load::Loader;
+use super::quote::{quote, split_args};
+use super::row::{Flags, How, Row};
+use super::table::{ROWS, Settings};
+use super::value::reason;
+use std::ffi::{OsStr, OsString};
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+const PREFIX: &str = "GLASSWING_";
+
+/// Variables that carry the prefix and are no settings.
+const OTHER_VARIABLES: &[&str] = &["GLASSWING_ADMIN_TOKEN"];
+
+/// What the arguments ask for.
+pub enum Startup {
+    /// Serve, with this configuration.
+    Run(Box<Config>),
+    /// Print this to standard output and exit with 0.
+    Print(String),
+    /// Ask a running server whether it is ready.
+    Healthcheck(HealthcheckArgs),
+}
+
+impl std::fmt::Debug for Startup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Startup::Run(_) => f.write_str("Run"),
+            Startup::Print(text) => f.debug_tuple("Print").field(text).finish(),
+            Startup::Healthcheck(args) => f.debug_tuple("Healthcheck").field(args).finish(),
+        }
+    }
+}
+
+/// The arguments of `glasswing healthcheck`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthcheckArgs {
+    /// What to ask; by default `/readyz` of the admin port that the environment names.
+    pub url: String,
+    /// How long to wait for an answer.
+    pub timeout: Duration,
+}
+
+/// Reads everything that decides how the server starts. `args` is without the program's own name.
+///
+/// The working folder is read and not changed: `Settings::dir` is absolute, and the caller goes there.
+///
+/// # Errors
+/// The whole message for standard error; the exit code is 1.
+pub fn startup(
+    args: &[OsString],
+    env: &[(String, String)],
+    stdin: &mut dyn Read,
+) -> Result<Startup, StartupError> {
+    match args.first().map(|arg| arg.as_bytes()) {
+        Some(b"-v" | b"--version") => return Ok(Startup::Print(help::version_text())),
+        Some(b"-h" | b"--help") => return Ok(Startup::Print(help::help_text())),
+        Some(b"--test-memory") => {
+            return Err(StartupError::plain(
+                "--test-memory is not there: use a memory tester such as memtest86+.\n",
+            ));
+        }
+        Some(b"--check-system") => {
+            return Err(StartupError::plain(
+                "--check-system is not there: warnings about the system are in the log at start.\n",
+            ));
+        }
+        Some(b"healthcheck") => return healthcheck(&args[1..], env),
+        _ => {}
+    }
+    let here = std::env::current_dir().map_err(|error| {
+        StartupError::plain(format!("The working folder cannot be read: {}\n", reason(&error)))
+    })?;
+    let defaults = Settings { dir: here.clone(), ..Settings::default() };
+    let line = CommandLine::read(args);
+    let file = line.file.map(|file| here.join(PathBuf::from(file)));
+
+    let mut loader = Loader::new(environment(defaults.clone(), env)?, true);
+    if let Some(file) = &file {
+        loader.file(file)?;
+    }
+    if line.stdin {
+        let mut text = Vec::new();
+        stdin.read_to_end(&mut text).map_err(|error| {
+            StartupError::plain(format!("Standard input cannot be read: {}\n", reason(&error)))
+        })?;
+        loader.text(Source::Stdin, &text)?;
+    }
+    loader.text(Source::CommandLine, &line.options)?;
+    Ok(Startup::Run(Box::new(Config::new(loader.finish()?, defaults, file))))
+}
+
+/// A command line, taken apart: `[file] [--option value ...]... [-]`.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct CommandLine<'a> {
+    file: Option<&'a OsStr>,
+    stdin: bool,
+    /// The options in the form of a file, one a line.
+    options: Vec<u8>,
+}
+
+impl<'a> CommandLine<'a> {
+    /// Redis 7.0's rules. An argument is an option's name when it begins with `--` and the option before it has a
+    /// value already; so the first word after a name is its value, whatever it looks like. `--save` without a value
+    /// means `--save ""`. A single argument may hold name and value: `"--port 7000"`.
+    fn read(args: &'a [OsString]) -> Self {
+        let mut read = CommandLine::default();
+        let mut rest = args;
+        if let Some((first, others)) = args.split_first()
+            && !first.as_bytes().starts_with(b"-")
+            && !first.is_empty()
+        {
+            (read.file, rest) = (Some(first.as_os_str()), others);
+        }
+        let skipped = args.len() - rest.len();
+        let mut has_value = true;
+        for (at, arg) in rest.iter().enumerate() {
+            let (arg, next) = (arg.as_bytes(), rest.get(at + 1).map(|next| next.as_bytes()));
+            if arg == b"-" && (at + skipped == 0 || next.is_none()) {
+                read.stdin = true;
+            } else if let (true, Some(name)) = (has_value, arg.strip_prefix(b"--")) {
+                has_value = read.option(arg, name, next);
+            } else {
+                read.options.extend(quote(arg));
+                read.options.push(b' ');
+                has_value = true;
+            }
+        }
+        read
+    }
+
+    /// Begins a line; tells whether the option has all it needs, so that `--` may begin the next.
+    fn option(&mut self, arg: &[u8], name: &[u8], next: Option<&[u8]>) -> bool {
+        if !self.options.is_empty() {
+            self.options.push(b'\n');
+        }
+        self.options.extend_from_slice(name);
+        self.options.push(b' ');
+        if split_args(arg).is_none_or(|words| words.len() != 1) {
+            return true;
+        }
+        let option_follows = next.is_some_and(|next| next.starts_with(b"--"));
+        if name.eq_ignore_ascii_case(b"save") && (option_follows || next.is_none()) {
+            self.options.extend(quote(b""));
+            return true;
+        }
+        name.eq_ignore_ascii_case(b"sentinel") && option_follows
+    }
+}
+
+/// Applies `GLASSWING_PORT=7000` and the like; a name is a setting's in capitals, with `_` for `-`.
+fn environment(mut settings: Settings, env: &[(String, String)]) -> Result<Settings, StartupError> {
+    let mut ours: Vec<&(String, String)> = env.iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
+    ours.sort();
+    for (at, (name, value)) in ours.into_iter().enumerate() {
+        if OTHER_VARIABLES.contains(&name.as_str()) || is_service_link(name, value) {
+            continue;
+        }
+        let shown = format!("{name}={value}");
+        let place = Place { source: Source::Environment, line: Some((at + 1, shown.as_bytes())) };
+        let setting = name[PREFIX.len()..].to_ascii_lowercase().replace('_', "-");
+        let row = variable_row(&setting).ok_or_else(|| {
+            let place = Place { source: Source::Environment, line: Some((at + 1, name.as_bytes())) };
+            StartupError::at(&place, &Fault::unknown(&setting))
+        })?;
+        variable(&mut settings, row, value).map_err(|message| {
+            // A secret stays out of the message.
+            let hidden = Place { line: Some((at + 1, name.as_bytes())), ..place };
+            let place = if row.flags.has(Flags::SECRET) { hidden } else { place };
+            StartupError::at(&place, &Fault::of_row(row, message))
+        })?;
+    }
+    Ok(settings)
+}
+
+fn variable_row(name: &str) -> Option<&'static Row> {
+    ROWS.iter().find(|row| {
+        [Some(row.name), row.alias].into_iter().flatten().any(|known| known.replace('_', "-") == name)
+    })
+}
+
+fn variable(settings: &mut Settings, row: &Row, value: &str) -> Result<(), String> {
+    let value = value.as_bytes();
+    let args = match row.flags.has(Flags::MULTI) && !value.is_empty() {
+        true => split_args(value).ok_or("unbalanced quotes")?,
+        false => vec![value.to_vec()],
+    };
+    row.parse(settings, &args, How::Set)
+}
+
+/// Kubernetes gives every container variables about each service of the namespace. A service named `glasswing`
+/// yields `GLASSWING_PORT=tcp://10.0.0.1:6379`, `GLASSWING_SERVICE_HOST` and so on, which are not meant for us.
+fn is_service_link(name: &str, value: &str) -> bool {
+    let name = &name[PREFIX.len()..];
+    let per_port =
+        name.strip_prefix("PORT_").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    let url = ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme));
+    per_port || name.starts_with("SERVICE_") || (name == "PORT" && url)
+}
+
+fn healthcheck(args: &[OsString], env: &[(String, String)]) -> Result<Startup, StartupError> {
+    const USAGE: &str = "Usage: glasswing healthcheck [--url http://127.0.0.1:8080/readyz] [--timeout seconds]\n\
+        Asks a running server whether it is ready: exit code 0 when it is, 1 when it is not.\n";
+    let port = env.iter().find(|(name, _)| name == "GLASSWING_ADMIN_PORT").map_or("8080", |(_, port)| port);
+    let mut asked =
+        HealthcheckArgs { url: format!("http://127.0.0.1:{port}/readyz"), timeout: Duration::from_secs(3) };
+    let mut words = args.iter().map(|arg| arg.to_string_lossy());
+    while let Some(word) = words.next() {
+        let (name, inline) = match word.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (&*word, None),
+        };
+        let mut value = || inline.clone().or_else(|| words.next().map(|word| word.into_owned()));
+        let refuse =
+            || StartupError::plain(format!("glasswing healthcheck: '{word}' is not understood.\n{USAGE}"));
+        match name {
+            "-h" | "--help" => return Ok(Startup::Print(USAGE.into())),
+            "--url" => asked.url = value().ok_or_else(refuse)?,
+            "--timeout" => {
+                let seconds =
+                    value().and_then(|text| text.parse().ok()).filter(|seconds| (1..=3600).contains(seconds));
+                asked.timeout = Duration::from_secs(seconds.ok_or_else(refuse)?);
+            }
+            _ => return Err(refuse()),
+        }
+    }
+    Ok(Startup::Healthcheck(asked))
+}
