@@ -11,7 +11,7 @@
 //! [`files::Files`].
 
 pub mod files;
-//pub mod jobs;
+pub mod jobs;
 pub mod ownership;
 pub mod progress;
 pub mod replace;
