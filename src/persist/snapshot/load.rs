@@ -1,6 +1,7 @@
 //! One load: prove the file complete, then decode its blocks on several threads.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -117,21 +118,21 @@ where
     let threads = threads.clamp(1, index.units.len().max(1));
     let counted = thread::scope(|scope| {
         let run = || {
-            let payload = Vec::new();
-            let keys = BTreeMap::new();
+            let (payload, keys) = (Vec::new(), BTreeMap::new());
             let loader = Loader { file: file.as_ref(), path, progress, insert: &insert, payload, keys };
-            work.run(loader, &index)
+            // A panic of `insert` is an error on whichever thread it comes.
+            catch_unwind(AssertUnwindSafe(|| work.run(loader, &index))).unwrap_or_else(|panic| {
+                work.fail(LoadError::Panicked(panic_text(panic.as_ref())));
+                BTreeMap::new()
+            })
         };
         // This thread works too, so a thread that cannot be started is no reason to fail.
         let started =
             (1..threads).map(|n| thread::Builder::new().name(format!("load-{n}")).spawn_scoped(scope, run));
         let helpers: Vec<_> = started.filter_map(Result::ok).collect();
         let mut counted = run();
-        for helper in helpers {
-            match helper.join() {
-                Ok(part) => part.into_iter().for_each(|(db, keys)| *counted.entry(db).or_default() += keys),
-                Err(panic) => work.fail(LoadError::Panicked(panic_text(panic.as_ref()))),
-            }
+        for part in helpers.into_iter().filter_map(|helper| helper.join().ok()) {
+            part.into_iter().for_each(|(db, keys)| *counted.entry(db).or_default() += keys);
         }
         counted
     });

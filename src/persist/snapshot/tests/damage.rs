@@ -217,3 +217,14 @@ fn loading_can_be_cancelled() {
     let cancelled = load(Path::new(PATH), &files, 1, &progress, |_, _: Record| Ok(()));
     assert!(matches!(cancelled, Err(LoadError::Cancelled)));
 }
+
+#[test]
+fn a_panic_of_the_store_is_an_error_on_every_thread() {
+    let (files, _) = disk_with(&small(), 3);
+    for threads in [1, 3] {
+        let panicked =
+            load(Path::new(PATH), &files, threads, &still(), |_, _: Record| panic!("a planted panic"));
+        let e = panicked.unwrap_err();
+        assert!(matches!(&e, LoadError::Panicked(text) if text == "a planted panic"), "{e}");
+    }
+}

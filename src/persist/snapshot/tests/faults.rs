@@ -37,13 +37,13 @@ fn names(files: &FaultyFiles) -> usize {
 /// and the data does not; without the folder's, an acknowledged save is undone.
 #[test]
 fn a_power_cut_at_any_step_leaves_the_old_or_the_new() {
-    let (old, new) = (sorted(old()), sorted(new()));
+    let (before, after) = (sorted(old()), sorted(new()));
     let steps = steps_of_a_save();
     let mut seen = [0, 0];
     for step in 1..=steps + 1 {
         let (files, guard) = prepared();
         files.fail_at(files.steps() + step, Fault::PowerCut);
-        let outcome = save_records(&files, &guard, &new, 1);
+        let outcome = save_records(&files, &guard, &new(), 1);
         assert_eq!(outcome.is_ok(), step > steps, "step {step}: {:?}", files.log());
         let torn = (0..20).map(Cut::Torn);
         for cut in [Cut::SyncedOnly, Cut::Everything, Cut::NamesOnly].into_iter().chain(torn) {
@@ -51,8 +51,8 @@ fn a_power_cut_at_any_step_leaves_the_old_or_the_new() {
             remove_abandoned(Path::new(PATH), &restarted).unwrap();
             let (_, back) =
                 load_records(&restarted, 1).unwrap_or_else(|e| panic!("step {step}, {cut:?}: {e}"));
-            let is_new = back == new;
-            assert!(is_new || back == old, "step {step}, {cut:?}: neither old nor new");
+            let is_new = back == after;
+            assert!(is_new || back == before, "step {step}, {cut:?}: neither old nor new");
             assert!(is_new || outcome.is_err(), "step {step}, {cut:?}: acknowledged and lost");
             assert_eq!(names(&restarted), 1, "step {step}, {cut:?}: something stays behind");
             seen[usize::from(is_new)] += 1;

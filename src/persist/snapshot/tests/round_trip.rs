@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::persist::files::RealFiles;
+use crate::persist::replace::remove_abandoned;
 use crate::persist::snapshot::format::{BLOCK_HEADER_LEN, HEADER_LEN};
 use crate::persist::snapshot::index::read_index;
 
@@ -137,4 +139,31 @@ fn progress_counts_keys_and_bytes() {
     load(Path::new(PATH), &files, 2, &progress, |_, _: Record| Ok(())).unwrap();
     let report = progress.report();
     assert_eq!((report.share, report.keys, report.expected_keys), (1.0, 3, 3));
+}
+
+#[test]
+fn on_a_real_file_system_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("glasswing.snapshot");
+    let abandoned = folder.path().join("glasswing.snapshot.1-00c0ffee.tmp");
+    std::fs::write(&abandoned, "half a save").unwrap();
+    assert_eq!(remove_abandoned(&path, &RealFiles).unwrap(), [abandoned]);
+    let guard = Arc::default();
+    for records in [small(), large(), small()] {
+        let plan = SavePlan { path: path.clone(), ..plan(captures(&records, 2), &guard) };
+        let saved = save(plan, &RealFiles, &still()).unwrap();
+        assert_eq!(saved.bytes, std::fs::metadata(&path).unwrap().len());
+        let count = std::sync::atomic::AtomicUsize::new(0);
+        let loaded = load(&path, &RealFiles, 2, &still(), |_, _: Record| {
+            count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            Ok(())
+        });
+        assert_eq!(loaded.unwrap().identity, saved.identity, "the rename changes nothing");
+        assert_eq!(count.into_inner(), records.len());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+    std::fs::write(&path, "somebody's notes").unwrap();
+    let plan = SavePlan { path: path.clone(), ..plan(captures(&small(), 1), &guard) };
+    assert!(matches!(save(plan, &RealFiles, &still()), Err(SaveError::NotOurs { changed: true, .. })));
+    assert_eq!(std::fs::read(&path).unwrap(), b"somebody's notes");
 }
