@@ -1,1 +1,18 @@
-//! The persist room.
+//! What survives the process: the native snapshot, and the rules for replacing files.
+//!
+//! Here live the file formats, the one door to the file system ([`files`]), the rule that
+//! no foreign file is ever replaced ([`ownership`]), and the state machine that every kind
+//! of save shares ([`jobs`]). Redis's RDB and the append-only file move in beside
+//! [`snapshot`].
+//!
+//! What never lives here: what a record is (the store defines that; this room deals in
+//! serde's traits), commands, sockets, and clocks (time comes in through closures).
+//! `bincode` is used in this room only, and no file is touched but through
+//! [`files::Files`].
+
+pub mod files;
+pub mod jobs;
+pub mod ownership;
+pub mod progress;
+pub mod replace;
+pub mod snapshot;
