@@ -8,7 +8,8 @@
 //!
 //! The decoder reads a number as it goes over its digits and jumps over payloads, so it
 //! needs no search in the common case. Where the input ends it notes how far it came and
-//! goes on from there: no byte is looked at twice, however the input is cut.
+//! goes on from there: no byte is looked at twice, however the input is cut. (The first four
+//! bytes of a malformed line are the exception, once.)
 //!
 //! Where Redis is lenient this is too: the byte after a `\r` and the two bytes after a
 //! payload are not examined, and a zero byte hides the rest of a line (Redis searches lines
@@ -282,6 +283,15 @@ fn multibulk(
         progress.begin_length();
     }
     loop {
+        if progress.stage == Stage::Length
+            && progress.pos == progress.line_start
+            && progress.line == Line::Number
+        {
+            progress.read_short_length(input);
+            if progress.stage == Stage::Payload && progress.number > limits.max_bulk_len as u64 {
+                return Err(ProtocolError::InvalidBulkLength);
+            }
+        }
         if progress.stage == Stage::Length {
             if !progress.read_argument_line(input, limits.max_inline)? {
                 return Ok(Step::Incomplete { hint: 0 });
@@ -352,6 +362,33 @@ impl Progress {
         self.negative = false;
         self.stage = Stage::Length;
         self.line = Line::Number;
+    }
+
+    /// Reads a `$` line of one or two digits at once: nearly all of them, without the checks
+    /// that other lines need. Of a longer number it takes three digits; the rest of it, and
+    /// whatever is no number, is left to the reader of every line.
+    #[inline(always)]
+    fn read_short_length(&mut self, input: &[u8]) {
+        let unseen = input.get(self.pos..).unwrap_or_default();
+        let Some(&[b'$', a @ b'0'..=b'9', b, c, _]) = unseen.first_chunk::<5>() else { return };
+        let first = u64::from(a - b'0');
+        let second = u64::from(b.wrapping_sub(b'0'));
+        let third = u64::from(c.wrapping_sub(b'0'));
+        if b == b'\r' {
+            look(3);
+            self.number = first;
+            self.pos += 4;
+            self.stage = Stage::Payload;
+        } else if second < 10 && c == b'\r' && first != 0 {
+            look(4);
+            self.number = first * 10 + second;
+            self.pos += 5;
+            self.stage = Stage::Payload;
+        } else if second < 10 && third < 10 {
+            look(4);
+            self.number = first * 100 + second * 10 + third;
+            self.pos += 4;
+        }
     }
 
     /// Reads on in a `$` line. True when it is complete.
