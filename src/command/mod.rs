@@ -1,1 +1,33 @@
-//! The command room.
+//! The commands: one row, handler and unit test each, in family files.
+//!
+//! What lives here: what a command is ([`row`]), what its handler sees ([`context`], [`args`]), what it
+//! answers ([`reply`], [`error`]), what it asks of the rest of the server ([`ports`]), the table of all
+//! of them ([`table`]), and the families. What never does: sockets, locks, clocks, files; and nobody
+//! here asks a command for its name, since a flag of its row says what matters.
+//!
+//! To add a command, write its row and handler in its family's file. Nothing else needs to change.
+
+pub mod args;
+pub mod client;
+pub mod context;
+pub mod error;
+pub mod keys;
+pub mod ports;
+pub mod reply;
+pub mod row;
+pub mod session;
+pub mod syntax;
+pub mod table;
+
+mod strings;
+
+pub use args::{Args, KeyAt};
+pub use context::Context;
+pub use error::CommandError;
+pub use reply::{Park, Reply};
+pub use row::{Acl, Command, Flags, Group, Keys};
+pub use session::Session;
+pub use table::Registry;
+
+/// What a handler answers.
+pub type Outcome = Result<Reply, CommandError>;

@@ -1,1 +1,22 @@
-//! The engine room.
+//! Runs commands: the ladder of refusals, the locks of a unit of work, transactions, blocked clients,
+//! and the permits by which somebody holds the whole keyspace.
+//!
+//! What lives here: everything between a decoded request and its encoded reply that is the same for
+//! every command. What never does: sockets, HTTP, the meaning of any one command.
+//!
+//! Reading order: [`worker`] (a batch), [`gate`] (refusals), [`unit`] (one command under its locks),
+//! [`transaction`], [`blocked`], [`world`], [`expiry`].
+
+pub mod blocked;
+pub mod clients;
+pub mod expiry;
+pub mod gate;
+pub mod shared;
+pub mod transaction;
+pub mod unit;
+pub mod worker;
+pub mod world;
+
+pub use clients::ClientTable;
+pub use shared::{Engine, Status};
+pub use worker::{Connection, Next, Ran, Worker};

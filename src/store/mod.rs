@@ -1,1 +1,41 @@
-//! The store room.
+//! The keyspace: the only room that names dashmap.
+//!
+//! What lives here: entries and their layout, shards and their locks, a unit of work's locked view of
+//! its keys, expiry, use counters, SCAN's walk, who waits for or watches a key, and the epochs that
+//! let a save see one instant. What never does: a command, a socket, a clock, a file.
+//!
+//! Reading order: [`entry`] (one key), [`shard`] (one table), [`database`], [`keyspace`] (all of it),
+//! [`view`] (what a command sees), then [`scan`], [`sweep`], [`saves`] and [`capture`].
+
+mod capture;
+mod database;
+mod entry;
+mod hash;
+mod hooks;
+mod keyspace;
+mod object;
+mod objects;
+mod prefetch;
+mod saves;
+mod scan;
+mod shard;
+mod size;
+mod strings;
+mod sweep;
+mod usage;
+mod view;
+mod whole;
+
+pub use capture::{Capture, Walker};
+pub use entry::{Entry, EntryKind, MAX_INLINE, Meta, Str};
+pub use hash::{KeyHash, KeyHasher};
+pub use hooks::{WatchFlag, Waiter};
+pub use keyspace::{Counts, Garbage, Store, StoreOptions};
+pub use object::{Kind, Object, Type};
+pub use saves::{Epoch, Saves};
+pub use scan::Cursor;
+pub use size::size_class;
+pub use strings::{Expiry, WrongType};
+pub use sweep::{Sweep, Swept};
+pub use usage::{Usage, decayed, idle_seconds, idle_since, lru_clock, with_frequency};
+pub use view::{Key, Moment, Tally, View};

@@ -1,0 +1,213 @@
+//! What the rest of the server may know of a connected client and tell it: a record shared between the
+//! client's own worker and everybody else. CLIENT LIST reads it; CLIENT KILL, a served blocking pop and
+//! a push write to it.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Waker;
+
+use bytes::Bytes;
+
+/// Where a client comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// A TCP peer.
+    Tcp(SocketAddr),
+    /// The path of the unix socket that it connected to.
+    Unix(String),
+    /// Nobody: a client that the server made for itself.
+    Internal,
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Address::Tcp(address) => write!(f, "{address}"),
+            Address::Unix(path) => write!(f, "{path}:0"),
+            Address::Internal => f.write_str("?:0"),
+        }
+    }
+}
+
+/// Facts that are one bit each. See [`Client::set`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum ClientFlag {
+    /// To be closed at once.
+    Killed = 1,
+    /// To be closed after its replies are written.
+    CloseAfterReply = 1 << 1,
+    /// Inside MULTI.
+    InMulti = 1 << 2,
+    /// Parked by a blocking command.
+    Blocked = 1 << 3,
+    /// CLIENT NO-EVICT.
+    NoEvict = 1 << 4,
+    /// CLIENT NO-TOUCH.
+    NoTouch = 1 << 5,
+    /// A watched key has changed, or a queued command was refused.
+    DirtyTransaction = 1 << 6,
+    /// Connected through a unix socket.
+    UnixSocket = 1 << 7,
+    /// Speaks RESP3.
+    Resp3 = 1 << 8,
+    /// CLIENT UNBLOCK ... ERROR or TIMEOUT arrived.
+    Unblock = 1 << 9,
+    /// The unblocking is to be an error.
+    UnblockError = 1 << 10,
+    /// Held back by CLIENT PAUSE.
+    Paused = 1 << 11,
+}
+
+/// The shared record of one client.
+#[derive(Debug)]
+pub struct Client {
+    /// Unique, ascending.
+    pub id: u64,
+    /// The peer.
+    pub address: Address,
+    /// The local end.
+    pub local: Address,
+    /// The socket's file descriptor, for CLIENT LIST.
+    pub fd: i32,
+    /// Which worker serves it.
+    pub worker: usize,
+    /// When it connected, milliseconds since 1970.
+    pub created_ms: u64,
+    /// When it last sent a command, milliseconds since 1970.
+    pub active_ms: AtomicU64,
+    /// The selected database.
+    pub database: AtomicUsize,
+    /// Index of its last command in the registry; `usize::MAX` before the first.
+    pub last_command: AtomicUsize,
+    /// Bytes of its query buffer in use and free.
+    pub query_used: AtomicUsize,
+    /// Free bytes of its query buffer.
+    pub query_free: AtomicUsize,
+    /// Bytes of replies that it has not taken yet.
+    pub output_pending: AtomicUsize,
+    /// Queued commands, or -1 outside MULTI, as CLIENT LIST shows it, plus one.
+    pub queued_plus_one: AtomicUsize,
+    /// Bytes of queued commands.
+    pub queued_bytes: AtomicUsize,
+    /// Number of watched keys.
+    pub watched: AtomicUsize,
+    flags: AtomicU32,
+    text: Mutex<ClientText>,
+    mailbox: Mutex<Mailbox>,
+    waker: OnceLock<Waker>,
+}
+
+/// What a client calls itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientText {
+    /// CLIENT SETNAME.
+    pub name: Vec<u8>,
+    /// CLIENT SETINFO LIB-NAME.
+    pub library: Vec<u8>,
+    /// CLIENT SETINFO LIB-VER.
+    pub library_version: Vec<u8>,
+    /// The authenticated user.
+    pub user: String,
+}
+
+/// What others have written for the client.
+#[derive(Debug, Default)]
+struct Mailbox {
+    /// Encoded replies and pushes, in order.
+    out: Vec<Bytes>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What these mutexes guard is replaced whole: a panic elsewhere leaves nothing half done.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Client {
+    /// A client that has just connected.
+    pub fn new(id: u64, address: Address, local: Address, fd: i32, worker: usize, now_ms: u64) -> Client {
+        let unix = matches!(local, Address::Unix(_));
+        Client {
+            id,
+            address,
+            local,
+            fd,
+            worker,
+            created_ms: now_ms,
+            active_ms: AtomicU64::new(now_ms),
+            database: AtomicUsize::new(0),
+            last_command: AtomicUsize::new(usize::MAX),
+            query_used: AtomicUsize::new(0),
+            query_free: AtomicUsize::new(0),
+            output_pending: AtomicUsize::new(0),
+            queued_plus_one: AtomicUsize::new(0),
+            queued_bytes: AtomicUsize::new(0),
+            watched: AtomicUsize::new(0),
+            flags: AtomicU32::new(if unix { ClientFlag::UnixSocket as u32 } else { 0 }),
+            text: Mutex::new(ClientText { user: "default".to_owned(), ..ClientText::default() }),
+            mailbox: Mutex::default(),
+            waker: OnceLock::new(),
+        }
+    }
+
+    /// Whether a flag is set.
+    #[inline]
+    pub fn has(&self, flag: ClientFlag) -> bool {
+        self.flags.load(Ordering::Acquire) & flag as u32 != 0
+    }
+
+    /// All flags at once, for a quick look whether anything is up.
+    #[inline]
+    pub fn any(&self, flags: u32) -> bool {
+        self.flags.load(Ordering::Acquire) & flags != 0
+    }
+
+    /// Sets or clears a flag.
+    pub fn set(&self, flag: ClientFlag, on: bool) {
+        if on {
+            self.flags.fetch_or(flag as u32, Ordering::AcqRel);
+        } else {
+            self.flags.fetch_and(!(flag as u32), Ordering::AcqRel);
+        }
+    }
+
+    /// What it calls itself.
+    pub fn text(&self) -> ClientText {
+        lock(&self.text).clone()
+    }
+
+    /// Changes what it calls itself.
+    pub fn edit_text(&self, edit: impl FnOnce(&mut ClientText)) {
+        edit(&mut lock(&self.text));
+    }
+
+    /// Says how to wake the client's task. The first caller counts.
+    pub fn set_waker(&self, waker: &Waker) {
+        let _ = self.waker.set(waker.clone());
+    }
+
+    /// Wakes the client's task: a flag was set or something lies in its mailbox.
+    pub fn wake(&self) {
+        if let Some(waker) = self.waker.get() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Sends it something encoded.
+    pub fn send(&self, encoded: Bytes) {
+        lock(&self.mailbox).out.push(encoded);
+        self.wake();
+    }
+
+    /// Takes what was sent.
+    pub fn take_mail(&self) -> Vec<Bytes> {
+        std::mem::take(&mut lock(&self.mailbox).out)
+    }
+
+    /// Closes it from anywhere.
+    pub fn kill(&self) {
+        self.set(ClientFlag::Killed, true);
+        self.wake();
+    }
+}

@@ -1,0 +1,96 @@
+//! What a client did wrong, in Redis's exact words. The one place where they stand.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::store::WrongType;
+
+/// A refusal. Its display is the error reply without the leading minus.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommandError {
+    /// The key holds another type.
+    WrongType,
+    /// The options make no sense together.
+    Syntax,
+    /// Not an integer, or too large for one.
+    NotInteger,
+    /// Not a number.
+    NotFloat,
+    /// Wrong number of arguments for the command (lower-case name, `a|b` for subcommands).
+    Arity(String),
+    /// No such key.
+    NoSuchKey,
+    /// An index is out of range.
+    IndexOutOfRange,
+    /// An increment would overflow.
+    Overflow,
+    /// A value out of range.
+    OutOfRange,
+    /// A negative or oversized count.
+    MustBePositive,
+    /// A string would exceed `proto-max-bulk-len`.
+    StringTooLong,
+    /// An expiry that makes no sense (lower-case name of the command).
+    InvalidExpire(&'static str),
+    /// A timeout that is no number.
+    TimeoutNotFloat,
+    /// A timeout below zero.
+    TimeoutNegative,
+    /// A database that does not exist.
+    DatabaseOutOfRange,
+    /// Any other text, with its code: `ERR no such user`.
+    Text(Cow<'static, str>),
+}
+
+impl CommandError {
+    /// An error with the code ERR.
+    pub fn err(text: impl fmt::Display) -> CommandError {
+        CommandError::Text(Cow::Owned(format!("ERR {text}")))
+    }
+
+    /// An error whose whole text, code included, is fixed.
+    pub const fn fixed(text: &'static str) -> CommandError {
+        CommandError::Text(Cow::Borrowed(text))
+    }
+
+    /// The reply without the leading minus.
+    pub fn text(&self) -> Cow<'static, str> {
+        let fixed = match self {
+            CommandError::WrongType => {
+                "WRONGTYPE Operation against a key holding the wrong kind of value"
+            }
+            CommandError::Syntax => "ERR syntax error",
+            CommandError::NotInteger => "ERR value is not an integer or out of range",
+            CommandError::NotFloat => "ERR value is not a valid float",
+            CommandError::NoSuchKey => "ERR no such key",
+            CommandError::IndexOutOfRange => "ERR index out of range",
+            CommandError::Overflow => "ERR increment or decrement would overflow",
+            CommandError::OutOfRange => "ERR value is out of range",
+            CommandError::MustBePositive => "ERR value is out of range, must be positive",
+            CommandError::StringTooLong => "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
+            CommandError::TimeoutNotFloat => "ERR timeout is not a float or out of range",
+            CommandError::TimeoutNegative => "ERR timeout is negative",
+            CommandError::DatabaseOutOfRange => "ERR DB index is out of range",
+            CommandError::Arity(name) => {
+                return format!("ERR wrong number of arguments for '{name}' command").into();
+            }
+            CommandError::InvalidExpire(name) => {
+                return format!("ERR invalid expire time in '{name}' command").into();
+            }
+            CommandError::Text(text) => return text.clone(),
+        };
+        Cow::Borrowed(fixed)
+    }
+}
+
+impl fmt::Display for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text())
+    }
+}
+
+impl From<WrongType> for CommandError {
+    fn from(_: WrongType) -> CommandError {
+        CommandError::WrongType
+    }
+}

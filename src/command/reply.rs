@@ -1,0 +1,93 @@
+//! What a handler answers. Small replies are values; large ones a handler writes itself, through
+//! [`super::Context::out`], and then says [`Reply::Sent`].
+
+use bytes::Bytes;
+
+use crate::resp::Encoder;
+
+use super::{Args, Context, Outcome};
+
+/// An answer.
+#[derive(Debug)]
+pub enum Reply {
+    /// The handler has written it.
+    Sent,
+    /// No answer is due at all.
+    Nothing,
+    /// `+OK`.
+    Ok,
+    /// A null: `$-1`, in RESP3 `_`.
+    Nil,
+    /// A null where an array was possible: `*-1`, in RESP3 `_`.
+    NilArray,
+    /// A number.
+    Int(i64),
+    /// A simple string.
+    Simple(&'static str),
+    /// A bulk string.
+    Bulk(Bytes),
+    /// An array.
+    Array(Vec<Reply>),
+    /// The client waits until one of its keys can serve it.
+    Park(Box<Park>),
+    /// The answered client's connection is closed afterwards.
+    Close(Box<Reply>),
+}
+
+impl Reply {
+    /// A bulk string of text.
+    pub fn text(text: impl Into<String>) -> Reply {
+        Reply::Bulk(Bytes::from(text.into()))
+    }
+
+    /// A bulk string of bytes.
+    pub fn bulk(bytes: &[u8]) -> Reply {
+        Reply::Bulk(Bytes::copy_from_slice(bytes))
+    }
+
+    /// 1 or 0.
+    pub fn flag(yes: bool) -> Reply {
+        Reply::Int(i64::from(yes))
+    }
+
+    /// Writes it. What is no answer in itself (a parked client) writes nothing.
+    pub fn write(&self, out: &mut Encoder) {
+        match self {
+            Reply::Sent | Reply::Nothing | Reply::Park(_) => {}
+            Reply::Ok => out.simple("OK"),
+            Reply::Nil => out.null(),
+            Reply::NilArray => out.null_array(),
+            Reply::Int(number) => out.int(*number),
+            Reply::Simple(text) => out.simple(text),
+            Reply::Bulk(bytes) => out.bulk(bytes),
+            Reply::Array(items) => {
+                out.array(items.len());
+                items.iter().for_each(|item| item.write(out));
+            }
+            Reply::Close(reply) => reply.write(out),
+        }
+    }
+}
+
+/// Serves a parked client from a key that has changed: `None` when the key does not suffice after all.
+/// The arguments are those of the command that parked.
+pub type Serve = fn(&mut Context<'_>, Args<'_>, ready: crate::store::Key<'_>) -> Result<Option<Reply>, super::CommandError>;
+
+/// What a parked client waits for.
+#[derive(Debug)]
+pub struct Park {
+    /// The ordinal numbers of the declared keys that can wake it.
+    pub keys: Vec<usize>,
+    /// The ordinal numbers of the declared keys that serving it needs beside the one that is ready
+    /// (the destination of BLMOVE).
+    pub needs: Vec<usize>,
+    /// How long it waits, in milliseconds; 0 is for ever.
+    pub timeout_ms: u64,
+    /// Tries to serve it.
+    pub serve: Serve,
+    /// What it is told when the time is up.
+    pub on_timeout: Reply,
+}
+
+/// `Outcome` of a handler that only answers OK.
+pub const OK: Outcome = Ok(Reply::Ok);

@@ -1,0 +1,356 @@
+//! A command is one row. Everything else about it is derived from the row.
+
+use std::fmt;
+use std::ops::BitOr;
+
+use super::{Args, Context, Outcome};
+
+/// What a handler is: synchronous, given locked keys and arguments.
+pub type Handler = fn(&mut Context<'_>, Args<'_>) -> Outcome;
+
+/// One command, or one subcommand of a container such as CONFIG.
+pub struct Command {
+    /// Upper-case name; of a subcommand its own part only.
+    pub name: &'static str,
+    /// Arguments after the name, in the notation of Redis's documentation:
+    /// `key value [NX | XX] [GET] [EX seconds | PX milliseconds]`, `key [key ...]`.
+    pub syntax: &'static str,
+    /// One sentence.
+    pub summary: &'static str,
+    /// Version of Redis that brought it.
+    pub since: &'static str,
+    /// Time complexity, in Redis's words.
+    pub complexity: &'static str,
+    /// The family, as COMMAND DOCS names it.
+    pub group: Group,
+    /// What it does, for gate, scripts, replication and documentation.
+    pub flags: Flags,
+    /// ACL categories beyond those that group and flags imply.
+    pub acl: Acl,
+    /// Which arguments are keys.
+    pub keys: Keys,
+    /// Which other database the arguments name, where they can.
+    pub databases: fn(Args<'_>) -> Option<OtherDatabase>,
+    /// The handler. A container's answers for a missing or unknown subcommand.
+    pub run: Handler,
+    /// Subcommands, of a container.
+    pub subcommands: &'static [Command],
+}
+
+impl Command {
+    /// A row to fill in with struct update syntax: no flags, no keys, no subcommands.
+    pub const BASE: Command = Command {
+        name: "",
+        syntax: "",
+        summary: "",
+        since: "1.0.0",
+        complexity: "O(1)",
+        group: Group::Generic,
+        flags: Flags::NONE,
+        acl: Acl::NONE,
+        keys: Keys::None,
+        databases: |_| None,
+        run: super::context::unimplemented_row,
+        subcommands: &[],
+    };
+}
+
+/// A database that a command's arguments name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OtherDatabase {
+    /// Its number, which may be out of range.
+    pub number: usize,
+    /// Whether later commands of the connection speak of it (SELECT), or only this one (COPY, MOVE).
+    pub selects: bool,
+}
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Command").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+macro_rules! bits {
+    ($(#[$doc:meta])* $name:ident: $int:ty { $($(#[$flag_doc:meta])* $flag:ident = $bit:expr, $text:expr;)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $name(pub $int);
+        impl $name {
+            /// Nothing set.
+            pub const NONE: $name = $name(0);
+            $($(#[$flag_doc])* pub const $flag: $name = $name(1 << $bit);)*
+            /// Each bit with the name that Redis gives it; an empty name is our own affair.
+            pub const NAMED: &'static [($name, &'static str)] = &[$(($name::$flag, $text)),*];
+            /// Whether all of `other` are set.
+            #[inline]
+            pub const fn has(self, other: $name) -> bool {
+                self.0 & other.0 == other.0
+            }
+            /// Whether any of `other` is set.
+            #[inline]
+            pub const fn any(self, other: $name) -> bool {
+                self.0 & other.0 != 0
+            }
+            /// Both together, in constants.
+            pub const fn with(self, other: $name) -> $name {
+                $name(self.0 | other.0)
+            }
+            /// Redis's names of the set bits.
+            pub fn names(self) -> impl Iterator<Item = &'static str> {
+                $name::NAMED.iter().filter(move |(bit, text)| self.has(*bit) && !text.is_empty()).map(|(_, text)| *text)
+            }
+        }
+        impl BitOr for $name {
+            type Output = $name;
+            fn bitor(self, other: $name) -> $name {
+                $name(self.0 | other.0)
+            }
+        }
+    };
+}
+
+bits! {
+    /// What a command does and when it may run.
+    Flags: u64 {
+        /// Changes the keyspace.
+        WRITE = 0, "write";
+        /// Reads keys.
+        READONLY = 1, "readonly";
+        /// Refused when memory is over its limit.
+        DENYOOM = 2, "denyoom";
+        /// An administrator's command.
+        ADMIN = 3, "admin";
+        /// Belongs to pub/sub.
+        PUBSUB = 4, "pubsub";
+        /// Not from scripts.
+        NOSCRIPT = 5, "noscript";
+        /// May park the client.
+        BLOCKING = 6, "blocking";
+        /// Allowed while a file is loaded.
+        LOADING = 7, "loading";
+        /// Allowed on a replica with stale data.
+        STALE = 8, "stale";
+        /// Not shown by MONITOR.
+        SKIP_MONITOR = 9, "skip_monitor";
+        /// Not in the slow log.
+        SKIP_SLOWLOG = 10, "skip_slowlog";
+        /// Follows ASKING in a cluster.
+        ASKING = 11, "asking";
+        /// O(1) or O(log n).
+        FAST = 12, "fast";
+        /// Allowed before authentication.
+        NO_AUTH = 13, "no_auth";
+        /// May change things though it is no write.
+        MAY_REPLICATE = 14, "may_replicate";
+        /// Not while a replica loads beside its old data.
+        NO_ASYNC_LOADING = 15, "no_async_loading";
+        /// Not inside MULTI.
+        NO_MULTI = 16, "no_multi";
+        /// Allowed while a script is busy.
+        ALLOW_BUSY = 17, "allow_busy";
+        /// Only when a setting allows it (`enable-debug-command`, `enable-module-command`).
+        PROTECTED = 18, "";
+        /// Runs at once inside MULTI instead of being queued.
+        TRANSACTION_CONTROL = 19, "";
+        /// Needs the whole keyspace.
+        WHOLE = 20, "";
+        /// Executes the queued commands.
+        EXECUTES_QUEUE = 21, "";
+        /// Allowed on a RESP2 connection that is subscribed to channels.
+        SUBSCRIBER = 22, "";
+        /// Its arguments hold a secret and are shown nowhere.
+        SECRET = 23, "";
+        /// Does not count as an access of keys it looks at.
+        NO_TOUCH = 24, "";
+        /// Keys are not always where the row's specs find them: ask COMMAND GETKEYS.
+        MOVABLE_KEYS = 25, "movablekeys";
+        /// Not paused by CLIENT PAUSE although it may write.
+        UNPAUSED = 26, "";
+        /// Refused like a write while the server cannot persist, so that health checks notice (PING).
+        TELLS_HEALTH = 27, "";
+        /// Afterwards the connection watches nothing any more.
+        FORGETS_WATCHES = 28, "";
+        /// May touch its keys in a second database, which `databases` names.
+        CROSS_DATABASE = 29, "";
+    }
+}
+
+bits! {
+    /// ACL categories.
+    Acl: u32 {
+        /// Keyspace and generic keys.
+        KEYSPACE = 0, "keyspace";
+        /// Reads.
+        READ = 1, "read";
+        /// Writes.
+        WRITE = 2, "write";
+        /// Sets.
+        SET = 3, "set";
+        /// Sorted sets.
+        SORTEDSET = 4, "sortedset";
+        /// Lists.
+        LIST = 5, "list";
+        /// Hashes.
+        HASH = 6, "hash";
+        /// Strings.
+        STRING = 7, "string";
+        /// Bitmaps.
+        BITMAP = 8, "bitmap";
+        /// HyperLogLogs.
+        HYPERLOGLOG = 9, "hyperloglog";
+        /// Geo.
+        GEO = 10, "geo";
+        /// Streams.
+        STREAM = 11, "stream";
+        /// Pub/sub.
+        PUBSUB = 12, "pubsub";
+        /// Administration.
+        ADMIN = 13, "admin";
+        /// Fast ones.
+        FAST = 14, "fast";
+        /// Slow ones.
+        SLOW = 15, "slow";
+        /// Blocking ones.
+        BLOCKING = 16, "blocking";
+        /// What can do harm.
+        DANGEROUS = 17, "dangerous";
+        /// About connections.
+        CONNECTION = 18, "connection";
+        /// Transactions.
+        TRANSACTION = 19, "transaction";
+        /// Scripts.
+        SCRIPTING = 20, "scripting";
+    }
+}
+
+/// The family of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// Keys of any type.
+    Generic,
+    /// Strings.
+    String,
+    /// Lists.
+    List,
+    /// Sets.
+    Set,
+    /// Sorted sets.
+    SortedSet,
+    /// Hashes.
+    Hash,
+    /// Connections.
+    Connection,
+    /// The server.
+    Server,
+    /// Transactions.
+    Transactions,
+}
+
+impl Group {
+    /// The name that COMMAND DOCS and COMMAND LIST FILTERBY use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Group::Generic => "generic",
+            Group::String => "string",
+            Group::List => "list",
+            Group::Set => "set",
+            Group::SortedSet => "sorted-set",
+            Group::Hash => "hash",
+            Group::Connection => "connection",
+            Group::Server => "server",
+            Group::Transactions => "transactions",
+        }
+    }
+
+    const fn category(self) -> Acl {
+        match self {
+            Group::Generic => Acl::KEYSPACE,
+            Group::String => Acl::STRING,
+            Group::List => Acl::LIST,
+            Group::Set => Acl::SET,
+            Group::SortedSet => Acl::SORTEDSET,
+            Group::Hash => Acl::HASH,
+            Group::Connection => Acl::CONNECTION,
+            Group::Server => Acl::NONE,
+            Group::Transactions => Acl::TRANSACTION,
+        }
+    }
+}
+
+impl Command {
+    /// All ACL categories: those of the row and those that flags and group imply.
+    pub fn categories(&self) -> Acl {
+        let mut all = self.acl | self.group.category();
+        let implied = [
+            (Flags::WRITE, Acl::WRITE),
+            (Flags::READONLY, Acl::READ),
+            (Flags::ADMIN, Acl::ADMIN | Acl::DANGEROUS),
+            (Flags::PUBSUB, Acl::PUBSUB),
+            (Flags::FAST, Acl::FAST),
+            (Flags::BLOCKING, Acl::BLOCKING),
+        ];
+        for (flag, category) in implied {
+            if self.flags.has(flag) {
+                all = all | category;
+            }
+        }
+        if !self.flags.has(Flags::FAST) {
+            all = all | Acl::SLOW;
+        }
+        // Redis files what scripts use under the keyspace only when it touches keys.
+        all
+    }
+}
+
+bits! {
+    /// What a command does with a key.
+    Access: u16 {
+        /// Reads the value, and does not change it.
+        RO = 0, "RO";
+        /// Reads and changes it.
+        RW = 1, "RW";
+        /// Overwrites it without reading.
+        OW = 2, "OW";
+        /// Removes it.
+        RM = 3, "RM";
+        /// Returns, copies or uses what is in the value.
+        ACCESS = 4, "access";
+        /// Changes what is in the value.
+        UPDATE = 5, "update";
+        /// Adds without changing what is there.
+        INSERT = 6, "insert";
+        /// Deletes from the value, or the key.
+        DELETE = 7, "delete";
+        /// Not a key in the keyspace.
+        NOT_KEY = 8, "not_key";
+        /// The specs may miss some.
+        INCOMPLETE = 9, "incomplete";
+        /// The flags depend on the arguments.
+        VARIABLE_FLAGS = 10, "variable_flags";
+    }
+}
+
+/// Which arguments are keys, in words. Argument 0 is the command's name.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Keys {
+    /// None.
+    None,
+    /// The first argument.
+    One(Access),
+    /// The second argument, as in `OBJECT ENCODING key`.
+    Second(Access),
+    /// The first and the second.
+    Two(Access, Access),
+    /// Every argument.
+    All(Access),
+    /// Every argument but the last, which is a timeout.
+    AllButLast(Access),
+    /// Every second argument, each followed by its value.
+    Pairs(Access),
+    /// A number of keys at this argument, then the keys.
+    Counted(usize, Access),
+    /// A destination first, then a number of keys at argument 2, then the keys.
+    TargetAndCounted(Access, Access),
+    /// The first is the destination, all others are sources.
+    TargetAndRest(Access, Access),
+}

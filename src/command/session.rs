@@ -1,0 +1,133 @@
+//! The state of one connection that commands read and change.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::resp::Span;
+use crate::store::WatchFlag;
+
+use super::client::{Client, ClientFlag};
+
+/// What CLIENT REPLY has asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReplyMode {
+    /// Replies are sent.
+    #[default]
+    On,
+    /// None is sent.
+    Off,
+    /// The next command's reply is not sent.
+    SkipNext,
+    /// This command's reply is not sent.
+    Skip,
+}
+
+/// A queued command of a transaction: its request and where its arguments lie in it.
+#[derive(Clone, Debug)]
+pub struct Queued {
+    /// The request's bytes.
+    pub request: Bytes,
+    /// The arguments' places in it.
+    pub spans: Box<[Span]>,
+    /// Index in the registry.
+    pub command: usize,
+}
+
+/// An open MULTI.
+#[derive(Clone, Debug, Default)]
+pub struct Multi {
+    /// What EXEC will run.
+    pub queue: Vec<Queued>,
+    /// A command was refused while queueing: EXEC will refuse all.
+    pub refused: bool,
+}
+
+/// One connection's state.
+#[derive(Debug)]
+pub struct Session {
+    /// The record shared with the rest of the server.
+    pub client: Arc<Client>,
+    /// The selected database.
+    pub database: usize,
+    /// Whether the password was given, or none is needed.
+    pub authenticated: bool,
+    /// An open MULTI.
+    pub multi: Option<Box<Multi>>,
+    /// Watched keys with their database's number.
+    pub watched: Vec<(usize, Box<[u8]>)>,
+    /// Raised when a watched key changes; made by the first WATCH.
+    pub watch_flag: Option<Arc<WatchFlag>>,
+    /// CLIENT REPLY.
+    pub reply_mode: ReplyMode,
+}
+
+impl Session {
+    /// A fresh connection.
+    pub fn new(client: Arc<Client>, authenticated: bool) -> Session {
+        Session {
+            client,
+            database: 0,
+            authenticated,
+            multi: None,
+            watched: Vec::new(),
+            watch_flag: None,
+            reply_mode: ReplyMode::On,
+        }
+    }
+
+    /// Selects a database.
+    pub fn select(&mut self, number: usize) {
+        self.database = number;
+        self.client.database.store(number, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// Opens a MULTI.
+    pub fn begin_multi(&mut self) {
+        self.multi = Some(Box::default());
+        self.client.set(ClientFlag::InMulti, true);
+        self.note_queue(0, 0);
+    }
+
+    /// Closes the MULTI and gives it out.
+    pub fn end_multi(&mut self) -> Option<Box<Multi>> {
+        let multi = self.multi.take();
+        self.client.set(ClientFlag::InMulti, false);
+        self.client.set(ClientFlag::DirtyTransaction, false);
+        self.client.queued_plus_one.store(0, std::sync::atomic::Ordering::Relaxed);
+        self.client.queued_bytes.store(0, std::sync::atomic::Ordering::Relaxed);
+        multi
+    }
+
+    /// Queues a command.
+    pub fn queue(&mut self, queued: Queued) {
+        let Some(multi) = &mut self.multi else { return };
+        let bytes = queued.request.len() + size_of::<Queued>() + queued.spans.len() * size_of::<Span>();
+        multi.queue.push(queued);
+        let length = multi.queue.len();
+        self.note_queue(length, bytes);
+    }
+
+    fn note_queue(&self, length: usize, more_bytes: usize) {
+        self.client.queued_plus_one.store(length + 1, std::sync::atomic::Ordering::Relaxed);
+        self.client.queued_bytes.fetch_add(more_bytes, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// A queued command was refused: EXEC will refuse all.
+    pub fn refuse_multi(&mut self) {
+        if let Some(multi) = &mut self.multi {
+            multi.refused = true;
+            self.client.set(ClientFlag::DirtyTransaction, true);
+        }
+    }
+
+    /// The flag that watched keys raise, made when first needed.
+    pub fn watch_flag(&mut self) -> Arc<WatchFlag> {
+        Arc::clone(self.watch_flag.get_or_insert_default())
+    }
+
+    /// Whether a watched key has changed.
+    pub fn is_watch_broken(&self) -> bool {
+        self.watch_flag.as_ref().is_some_and(|flag| flag.is_raised())
+    }
+}

@@ -1,0 +1,216 @@
+//! Clients that wait for a key.
+//!
+//! A handler that finds nothing answers `Reply::Park`. While its keys are still locked the client is
+//! queued at each of them. Whoever changes such a key serves the queue at the end of its own unit,
+//! before its reply leaves and, where the waiting client needs no further key, before the locks are
+//! let go: so waiting clients are served in order, and nobody who has seen the change can overtake
+//! them. A client is claimed by one compare-and-swap, because several of its keys may change at once.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use crate::command::client::Client;
+use crate::command::reply::{Park, Serve};
+use crate::command::session::Session;
+use crate::command::{Args, Context, KeyAt, Reply};
+use crate::observe::Counter;
+use crate::resp::{Encoder, Protocol, Span};
+use crate::store::{Key, KeyHash, Waiter};
+
+use super::shared::Engine;
+use super::unit::{self, Scope};
+
+/// A parked client, as its own connection keeps it.
+#[derive(Debug)]
+pub struct Parked {
+    waiter: Arc<Waiter>,
+    /// Keys it is queued at, with their database's number.
+    keys: Vec<(usize, Box<[u8]>)>,
+    /// When the time is up, milliseconds since 1970.
+    pub deadline_ms: Option<u64>,
+    on_timeout: Reply,
+}
+
+/// What whoever serves the client needs.
+struct Errand {
+    client: Arc<Client>,
+    protocol: Protocol,
+    request: Bytes,
+    spans: Box<[Span]>,
+    keys: Box<[KeyAt]>,
+    /// Hashes of the keys that serving needs beside the one that is ready.
+    needs: Box<[KeyHash]>,
+    command: usize,
+    serve: Serve,
+}
+
+/// Queues the client at its keys. The unit still holds them.
+pub fn park(ctx: &mut Context<'_>, park: Park, args: &Args<'_>) -> Parked {
+    let (request, spans) = owned(args);
+    let database = ctx.view.database();
+    let errand = Errand {
+        client: Arc::clone(&ctx.session.client),
+        protocol: ctx.out.protocol(),
+        request,
+        spans,
+        keys: args.keys().into(),
+        needs: park.needs.iter().filter_map(|&ordinal| args.declared(ordinal)).map(|key| key.hash).collect(),
+        command: ctx.command,
+        serve: park.serve,
+    };
+    let waiter = Arc::new(Waiter::new(Box::new(errand)));
+    let mut keys: Vec<(usize, Box<[u8]>)> = Vec::with_capacity(park.keys.len());
+    for key in park.keys.iter().filter_map(|&ordinal| args.declared(ordinal)) {
+        if keys.iter().all(|(_, other)| **other != *key.bytes) {
+            ctx.view.wait(key, &waiter);
+            keys.push((database, key.bytes.into()));
+        }
+    }
+    let deadline_ms = (park.timeout_ms > 0).then(|| ctx.now_ms().saturating_add(park.timeout_ms));
+    Parked { waiter, keys, deadline_ms, on_timeout: park.on_timeout }
+}
+
+/// Copies a request's arguments out of the read buffer.
+pub fn owned(args: &Args<'_>) -> (Bytes, Box<[Span]>) {
+    let mut request = Vec::with_capacity(args.all().map(<[u8]>::len).sum());
+    let spans = args
+        .all()
+        .map(|argument| {
+            let span = Span { start: request.len(), len: argument.len() };
+            request.extend_from_slice(argument);
+            span
+        })
+        .collect();
+    (Bytes::from(request), spans)
+}
+
+/// Serves the clients that wait for these keys as far as the unit's own locks go. Returns the keys at
+/// which somebody must be served under other locks.
+pub fn serve_held(
+    scope: &Scope<'_>,
+    ctx: &mut Context<'_>,
+    mut ready: Vec<(usize, Vec<u8>)>,
+) -> Vec<(usize, Vec<u8>)> {
+    let mut later = Vec::new();
+    let before = ctx.view.database();
+    while !ready.is_empty() {
+        for (database, key) in std::mem::take(&mut ready) {
+            ctx.view.select(database);
+            let key_at = ctx.view.key(&key);
+            if !ctx.view.covers(key_at.hash) || !serve_key(scope, ctx, key_at) {
+                later.push((database, key));
+            }
+        }
+        // What a served client pushed elsewhere may serve others.
+        ready = ctx.view.take_ready();
+    }
+    ctx.view.select(before);
+    later
+}
+
+/// Serves the queue of one key. False when its head needs keys that the unit does not hold.
+fn serve_key(scope: &Scope<'_>, ctx: &mut Context<'_>, key: Key<'_>) -> bool {
+    for waiter in ctx.view.waiting(key) {
+        let Some(errand) = waiter.errand.downcast_ref::<Errand>() else { continue };
+        if !waiter.is_waiting() {
+            continue;
+        }
+        if !errand.needs.iter().all(|&hash| ctx.view.covers(hash)) {
+            return false;
+        }
+        if !waiter.claim() {
+            continue;
+        }
+        if !serve(scope, ctx, errand, key) {
+            // The key holds nothing for this client: it may hold something for one that wants another type.
+            waiter.release();
+        }
+    }
+    true
+}
+
+/// Runs the parked command's second half on the unit's view, in the name of the client that waits: its
+/// session and its output take the place of the unit's own meanwhile. True when the client got its answer.
+fn serve(scope: &Scope<'_>, ctx: &mut Context<'_>, errand: &Errand, key: Key<'_>) -> bool {
+    let mut out = Encoder::new(errand.protocol);
+    let mut session = Session::new(Arc::clone(&errand.client), true);
+    session.database = ctx.view.database();
+    let (command, in_transaction) = (ctx.command, ctx.in_transaction);
+    std::mem::swap(ctx.out, &mut out);
+    std::mem::swap(ctx.session, &mut session);
+    (ctx.command, ctx.in_transaction) = (errand.command, false);
+    let began = scope.engine.clock.stamp();
+    let outcome = (errand.serve)(ctx, Args::new(&errand.request, &errand.spans, &errand.keys), key);
+    (ctx.command, ctx.in_transaction) = (command, in_transaction);
+    std::mem::swap(ctx.out, &mut out);
+    std::mem::swap(ctx.session, &mut session);
+    match outcome {
+        Ok(None) => return false,
+        Ok(Some(reply)) => reply.write(&mut out),
+        Err(error) => {
+            let text = error.text();
+            out.clear();
+            out.error(&text);
+            scope.stats.failed(errand.command);
+            scope.stats.error(&text);
+        }
+    }
+    scope.stats.record(errand.command, scope.engine.clock.stamp().saturating_sub(began));
+    scope.stats.incr(Counter::ClientsUnblocked);
+    errand.client.send(Bytes::from(out.into_vec()));
+    true
+}
+
+/// Serves clients whose commands need keys beyond those of the unit that woke them: as units of their
+/// own, with all their locks taken in order.
+pub fn serve_later(scope: &Scope<'_>, client: &Arc<Client>, mut ready: Vec<(usize, Vec<u8>)>) {
+    let store = &scope.engine.store;
+    let mut out = Encoder::new(Protocol::Resp2);
+    let mut session = Session::new(Arc::clone(client), true);
+    while let Some((database, key)) = ready.pop() {
+        let key_at = Key { bytes: &key, hash: store.hash(&key) };
+        let heads = store.view_one(scope.moment, database, key_at.hash).waiting(key_at);
+        let mut places: SmallVec<[(usize, KeyHash); 16]> = SmallVec::new();
+        places.push((database, key_at.hash));
+        for waiter in heads.iter().filter(|waiter| waiter.is_waiting()) {
+            if let Some(errand) = waiter.errand.downcast_ref::<Errand>() {
+                places.extend(errand.needs.iter().map(|&hash| (database, hash)));
+            }
+        }
+        let view = store.view_many(scope.moment, database, &places);
+        let mut ctx = unit::context(scope, view, &mut session, &mut out, 0);
+        if !serve_key(scope, &mut ctx, key_at) {
+            // Somebody joined the queue meanwhile: look again.
+            ready.push((database, key.clone()));
+        }
+        let woken = ctx.view.take_ready();
+        ready.extend(serve_held(scope, &mut ctx, woken));
+        unit::count(scope, &mut ctx.view);
+    }
+}
+
+impl Parked {
+    /// Takes the client out of all queues: it was served, its time is up, or it has gone. True if this
+    /// call won the right to answer it, false if somebody has served it.
+    pub fn leave(&self, engine: &Engine, moment: crate::store::Moment) -> bool {
+        let won = self.waiter.claim();
+        for (database, key) in &self.keys {
+            let hash = engine.store.hash(key);
+            engine.store.view_one(moment, *database, hash).forget(Key { bytes: key, hash }, &self.waiter);
+        }
+        won
+    }
+
+    /// What the client is told when its time is up.
+    pub fn write_timeout(&self, out: &mut Encoder) {
+        self.on_timeout.write(out);
+    }
+}
+
+/// A client record for work that no client asked for.
+pub fn nobody() -> Arc<Client> {
+    use crate::command::client::Address;
+    Arc::new(Client::new(0, Address::Internal, Address::Internal, -1, 0, 0))
+}

@@ -1,0 +1,132 @@
+//! All connected clients.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::command::client::{Client, ClientFlag};
+use crate::command::ports::{Clients, Pause};
+
+/// The registry of clients, divided by worker so that connecting on one does not hold up another.
+#[derive(Debug)]
+pub struct ClientTable {
+    parts: Box<[Mutex<BTreeMap<u64, Arc<Client>>>]>,
+    next_id: AtomicU64,
+    count: AtomicUsize,
+    blocked: AtomicUsize,
+    /// Until when writes, or all commands, are held back, milliseconds since 1970; 0 is not.
+    pause_writes_until: AtomicU64,
+    pause_all_until: AtomicU64,
+}
+
+impl ClientTable {
+    /// For this many workers.
+    pub fn new(workers: usize) -> ClientTable {
+        ClientTable {
+            parts: (0..workers.max(1)).map(|_| Mutex::default()).collect(),
+            next_id: AtomicU64::new(1),
+            count: AtomicUsize::new(0),
+            blocked: AtomicUsize::new(0),
+            pause_writes_until: AtomicU64::new(0),
+            pause_all_until: AtomicU64::new(0),
+        }
+    }
+
+    fn part(&self, worker: usize) -> MutexGuard<'_, BTreeMap<u64, Arc<Client>>> {
+        // Insertion and removal are whole: a panic elsewhere leaves the map valid.
+        self.parts[worker % self.parts.len()].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A number for a new client.
+    pub fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Enters a client.
+    pub fn add(&self, client: Arc<Client>) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.part(client.worker).insert(client.id, client);
+    }
+
+    /// Strikes a client off.
+    pub fn remove(&self, client: &Client) {
+        if self.part(client.worker).remove(&client.id).is_some() {
+            self.count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Number of connected clients.
+    pub fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Number of clients parked by a blocking command.
+    pub fn blocked(&self) -> usize {
+        self.blocked.load(Ordering::Relaxed)
+    }
+
+    /// A client parks, or goes on.
+    pub fn count_blocked(&self, parked: bool) {
+        if parked {
+            self.blocked.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.blocked.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Shows the clients of one worker.
+    pub fn each_of(&self, worker: usize, mut show: impl FnMut(&Arc<Client>)) {
+        self.part(worker).values().for_each(&mut show);
+    }
+
+    /// Number of clients of one worker.
+    pub fn count_of(&self, worker: usize) -> usize {
+        self.part(worker).len()
+    }
+
+    /// When the pause that holds now ends.
+    pub fn paused_until(&self) -> u64 {
+        self.pause_all_until.load(Ordering::Relaxed).max(self.pause_writes_until.load(Ordering::Relaxed))
+    }
+
+    /// Whether any pause was ever asked for and not ended: the hot path's one look.
+    #[inline]
+    pub fn may_be_paused(&self) -> bool {
+        self.pause_writes_until.load(Ordering::Relaxed) | self.pause_all_until.load(Ordering::Relaxed) != 0
+    }
+}
+
+impl Clients for ClientTable {
+    fn all(&self) -> Vec<Arc<Client>> {
+        let mut all: Vec<Arc<Client>> =
+            (0..self.parts.len()).flat_map(|worker| self.part(worker).values().cloned().collect::<Vec<_>>()).collect();
+        all.sort_unstable_by_key(|client| client.id);
+        all
+    }
+
+    fn find(&self, id: u64) -> Option<Arc<Client>> {
+        (0..self.parts.len()).find_map(|worker| self.part(worker).get(&id).cloned())
+    }
+
+    fn pause(&self, writes_only: bool, until_ms: u64) {
+        // As in Redis, a running pause is never shortened by a new one.
+        let until = if writes_only { &self.pause_writes_until } else { &self.pause_all_until };
+        until.fetch_max(until_ms, Ordering::Relaxed);
+    }
+
+    fn unpause(&self) {
+        self.pause_writes_until.store(0, Ordering::Relaxed);
+        self.pause_all_until.store(0, Ordering::Relaxed);
+        self.all().iter().filter(|client| client.has(ClientFlag::Paused)).for_each(|client| client.wake());
+    }
+
+    fn paused(&self, now_ms: u64) -> Option<Pause> {
+        if now_ms < self.pause_all_until.load(Ordering::Relaxed) {
+            Some(Pause::All)
+        } else if now_ms < self.pause_writes_until.load(Ordering::Relaxed) {
+            Some(Pause::Writes)
+        } else {
+            None
+        }
+    }
+}

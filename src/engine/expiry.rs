@@ -1,0 +1,65 @@
+//! Active expiry: each worker sweeps its share of the shards between batches.
+
+use std::sync::atomic::Ordering;
+
+use crate::observe::Counter;
+use crate::store::{Moment, Sweep};
+
+use super::blocked;
+use super::shared::Engine;
+
+/// What one worker's sweeper keeps.
+#[derive(Debug)]
+pub struct Sweeper {
+    sweep: Sweep,
+    worker: usize,
+}
+
+/// Longest time that one call sweeps, nanoseconds: the worker's clients wait so long at most.
+const SLICE_NS: u64 = 400_000;
+
+impl Sweeper {
+    /// The sweeper of a worker.
+    pub fn new(worker: usize, workers: usize) -> Sweeper {
+        Sweeper { sweep: Sweep::new(worker, workers), worker }
+    }
+
+    /// Sweeps for a slice of time. Returns whether there is more to do at once.
+    pub fn slice(&mut self, engine: &Engine, settings: &std::sync::Arc<crate::config::Settings>, moment: Moment) -> bool {
+        if !engine.status.active_expiry.load(Ordering::Relaxed) || engine.status.loading.load(Ordering::Relaxed) {
+            return false;
+        }
+        // The sweep is a worker's work like a batch: it waits while somebody holds the keyspace.
+        let Some(_permit) = engine.world.try_work(self.worker) else { return false };
+        let stats = engine.stats.worker(self.worker);
+        let began = engine.clock.stamp();
+        loop {
+            let swept = self.sweep.step(&engine.store, moment);
+            if swept.tally.expired > 0 {
+                stats.add(Counter::ExpiredKeys, u64::from(swept.tally.expired));
+            }
+            if !swept.ready.is_empty() {
+                let scope = super::unit::Scope { engine, stats, settings, moment, whole: false };
+                blocked::serve_later(&scope, &blocked::nobody(), swept.ready);
+            }
+            let spent = engine.clock.stamp().saturating_sub(began);
+            if swept.rest_until_ms.is_some() {
+                stats.add(Counter::ExpiryCycleNanos, spent);
+                self.publish(engine);
+                return false;
+            }
+            if spent >= SLICE_NS || engine.world.is_wanted() {
+                stats.add(Counter::ExpiryCycleNanos, spent);
+                return true;
+            }
+        }
+    }
+
+    fn publish(&self, engine: &Engine) {
+        if self.worker == 0 {
+            for (number, average) in engine.status.average_ttl_ms.iter().enumerate() {
+                average.store(self.sweep.average_ttl_ms(number), Ordering::Relaxed);
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The ladder of refusals: one reason a rung, in Redis's order. Handlers refuse nothing of this.
+
+use crate::command::row::{Flags, Group};
+use crate::command::table::Registered;
+use crate::command::{Args, CommandError, Registry};
+use crate::config::{ProtectedAction, Settings};
+use crate::observe::Refusal;
+
+/// What the ladder looks at beside the command.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation<'a> {
+    /// The settings of the batch.
+    pub settings: &'a Settings,
+    /// The connection has authenticated, or need not.
+    pub authenticated: bool,
+    /// The connection is inside MULTI.
+    pub in_multi: bool,
+    /// The connection comes from this machine.
+    pub local: bool,
+    /// The server is loading its file.
+    pub loading: bool,
+    /// The last save failed and writes are to stop for it.
+    pub writes_stopped: bool,
+}
+
+/// A refusal with its reason for the counters.
+pub type Refused = (Refusal, CommandError);
+
+/// Climbs the ladder for a command that was found in the table.
+pub fn check(command: &Registered, args: &Args<'_>, at: &Situation<'_>) -> Result<(), Refused> {
+    let flags = command.row.flags;
+    subcommand_known(command, args)?;
+    arity(command, args)?;
+    if flags.has(Flags::PROTECTED) {
+        allowed_by_setting(command, at)?;
+    }
+    if !at.authenticated && !flags.has(Flags::NO_AUTH) {
+        return Err((Refusal::NoAuth, CommandError::fixed("NOAUTH Authentication required.")));
+    }
+    if at.in_multi && flags.has(Flags::NO_MULTI) {
+        return Err((Refusal::Context, CommandError::fixed("ERR Command not allowed inside a transaction")));
+    }
+    if at.writes_stopped && (flags.has(Flags::WRITE) || flags.has(Flags::MAY_REPLICATE) || tells_health(command)) {
+        return Err((Refusal::Misconfigured, CommandError::fixed(MISCONF)));
+    }
+    if at.loading && !flags.has(Flags::LOADING) {
+        let text = "LOADING Redis is loading the dataset in memory";
+        return Err((Refusal::Loading, CommandError::fixed(text)));
+    }
+    Ok(())
+}
+
+const MISCONF: &str = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to \
+     disk. Commands that may modify the data set are disabled, because this instance is configured to report \
+     errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis \
+     logs for details about the RDB error.";
+
+/// PING tells a health check that the server cannot persist, as in Redis.
+fn tells_health(command: &Registered) -> bool {
+    command.row.flags.has(Flags::TELLS_HEALTH)
+}
+
+/// A container was meant but none of its subcommands.
+fn subcommand_known(command: &Registered, args: &Args<'_>) -> Result<(), Refused> {
+    if command.children.is_empty() || args.len() < 2 {
+        return Ok(());
+    }
+    let given = String::from_utf8_lossy(&args.get(1)[..args.get(1).len().min(128)]).into_owned();
+    let text = format!("unknown subcommand '{given}'. Try {} HELP.", command.full_name.to_ascii_uppercase());
+    Err((Refusal::UnknownCommand, CommandError::err(text)))
+}
+
+fn arity(command: &Registered, args: &Args<'_>) -> Result<(), Refused> {
+    if command.accepts(args.len()) {
+        return Ok(());
+    }
+    Err((Refusal::Arity, CommandError::Arity(command.full_name.to_owned())))
+}
+
+/// DEBUG and MODULE run only where a setting allows it.
+fn allowed_by_setting(command: &Registered, at: &Situation<'_>) -> Result<(), Refused> {
+    let debug = command.row.group == Group::Server;
+    let setting = if debug { at.settings.enable_debug_command } else { at.settings.enable_module_command };
+    let allowed = match setting {
+        ProtectedAction::Yes => true,
+        ProtectedAction::Local => at.local,
+        ProtectedAction::No => false,
+    };
+    if allowed {
+        return Ok(());
+    }
+    let name = if debug { "debug" } else { "module" };
+    let text = format!(
+        "{} command not allowed. If the enable-{name}-command option is set to \"local\", you can run it from a \
+         local connection, otherwise you need to set this option in the configuration file, and then restart \
+         the server.",
+        name.to_ascii_uppercase()
+    );
+    Err((Refusal::Disabled, CommandError::err(text)))
+}
+
+/// The refusal of a name that is in no table.
+pub fn unknown(registry: &Registry, args: &Args<'_>) -> Refused {
+    debug_assert!(registry.find(args.get(0)).is_none());
+    let name = shown(args.get(0), 128);
+    let mut text = format!("unknown command '{name}', with args beginning with: ");
+    let mut budget = 128usize;
+    for argument in args.all().skip(1) {
+        if budget == 0 {
+            break;
+        }
+        let part = shown(argument, budget);
+        budget = budget.saturating_sub(argument.len().min(budget) + 3);
+        text.push_str(&format!("'{part}' "));
+    }
+    (Refusal::UnknownCommand, CommandError::err(text))
+}
+
+/// A client's bytes in an error text, cut short. The encoder takes line breaks out.
+fn shown(bytes: &[u8], limit: usize) -> String {
+    String::from_utf8_lossy(&bytes[..bytes.len().min(limit)]).into_owned()
+}

@@ -1,0 +1,82 @@
+//! What all workers share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::clock::Clock;
+use crate::command::Registry;
+use crate::command::ports::Server;
+use crate::config::Config;
+use crate::observe::Stats;
+use crate::store::Store;
+
+use super::clients::ClientTable;
+use super::world::World;
+
+/// States of the server that decide about commands.
+#[derive(Debug, Default)]
+pub struct Status {
+    /// A file is being loaded.
+    pub loading: AtomicBool,
+    /// The last save failed while save points are set and `stop-writes-on-bgsave-error` is on.
+    pub writes_stopped: AtomicBool,
+    /// The server is ending: no new commands.
+    pub stopping: AtomicBool,
+    /// Expired keys are removed actively.
+    pub active_expiry: AtomicBool,
+    /// Changes since the last save.
+    pub changes: AtomicU64,
+    /// Mean remaining life of the expiring keys of database 0 and so on, milliseconds.
+    pub average_ttl_ms: Box<[AtomicU64]>,
+}
+
+impl Status {
+    fn new(databases: usize) -> Status {
+        Status {
+            active_expiry: AtomicBool::new(true),
+            average_ttl_ms: (0..databases).map(|_| AtomicU64::new(0)).collect(),
+            ..Status::default()
+        }
+    }
+}
+
+/// What all workers share. Made once by `app`.
+pub struct Engine {
+    /// The keyspace.
+    pub store: Arc<Store>,
+    /// The commands.
+    pub registry: Arc<Registry>,
+    /// The settings.
+    pub config: Config,
+    /// Counters and histograms.
+    pub stats: Arc<Stats>,
+    /// Time.
+    pub clock: Clock,
+    /// Connected clients.
+    pub clients: Arc<ClientTable>,
+    /// Permits for the whole keyspace.
+    pub world: Arc<World>,
+    /// States that decide about commands.
+    pub status: Arc<Status>,
+    /// The rest of the server, for commands that ask.
+    pub server: Arc<dyn Server>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("workers", &self.stats.workers()).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Fresh states for this many databases.
+    pub fn status(databases: usize) -> Arc<Status> {
+        Arc::new(Status::new(databases))
+    }
+
+    /// Adds to the count of changes since the last save.
+    #[inline]
+    pub fn count_changes(&self, changes: u64) {
+        self.status.changes.fetch_add(changes, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,173 @@
+//! MULTI's queue and EXEC.
+//!
+//! EXEC locks the union of what its queued commands and its WATCH declare, following SELECT through
+//! the queue, looks at the watch flag, and runs the queue as one unit of work. If a queued command
+//! needs the whole keyspace, so does the EXEC.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::command::context::Replay;
+use crate::command::row::Flags;
+use crate::command::session::{Multi, Queued};
+use crate::command::{Args, CommandError, Context, KeyAt, Registry, Reply, Session, keys};
+use crate::observe::{Counter, Refusal};
+use crate::resp::Encoder;
+use crate::store::{KeyHash, Store};
+
+use super::blocked;
+use super::unit::{self, Scope};
+
+/// Puts a command into the open MULTI's queue.
+pub fn queue(session: &mut Session, command: usize, args: &Args<'_>) {
+    let (request, spans) = blocked::owned(args);
+    session.queue(Queued { request, spans, command });
+}
+
+/// Whether an EXEC of this queue needs the whole keyspace.
+pub fn needs_whole(session: &Session, registry: &Registry) -> bool {
+    session.multi.as_ref().is_some_and(|multi| {
+        !multi.refused && multi.queue.iter().any(|queued| registry.is_whole(queued.command))
+    })
+}
+
+/// The declared keys of a queued command.
+fn keys_of(store: &Store, registry: &Registry, queued: &Queued) -> Vec<KeyAt> {
+    let args = Args::new(&queued.request, &queued.spans, &[]);
+    let mut found = Vec::new();
+    keys::each(registry.get(queued.command).row.keys, args.len(), |index| args.get(index), |index, _| {
+        found.push(KeyAt { arg: index as u32, hash: store.hash(args.get(index)) });
+    });
+    found
+}
+
+/// Runs EXEC.
+pub fn exec(scope: &Scope<'_>, session: &mut Session, out: &mut Encoder, command: usize) {
+    let Some(multi) = session.end_multi() else {
+        refuse(scope, out, &CommandError::fixed("ERR EXEC without MULTI"));
+        return;
+    };
+    if multi.refused {
+        unwatch(scope, session);
+        scope.stats.refused(Refusal::ExecAbort);
+        let text = "EXECABORT Transaction discarded because of previous errors.";
+        refuse(scope, out, &CommandError::fixed(text));
+        return;
+    }
+    let (plans, places) = plan(scope, session, &multi);
+    let view = if scope.whole {
+        scope.engine.store.view_whole(scope.moment, session.database)
+    } else {
+        scope.engine.store.view_many(scope.moment, session.database, &places)
+    };
+    let watched = std::mem::take(&mut session.watched);
+    let flag = session.watch_flag.take();
+    let mut ctx = unit::context(scope, view, session, out, command);
+    let before = ctx.view.database();
+    for (database, key) in &watched {
+        ctx.view.select(*database);
+        let key = ctx.view.key(key);
+        // Looking at it removes it if it has expired, which raises the flag.
+        ctx.view.exists(key);
+        if let Some(flag) = &flag {
+            ctx.view.unwatch(key, flag);
+        }
+    }
+    ctx.view.select(before);
+    note_watched(&ctx);
+    if flag.is_some_and(|flag| flag.is_raised()) {
+        ctx.out.null_array();
+    } else {
+        ctx.out.array(multi.queue.len());
+        for (queued, keys) in multi.queue.iter().zip(&plans) {
+            run_queued(scope, &mut ctx, queued, keys);
+        }
+    }
+    unit::finish(scope, ctx);
+}
+
+fn note_watched(ctx: &Context<'_>) {
+    ctx.session.client.watched.store(ctx.session.watched.len(), std::sync::atomic::Ordering::Relaxed);
+}
+
+type Places = SmallVec<[(usize, KeyHash); 16]>;
+
+/// What the queue will touch: each command's keys, and the union of their places with the watched ones.
+fn plan(scope: &Scope<'_>, session: &Session, multi: &Multi) -> (Vec<Vec<KeyAt>>, Places) {
+    let (store, registry) = (&scope.engine.store, &scope.engine.registry);
+    let mut places: Places =
+        session.watched.iter().map(|(database, key)| (*database, store.hash(key))).collect();
+    let mut database = session.database;
+    let mut plans = Vec::with_capacity(multi.queue.len());
+    for queued in &multi.queue {
+        let keys = keys_of(store, registry, queued);
+        places.extend(keys.iter().map(|key| (database, key.hash)));
+        let row = registry.get(queued.command).row;
+        if let Some(other) = (row.databases)(queued_args(queued)) {
+            // Commands that name a second database (COPY, MOVE) may touch their keys there.
+            places.extend(
+                keys.iter().filter(|_| other.number < store.databases()).map(|key| (other.number, key.hash)),
+            );
+            if other.selects && other.number < store.databases() {
+                database = other.number;
+            }
+        }
+        plans.push(keys);
+    }
+    (plans, places)
+}
+
+fn queued_args(queued: &Queued) -> Args<'_> {
+    Args::new(&queued.request, &queued.spans, &[])
+}
+
+/// Runs one queued command inside the unit.
+fn run_queued(scope: &Scope<'_>, ctx: &mut Context<'_>, queued: &Queued, keys: &[KeyAt]) {
+    let began = scope.engine.clock.stamp();
+    ctx.command = queued.command;
+    ctx.in_transaction = true;
+    ctx.replay = Replay::AsSent;
+    let args = Args::new(&queued.request, &queued.spans, keys);
+    let mark = ctx.out.len();
+    match unit::call(ctx, &args) {
+        Ok(Reply::Park(park)) => park.on_timeout.write(ctx.out),
+        Ok(reply) => reply.write(ctx.out),
+        Err(error) => {
+            ctx.out.truncate(mark);
+            unit::failed(scope, ctx, &error);
+        }
+    }
+    let database = ctx.session.database;
+    ctx.view.select(database);
+    ctx.view.release_touched();
+    scope.stats.record(queued.command, scope.engine.clock.stamp().saturating_sub(began));
+    scope.stats.incr(Counter::CommandsProcessed);
+}
+
+fn refuse(scope: &Scope<'_>, out: &mut Encoder, error: &CommandError) {
+    let text = error.text();
+    out.error(&text);
+    scope.stats.error(&text);
+}
+
+/// Watches nothing any more: after EXEC or DISCARD, UNWATCH, RESET, and when the connection ends.
+pub fn unwatch(scope: &Scope<'_>, session: &mut Session) {
+    let watched = std::mem::take(&mut session.watched);
+    session.client.watched.store(0, std::sync::atomic::Ordering::Relaxed);
+    let Some(flag) = session.watch_flag.take() else { return };
+    unwatch_keys(scope, &watched, &flag);
+}
+
+fn unwatch_keys(scope: &Scope<'_>, watched: &[(usize, Box<[u8]>)], flag: &Arc<crate::store::WatchFlag>) {
+    let store = &scope.engine.store;
+    for (database, key) in watched {
+        let hash = store.hash(key);
+        store.view_one(scope.moment, *database, hash).unwatch(crate::store::Key { bytes: key, hash }, flag);
+    }
+}
+
+/// Whether a command runs at once inside MULTI instead of being queued.
+pub fn runs_inside_multi(flags: Flags) -> bool {
+    flags.has(Flags::TRANSACTION_CONTROL) || flags.has(Flags::EXECUTES_QUEUE)
+}

@@ -1,0 +1,199 @@
+//! One unit of work: lock the declared keys, run the handler, hand its effects on, serve who waits.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use smallvec::SmallVec;
+
+use crate::command::context::Replay;
+use crate::command::{Args, Command, CommandError, Context, Flags, Reply, Session};
+use crate::config::Settings;
+use crate::observe::{Counter, WorkerStats};
+use crate::resp::Encoder;
+use crate::store::{KeyHash, Moment, View};
+
+use super::blocked::{self, Parked};
+use super::shared::Engine;
+
+/// What a worker lends to a unit of work.
+pub struct Scope<'a> {
+    /// What all workers share.
+    pub engine: &'a Engine,
+    /// The worker's own counters.
+    pub stats: &'a WorkerStats,
+    /// The settings of the batch.
+    pub settings: &'a Arc<Settings>,
+    /// Time and policy of the unit.
+    pub moment: Moment,
+    /// The unit runs with the whole keyspace held.
+    pub whole: bool,
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// Its reply is written.
+    Replied,
+    /// It is parked.
+    Parked(Parked),
+    /// Its reply is written and the connection ends.
+    Close,
+}
+
+/// Locks what a request's keys need.
+#[inline]
+pub fn lock<'a>(scope: &Scope<'a>, database: usize, row: &Command, args: &Args<'_>) -> View<'a> {
+    let store = &scope.engine.store;
+    if scope.whole {
+        return store.view_whole(scope.moment, database);
+    }
+    if row.flags.has(Flags::CROSS_DATABASE) {
+        return lock_across(scope, database, row, args);
+    }
+    match args.keys() {
+        [] => store.view_none(scope.moment, database),
+        [only] => store.view_one(scope.moment, database, only.hash),
+        many => {
+            let places: SmallVec<[(usize, KeyHash); 16]> =
+                many.iter().map(|key| (database, key.hash)).collect();
+            store.view_many(scope.moment, database, &places)
+        }
+    }
+}
+
+/// Locks the keys in the current database and in the one that the arguments name.
+fn lock_across<'a>(scope: &Scope<'a>, database: usize, row: &Command, args: &Args<'_>) -> View<'a> {
+    let store = &scope.engine.store;
+    let other = (row.databases)(args.clone()).map(|other| other.number).filter(|&number| number < store.databases());
+    let places: SmallVec<[(usize, KeyHash); 16]> = [Some(database), other]
+        .into_iter()
+        .flatten()
+        .flat_map(|number| args.keys().iter().map(move |key| (number, key.hash)))
+        .collect();
+    store.view_many(scope.moment, database, &places)
+}
+
+/// Makes the context of a unit.
+#[inline]
+pub fn context<'a>(
+    scope: &Scope<'a>,
+    view: View<'a>,
+    session: &'a mut Session,
+    out: &'a mut Encoder,
+    command: usize,
+) -> Context<'a> {
+    Context {
+        view,
+        out,
+        session,
+        settings: scope.settings,
+        server: &*scope.engine.server,
+        registry: &scope.engine.registry,
+        command,
+        in_transaction: false,
+        replay: Replay::AsSent,
+        events: Vec::new(),
+        collect_events: false,
+    }
+}
+
+/// Runs one command as a unit of its own. Its reply goes to `out`.
+pub fn run<'a>(
+    scope: &Scope<'a>,
+    session: &'a mut Session,
+    out: &'a mut Encoder,
+    command: usize,
+    args: &Args<'_>,
+) -> Ended {
+    let row = scope.engine.registry.get(command).row;
+    let view = lock(scope, session.database, row, args);
+    let mut ctx = context(scope, view, session, out, command);
+    let mark = ctx.out.len();
+    let outcome = call(&mut ctx, args);
+    let ended = settle(scope, &mut ctx, outcome, mark, args);
+    finish(scope, ctx);
+    ended
+}
+
+/// Calls the handler of the context's command.
+#[inline]
+pub fn call(ctx: &mut Context<'_>, args: &Args<'_>) -> Result<Reply, CommandError> {
+    let registered = ctx.registry.get(ctx.command);
+    let args = if registered.parent.is_some() { args.clone().of_subcommand() } else { args.clone() };
+    (registered.row.run)(ctx, args)
+}
+
+/// Writes what the handler answered, or parks the client.
+#[inline]
+fn settle(
+    scope: &Scope<'_>,
+    ctx: &mut Context<'_>,
+    outcome: Result<Reply, CommandError>,
+    mark: usize,
+    args: &Args<'_>,
+) -> Ended {
+    match outcome {
+        Ok(Reply::Sent) => Ended::Replied,
+        Ok(Reply::Ok) => {
+            ctx.out.ok();
+            Ended::Replied
+        }
+        Ok(Reply::Park(park)) => Ended::Parked(blocked::park(ctx, *park, args)),
+        Ok(Reply::Close(reply)) => {
+            reply.write(ctx.out);
+            Ended::Close
+        }
+        Ok(reply) => {
+            reply.write(ctx.out);
+            Ended::Replied
+        }
+        Err(error) => {
+            ctx.out.truncate(mark);
+            failed(scope, ctx, &error);
+            Ended::Replied
+        }
+    }
+}
+
+/// Writes and counts an error of a handler.
+#[cold]
+pub fn failed(scope: &Scope<'_>, ctx: &mut Context<'_>, error: &CommandError) {
+    let text = error.text();
+    ctx.out.error(&text);
+    scope.stats.failed(ctx.command);
+    scope.stats.error(&text);
+}
+
+/// The end of a unit: serves who waits for what changed, then counts and lets go of the locks.
+#[inline]
+pub fn finish(scope: &Scope<'_>, mut ctx: Context<'_>) {
+    let mut ready = ctx.view.take_ready();
+    if !ready.is_empty() {
+        ready = blocked::serve_held(scope, &mut ctx, ready);
+    }
+    count(scope, &mut ctx.view);
+    if !ready.is_empty() {
+        let client = Arc::clone(&ctx.session.client);
+        drop(ctx);
+        blocked::serve_later(scope, &client, ready);
+    }
+}
+
+/// Adds what a view did to the counters.
+#[inline]
+pub fn count(scope: &Scope<'_>, view: &mut View<'_>) {
+    let tally = std::mem::take(&mut view.tally);
+    if tally.hits > 0 {
+        scope.stats.add(Counter::KeyspaceHits, u64::from(tally.hits));
+    }
+    if tally.misses > 0 {
+        scope.stats.add(Counter::KeyspaceMisses, u64::from(tally.misses));
+    }
+    if tally.expired > 0 {
+        scope.stats.add(Counter::ExpiredKeys, u64::from(tally.expired));
+        view.take_expired();
+    }
+    if tally.changes > 0 {
+        scope.engine.status.changes.fetch_add(tally.changes, Ordering::Relaxed);
+    }
+}

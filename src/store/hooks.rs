@@ -1,0 +1,132 @@
+//! Who waits for a key and who watches it. Kept beside the shard's table and guarded by its lock.
+
+use std::any::Any;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+/// Set when a watched key changes. One per client that watches anything.
+#[derive(Debug, Default)]
+pub struct WatchFlag(AtomicBool);
+
+impl WatchFlag {
+    /// Says that a watched key has changed.
+    pub fn raise(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether a watched key has changed.
+    pub fn is_raised(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+const WAITING: u8 = 0;
+const CLAIMED: u8 = 1;
+
+/// A blocked client as the keyspace sees it: somebody to be served once, by whoever claims it first.
+pub struct Waiter {
+    state: AtomicU8,
+    /// What the engine needs to serve it.
+    pub errand: Box<dyn Any + Send + Sync>,
+}
+
+impl std::fmt::Debug for Waiter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Waiter").field("waiting", &self.is_waiting()).finish_non_exhaustive()
+    }
+}
+
+impl Waiter {
+    /// A client that waits.
+    pub fn new(errand: Box<dyn Any + Send + Sync>) -> Waiter {
+        Waiter { state: AtomicU8::new(WAITING), errand }
+    }
+
+    /// Takes the right to answer the client. True for exactly one caller, until [`Waiter::release`].
+    pub fn claim(&self) -> bool {
+        self.state.compare_exchange(WAITING, CLAIMED, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Gives the right back: the keys did not suffice after all.
+    pub fn release(&self) {
+        self.state.store(WAITING, Ordering::Release);
+    }
+
+    /// Whether nobody has claimed it.
+    pub fn is_waiting(&self) -> bool {
+        self.state.load(Ordering::Acquire) == WAITING
+    }
+}
+
+/// What hangs on one key.
+#[derive(Debug, Default)]
+struct KeyHooks {
+    watchers: Vec<Arc<WatchFlag>>,
+    waiters: VecDeque<Arc<Waiter>>,
+}
+
+impl KeyHooks {
+    fn is_empty(&self) -> bool {
+        self.watchers.is_empty() && self.waiters.is_empty()
+    }
+}
+
+/// The hooks of one shard, by key.
+#[derive(Debug, Default)]
+pub struct Hooks {
+    keys: HashMap<Box<[u8]>, KeyHooks>,
+}
+
+impl Hooks {
+    /// Whether nobody waits or watches.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Raises the flag when `key` changes.
+    pub fn watch(&mut self, key: &[u8], flag: &Arc<WatchFlag>) {
+        self.keys.entry(key.into()).or_default().watchers.push(Arc::clone(flag));
+    }
+
+    /// No longer watches.
+    pub fn unwatch(&mut self, key: &[u8], flag: &Arc<WatchFlag>) {
+        self.edit(key, |hooks| hooks.watchers.retain(|other| !Arc::ptr_eq(other, flag)));
+    }
+
+    /// Puts a client at the end of the key's queue.
+    pub fn wait(&mut self, key: &[u8], waiter: &Arc<Waiter>) {
+        self.keys.entry(key.into()).or_default().waiters.push_back(Arc::clone(waiter));
+    }
+
+    /// Takes a client out of the key's queue.
+    pub fn forget(&mut self, key: &[u8], waiter: &Arc<Waiter>) {
+        self.edit(key, |hooks| hooks.waiters.retain(|other| !Arc::ptr_eq(other, waiter)));
+    }
+
+    /// The clients that wait for the key, the longest waiting first.
+    pub fn waiting(&self, key: &[u8]) -> Vec<Arc<Waiter>> {
+        self.keys.get(key).map_or_else(Vec::new, |hooks| hooks.waiters.iter().cloned().collect())
+    }
+
+    /// Says that the key changed: raises its watchers' flags. True when clients wait for it.
+    pub fn changed(&self, key: &[u8]) -> bool {
+        let Some(hooks) = self.keys.get(key) else { return false };
+        hooks.watchers.iter().for_each(|flag| flag.raise());
+        !hooks.waiters.is_empty()
+    }
+
+    /// All keys that anybody hangs on.
+    pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.keys.keys().map(|key| &key[..])
+    }
+
+    fn edit(&mut self, key: &[u8], change: impl FnOnce(&mut KeyHooks)) {
+        if let Some(hooks) = self.keys.get_mut(key) {
+            change(hooks);
+            if hooks.is_empty() {
+                self.keys.remove(key);
+            }
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! The store: databases, their names, and what all of them share.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
+
+use super::database::Database;
+use super::entry::Entry;
+use super::hash::{KeyHash, KeyHasher};
+use super::saves::Saves;
+use super::shard::ShardGuard;
+
+/// How a store is laid out.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// Number of numbered databases.
+    pub databases: usize,
+    /// Shards of each database: a power of two, 16 to 65,536.
+    pub shards: usize,
+}
+
+impl Default for StoreOptions {
+    fn default() -> StoreOptions {
+        StoreOptions { databases: 16, shards: 4_096 }
+    }
+}
+
+/// Values that are freed elsewhere than in a worker.
+pub type Garbage = Vec<Entry>;
+
+/// All keys of the server.
+#[derive(Debug)]
+pub struct Store {
+    /// Databases come to life when first used: an empty one costs nothing.
+    databases: Box<[OnceLock<Database>]>,
+    /// Which physical database bears a number. SWAPDB changes it, holding the whole keyspace.
+    names: Box<[AtomicUsize]>,
+    shards: usize,
+    hasher: KeyHasher,
+    pub(super) saves: Saves,
+    /// How many watches and waits exist: while none does, a write need not look for them.
+    pub(super) hooks: AtomicUsize,
+    garbage: OnceLock<Sender<Garbage>>,
+    garbage_pending: AtomicUsize,
+    garbage_freed: AtomicU64,
+    /// Waits for a shard's lock.
+    lock_waits: AtomicU64,
+}
+
+impl Store {
+    /// An empty store.
+    pub fn new(options: &StoreOptions) -> Store {
+        Store::with_hasher(options, KeyHasher::random())
+    }
+
+    /// An empty store with a given hash key, for tests.
+    pub fn with_hasher(options: &StoreOptions, hasher: KeyHasher) -> Store {
+        Store {
+            databases: (0..options.databases).map(|_| OnceLock::new()).collect(),
+            names: (0..options.databases).map(AtomicUsize::new).collect(),
+            shards: options.shards,
+            hasher,
+            saves: Saves::default(),
+            hooks: AtomicUsize::new(0),
+            garbage: OnceLock::new(),
+            garbage_pending: AtomicUsize::new(0),
+            garbage_freed: AtomicU64::new(0),
+            lock_waits: AtomicU64::new(0),
+        }
+    }
+
+    /// Number of numbered databases.
+    pub fn databases(&self) -> usize {
+        self.databases.len()
+    }
+
+    /// Hashes a key.
+    #[inline]
+    pub fn hash(&self, key: &[u8]) -> KeyHash {
+        self.hasher.hash(key)
+    }
+
+    /// The physical database behind a number.
+    #[inline]
+    pub(super) fn physical(&self, number: usize) -> usize {
+        self.names[number].load(Ordering::Relaxed)
+    }
+
+    /// Exchanges two numbers. The caller holds the whole keyspace.
+    pub(super) fn swap_names(&self, a: usize, b: usize) {
+        let (first, second) = (self.physical(a), self.physical(b));
+        self.names[a].store(second, Ordering::Relaxed);
+        self.names[b].store(first, Ordering::Relaxed);
+    }
+
+    /// A physical database, made when it is first asked for.
+    #[inline]
+    pub(super) fn database(&self, physical: usize) -> &Database {
+        self.databases[physical].get_or_init(|| Database::new(self.shards, self.hasher.clone()))
+    }
+
+    /// A physical database, if it was ever used.
+    pub(super) fn existing(&self, physical: usize) -> Option<&Database> {
+        self.databases[physical].get()
+    }
+
+    /// Number of shards of each database.
+    pub fn shards(&self) -> usize {
+        self.shards
+    }
+
+    #[inline]
+    pub(super) fn lock(&self, physical: usize, shard: usize) -> ShardGuard<'_> {
+        self.database(physical).lock(shard, || {
+            self.lock_waits.fetch_add(1, Ordering::Relaxed);
+        })
+    }
+
+    /// What a running save shares with the writers.
+    pub fn saves(&self) -> &Saves {
+        &self.saves
+    }
+
+    /// How often a shard's lock was held by somebody else.
+    pub fn lock_waits(&self) -> u64 {
+        self.lock_waits.load(Ordering::Relaxed)
+    }
+
+    /// Says who frees large values. Without it they are freed where they were removed.
+    pub fn free_elsewhere(&self, to: Sender<Garbage>) {
+        // A second reclaimer is ignored: the first one serves.
+        let _ = self.garbage.set(to);
+    }
+
+    /// Frees values, elsewhere when that is set up.
+    pub(super) fn discard(&self, entries: Garbage) {
+        let count = entries.len();
+        let Some(to) = self.garbage.get() else { return };
+        self.garbage_pending.fetch_add(count, Ordering::Relaxed);
+        if let Err(back) = to.send(entries) {
+            self.garbage_done(back.0.len());
+        }
+    }
+
+    /// The reclaimer says that it has freed some.
+    pub fn garbage_done(&self, count: usize) {
+        self.garbage_pending.fetch_sub(count, Ordering::Relaxed);
+        self.garbage_freed.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    /// Values that wait to be freed, and how many have been.
+    pub fn garbage(&self) -> (usize, u64) {
+        (self.garbage_pending.load(Ordering::Relaxed), self.garbage_freed.load(Ordering::Relaxed))
+    }
+
+    /// Forgets how many values have been freed (CONFIG RESETSTAT).
+    pub fn reset_garbage_count(&self) {
+        self.garbage_freed.store(0, Ordering::Relaxed);
+    }
+
+    /// Fetches what a batch of keys will need, in stages over all of them: each stage hides the
+    /// memory latency of the one before. `keys` are pairs of a database's number and a hash.
+    pub fn prefetch(&self, keys: &[(usize, KeyHash)]) {
+        let place = |&(number, hash): &(usize, KeyHash)| {
+            let database = self.existing(self.physical(number))?;
+            Some((database, database.shard_of(hash), hash))
+        };
+        for (database, shard, _) in keys.iter().filter_map(place) {
+            database.prefetch_shard(shard);
+        }
+        for (database, shard, hash) in keys.iter().filter_map(place) {
+            database.prefetch_slots(shard, hash);
+        }
+        for (database, shard, hash) in keys.iter().filter_map(place) {
+            database.prefetch_entry(shard, hash);
+        }
+    }
+
+    /// Keys of a database and how many of them expire, shard by shard (exact only while the caller
+    /// holds the whole keyspace).
+    pub fn counts(&self, number: usize) -> Counts {
+        let Some(database) = self.existing(self.physical(number)) else { return Counts::default() };
+        let mut counts = Counts::default();
+        for shard in 0..database.shards() {
+            let guard = database.lock(shard, || {});
+            counts.keys += guard.len();
+            counts.expiring += guard.side().expiring as usize;
+            counts.table_bytes += guard.table_bytes();
+        }
+        counts
+    }
+}
+
+/// What a database holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Keys, expired ones that nobody has noticed included.
+    pub keys: usize,
+    /// Keys with an expiry.
+    pub expiring: usize,
+    /// Bytes of the tables.
+    pub table_bytes: usize,
+}

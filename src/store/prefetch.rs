@@ -1,0 +1,15 @@
+//! Hints to the processor to fetch a cache line before it is needed.
+#![allow(unsafe_code)]
+
+/// Asks for the cache line at `address`. Any address is allowed: a prefetch never faults and
+/// reads nothing as far as the program can tell.
+#[inline(always)]
+pub fn read(address: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch instruction does not access memory in the language's sense and cannot fault.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}

@@ -1,0 +1,505 @@
+//! A unit of work's view of the keyspace: the declared keys' shards, locked together.
+//!
+//! All locks are taken before the unit begins, in ascending order, and are held until the view is
+//! dropped: that is what makes a command, or a MULTI whose keys are known, atomic. Only a unit that
+//! holds the whole keyspace ([`View::whole`]) may lock further shards as it goes.
+
+use smallvec::SmallVec;
+
+use super::entry::{Entry, Meta, Str};
+use super::hash::KeyHash;
+use super::keyspace::Store;
+use super::saves::Epoch;
+use super::shard::{ShardGuard, Slot};
+use super::usage::Usage;
+
+/// A key with its hash, so that nobody hashes it twice.
+#[derive(Clone, Copy, Debug)]
+pub struct Key<'a> {
+    /// The key itself.
+    pub bytes: &'a [u8],
+    /// Its hash under the store's hasher.
+    pub hash: KeyHash,
+}
+
+/// The time and the policy under which a unit of work runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// Wall time, fixed within the unit.
+    pub now_ms: u64,
+    /// How accesses are recorded.
+    pub usage: Usage,
+    /// Seed for the few decisions left to chance within the unit.
+    pub seed: u64,
+}
+
+impl Moment {
+    /// A moment under LRU with a fixed seed.
+    pub fn at(now_ms: u64) -> Moment {
+        Moment { now_ms, usage: Usage::Lru, seed: now_ms | 1 }
+    }
+}
+
+/// What a unit of work did, for the counters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Reads that found their key.
+    pub hits: u32,
+    /// Reads that did not.
+    pub misses: u32,
+    /// Keys removed because they had expired.
+    pub expired: u32,
+    /// Changes, as Redis counts them for its save points.
+    pub changes: u64,
+}
+
+/// The place of an entry: which held shard, which slot. Valid until the next insertion or removal.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) held: usize,
+    pub(super) slot: Slot,
+}
+
+/// A locked shard.
+struct Held<'s> {
+    physical: usize,
+    shard: usize,
+    guard: ShardGuard<'s>,
+}
+
+/// See the module's text.
+pub struct View<'s> {
+    pub(super) store: &'s Store,
+    pub(super) number: usize,
+    pub(super) physical: usize,
+    held: SmallVec<[Held<'s>; 1]>,
+    pub(super) moment: Moment,
+    pub(super) epoch: Epoch,
+    whole: bool,
+    no_touch: bool,
+    /// What the unit did so far.
+    pub tally: Tally,
+    /// Keys that changed and that clients wait for, with their database's number.
+    ready: Vec<(usize, Vec<u8>)>,
+    expired: Vec<(usize, Vec<u8>)>,
+    random: u64,
+}
+
+impl std::fmt::Debug for View<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("View").field("database", &self.number).field("shards", &self.held.len()).finish()
+    }
+}
+
+impl Store {
+    /// Locks one key's shard: the fast path.
+    #[inline]
+    pub fn view_one(&self, moment: Moment, number: usize, hash: KeyHash) -> View<'_> {
+        let mut view = View::unlocked(self, moment, number);
+        view.hold(view.physical, self.database(view.physical).shard_of(hash));
+        view.epoch = self.saves.epoch();
+        view
+    }
+
+    /// Locks the shards of all `keys` (pairs of a database's number and a hash) in ascending order.
+    pub fn view_many(&self, moment: Moment, number: usize, keys: &[(usize, KeyHash)]) -> View<'_> {
+        let mut view = View::unlocked(self, moment, number);
+        let mut places: SmallVec<[(usize, usize); 16]> = keys
+            .iter()
+            .map(|&(number, hash)| {
+                let physical = self.physical(number);
+                (physical, self.database(physical).shard_of(hash))
+            })
+            .collect();
+        places.sort_unstable();
+        places.dedup();
+        for (physical, shard) in places {
+            view.hold(physical, shard);
+        }
+        view.epoch = self.saves.epoch();
+        view
+    }
+
+    /// A view that declares no key.
+    pub fn view_none(&self, moment: Moment, number: usize) -> View<'_> {
+        let mut view = View::unlocked(self, moment, number);
+        view.epoch = self.saves.epoch();
+        view
+    }
+
+    /// A view of every key, for who holds the whole keyspace: shards are locked when touched.
+    pub fn view_whole(&self, moment: Moment, number: usize) -> View<'_> {
+        let mut view = self.view_none(moment, number);
+        view.whole = true;
+        view
+    }
+
+    /// A view of one shard, for the sweep of expired keys.
+    pub(super) fn view_shard(&self, moment: Moment, number: usize, shard: usize) -> View<'_> {
+        let mut view = View::unlocked(self, moment, number);
+        view.hold(view.physical, shard);
+        view.epoch = self.saves.epoch();
+        view
+    }
+}
+
+impl<'s> View<'s> {
+    fn unlocked(store: &'s Store, moment: Moment, number: usize) -> View<'s> {
+        View {
+            store,
+            number,
+            physical: store.physical(number),
+            held: SmallVec::new(),
+            moment,
+            epoch: Epoch { current: 0, saving: false },
+            whole: false,
+            no_touch: false,
+            tally: Tally::default(),
+            ready: Vec::new(),
+            expired: Vec::new(),
+            random: moment.seed | 1,
+        }
+    }
+
+    #[inline]
+    fn hold(&mut self, physical: usize, shard: usize) {
+        let guard = self.store.lock(physical, shard);
+        self.held.push(Held { physical, shard, guard });
+    }
+
+    /// The number of the database that the view speaks of.
+    pub fn database(&self) -> usize {
+        self.number
+    }
+
+    /// Speaks of another database from now on. Its shards are locked only if its keys were declared.
+    pub fn select(&mut self, number: usize) {
+        self.number = number;
+        self.physical = self.store.physical(number);
+    }
+
+    /// Number of databases.
+    pub fn databases(&self) -> usize {
+        self.store.databases()
+    }
+
+    /// The unit's time in milliseconds since 1970.
+    #[inline]
+    pub fn now_ms(&self) -> u64 {
+        self.moment.now_ms
+    }
+
+    /// How accesses are recorded.
+    pub fn usage(&self) -> Usage {
+        self.moment.usage
+    }
+
+    /// Reads no longer count as accesses (CLIENT NO-TOUCH).
+    pub fn set_no_touch(&mut self, on: bool) {
+        self.no_touch = on;
+    }
+
+    /// Whether the unit holds the whole keyspace.
+    pub fn is_whole(&self) -> bool {
+        self.whole
+    }
+
+    /// Whether this view has the shard of `hash` locked or may lock it.
+    pub fn covers(&self, hash: KeyHash) -> bool {
+        let shard = self.store.database(self.physical).shard_of(hash);
+        self.whole || self.held.iter().any(|held| held.physical == self.physical && held.shard == shard)
+    }
+
+    /// Hashes a key that was not declared. It can be used if [`View::covers`] says so.
+    pub fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
+        Key { bytes, hash: self.store.hash(bytes) }
+    }
+
+    /// A random number, different at each call.
+    #[inline]
+    pub fn random(&mut self) -> u64 {
+        // SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// Which held shard a hash belongs to.
+    ///
+    /// # Panics
+    ///
+    /// When the key was not declared and the unit does not hold the whole keyspace: the command's
+    /// row names its keys wrongly. The connection is closed and the panic counted.
+    #[inline]
+    pub(super) fn held_for(&mut self, hash: KeyHash) -> usize {
+        let shard = self.store.database(self.physical).shard_of(hash);
+        if let [only] = &self.held[..]
+            && only.shard == shard
+            && only.physical == self.physical
+        {
+            return 0;
+        }
+        self.held_among(shard)
+    }
+
+    fn held_among(&mut self, shard: usize) -> usize {
+        let physical = self.physical;
+        match self.held.iter().position(|held| held.shard == shard && held.physical == physical) {
+            Some(index) => index,
+            None => {
+                assert!(self.whole, "a command touched a key that its row does not declare");
+                self.hold(physical, shard);
+                self.held.len() - 1
+            }
+        }
+    }
+
+    /// Lets go of the shards that a unit with the whole keyspace has touched so far. Between commands.
+    pub fn release_touched(&mut self) {
+        if self.whole {
+            self.held.clear();
+        }
+    }
+
+    #[inline]
+    pub(super) fn guard(&mut self, held: usize) -> &mut ShardGuard<'s> {
+        &mut self.held[held].guard
+    }
+
+    #[inline]
+    pub(super) fn entry(&self, place: Place) -> Option<&Entry> {
+        self.held[place.held].guard.get(place.slot)
+    }
+
+    #[inline]
+    pub(super) fn entry_mut(&mut self, place: Place) -> Option<&mut Entry> {
+        self.held[place.held].guard.get_mut(place.slot)
+    }
+
+    /// Finds a live key. An expired one is removed on the way and counts as absent.
+    #[inline]
+    pub(super) fn find(&mut self, key: Key<'_>) -> Option<Place> {
+        let held = self.held_for(key.hash);
+        let slot = self.held[held].guard.find(key.hash, key.bytes)?;
+        let place = Place { held, slot };
+        let now = self.moment.now_ms;
+        if self.entry(place)?.is_expired(now) {
+            self.expire(place);
+            return None;
+        }
+        Some(place)
+    }
+
+    /// Records an access.
+    #[inline]
+    pub(super) fn touch(&mut self, place: Place) {
+        if self.no_touch {
+            return;
+        }
+        let (usage, now) = (self.moment.usage, self.moment.now_ms);
+        let chance = if usage == Usage::Lru { 0 } else { self.random() as u32 };
+        if let Some(entry) = self.entry_mut(place) {
+            let bits = usage.touched(entry.lru(), now, || chance);
+            if bits != entry.lru() {
+                entry.set_lru(bits);
+            }
+        }
+    }
+
+    /// Reads a key without counting an access.
+    #[inline]
+    pub fn peek(&mut self, key: Key<'_>) -> Option<&Entry> {
+        let place = self.find(key)?;
+        self.entry(place)
+    }
+
+    /// Reads a key for a client: counts a hit or a miss, and an access.
+    #[inline]
+    pub fn read(&mut self, key: Key<'_>) -> Option<&Entry> {
+        let place = self.read_place(key)?;
+        self.entry(place)
+    }
+
+    #[inline]
+    pub(super) fn read_place(&mut self, key: Key<'_>) -> Option<Place> {
+        match self.find(key) {
+            Some(place) => {
+                self.tally.hits += 1;
+                self.touch(place);
+                Some(place)
+            }
+            None => {
+                self.tally.misses += 1;
+                None
+            }
+        }
+    }
+
+    /// Whether a key exists; neither a hit nor an access.
+    pub fn exists(&mut self, key: Key<'_>) -> bool {
+        self.find(key).is_some()
+    }
+
+    /// The header of a new entry.
+    #[inline]
+    pub(super) fn fresh_meta(&self, expire_at_ms: Option<u64>) -> Meta {
+        Meta {
+            expire_at_ms,
+            lru: self.moment.usage.fresh(self.moment.now_ms),
+            epoch: self.epoch.current,
+        }
+    }
+
+    /// Whether the saver still has to see this entry as it is now.
+    #[inline]
+    pub(super) fn is_unsaved(&self, entry: &Entry) -> bool {
+        self.epoch.saving && entry.epoch() != self.epoch.current
+    }
+
+    /// Before an entry is changed in place: hands a copy over to a running save that has not seen it.
+    #[inline]
+    pub(super) fn keep_for_save(&mut self, place: Place) {
+        if self.epoch.saving {
+            self.keep_for_save_slow(place);
+        }
+    }
+
+    #[cold]
+    fn keep_for_save_slow(&mut self, place: Place) {
+        let Some(entry) = self.entry(place) else { return };
+        if !self.is_unsaved(entry) {
+            return;
+        }
+        let copy = entry.duplicate(entry.key(), entry.meta());
+        let Held { physical, shard, .. } = self.held[place.held];
+        self.store.saves.retain(physical, shard, copy, true);
+        let epoch = self.epoch.current;
+        if let Some(entry) = self.entry_mut(place) {
+            entry.set_epoch(epoch);
+        }
+    }
+
+    /// Gives back an entry that left the keyspace: to a running save if it has not seen it, else to
+    /// whoever frees what is large.
+    pub(super) fn dispose(&mut self, held: usize, entry: Entry) {
+        let Held { physical, shard, .. } = self.held[held];
+        if self.is_unsaved(&entry) {
+            self.store.saves.retain(physical, shard, entry, true);
+        } else if entry.as_object().is_some_and(|object| object.len() > FREE_ELSEWHERE_ELEMENTS) {
+            self.store.discard(vec![entry]);
+        }
+    }
+
+    /// Adds an entry under a key that is absent.
+    pub(super) fn insert(&mut self, key: Key<'_>, entry: Entry) -> Place {
+        let held = self.held_for(key.hash);
+        let expiry = entry.expire_at_ms();
+        let guard = &mut self.held[held].guard;
+        let slot = guard.insert(key.hash, entry);
+        count_expiry(guard, None, expiry);
+        Place { held, slot }
+    }
+
+    /// Puts another entry of the same key into a slot.
+    pub(super) fn replace(&mut self, place: Place, entry: Entry) {
+        let expiry = entry.expire_at_ms();
+        let guard = &mut self.held[place.held].guard;
+        let Some(slot) = guard.get_mut(place.slot) else { return };
+        let before = slot.expire_at_ms();
+        let old = std::mem::replace(slot, entry);
+        count_expiry(guard, before, expiry);
+        self.dispose(place.held, old);
+    }
+
+    /// Takes an entry out of its slot.
+    pub(super) fn detach(&mut self, place: Place) -> Option<Entry> {
+        let guard = &mut self.held[place.held].guard;
+        let entry = guard.remove(place.slot)?;
+        count_expiry(guard, entry.expire_at_ms(), None);
+        guard.shrink_if_sparse();
+        Some(entry)
+    }
+
+    /// Removes an expired entry. Its removal is an effect of its own.
+    #[cold]
+    pub(super) fn expire(&mut self, place: Place) {
+        let Some(entry) = self.detach(place) else { return };
+        self.tally.expired += 1;
+        self.notify_hooks(place.held, entry.key());
+        self.expired.push((self.number, entry.key().to_vec()));
+        self.dispose(place.held, entry);
+    }
+
+    /// Sets or clears the expiry of an entry.
+    pub(super) fn set_expiry(&mut self, place: Place, expire_at_ms: Option<u64>) {
+        self.keep_for_save(place);
+        let guard = &mut self.held[place.held].guard;
+        let Some(entry) = guard.get_mut(place.slot) else { return };
+        let before = entry.expire_at_ms();
+        let in_place = expire_at_ms.is_some_and(|at| entry.set_expiry_in_place(at));
+        if !in_place && before != expire_at_ms {
+            let placeholder = Entry::string(b"", Str::Int(0), Meta::default());
+            let moved = std::mem::replace(entry, placeholder).with_expiry(expire_at_ms);
+            *entry = moved;
+        }
+        count_expiry(guard, before, expire_at_ms);
+    }
+
+    /// Says that a key changed: counts it, marks its watchers, and notes who waits for it.
+    #[inline]
+    pub fn changed(&mut self, key: Key<'_>) {
+        self.tally.changes += 1;
+        self.signal(key);
+    }
+
+    /// Marks watchers and waiters of a key without counting a change.
+    #[inline]
+    pub fn signal(&mut self, key: Key<'_>) {
+        if self.store.hooks.load(std::sync::atomic::Ordering::Relaxed) != 0 {
+            let held = self.held_for(key.hash);
+            self.notify_hooks(held, key.bytes);
+        }
+    }
+
+    fn notify_hooks(&mut self, held: usize, key: &[u8]) {
+        let waited_for =
+            self.held[held].guard.side().hooks.as_ref().is_some_and(|hooks| hooks.changed(key));
+        if waited_for {
+            self.ready.push((self.number, key.to_vec()));
+        }
+    }
+
+    /// Notes that a key of the current database can be served to those who wait for it.
+    pub(super) fn note_ready(&mut self, key: &[u8]) {
+        self.ready.push((self.number, key.to_vec()));
+    }
+
+    /// Keys that changed while clients wait for them; empties the list.
+    #[inline]
+    pub fn take_ready(&mut self) -> Vec<(usize, Vec<u8>)> {
+        std::mem::take(&mut self.ready)
+    }
+
+    /// Keys that the unit found expired and removed, with their database; empties the list.
+    pub fn take_expired(&mut self) -> Vec<(usize, Vec<u8>)> {
+        std::mem::take(&mut self.expired)
+    }
+}
+
+/// Collections with more elements than this are freed elsewhere (Redis's lazy-free threshold).
+const FREE_ELSEWHERE_ELEMENTS: usize = 64;
+
+/// Keeps the shard's account of expiries.
+#[inline]
+pub(super) fn count_expiry(guard: &mut ShardGuard<'_>, before: Option<u64>, after: Option<u64>) {
+    if before.is_none() && after.is_none() {
+        return;
+    }
+    let side = guard.side_mut();
+    side.expiring = side.expiring + u32::from(after.is_some()) - u32::from(before.is_some());
+    if let Some(at) = after {
+        side.next_due_ms = side.next_due_ms.min(at);
+    }
+}

@@ -1,0 +1,151 @@
+//! What concerns a database as a whole: flushing, swapping, walking, drawing a key at random.
+
+use std::sync::atomic::Ordering;
+
+use super::entry::Entry;
+use super::hash::shard_of;
+use super::keyspace::Counts;
+use super::view::View;
+
+impl View<'_> {
+    /// Keys and expiring keys of the current database. Exact for a unit that holds the whole keyspace.
+    pub fn counts(&self) -> Counts {
+        debug_assert!(self.is_whole(), "counting locks every shard");
+        let mut counts = Counts::default();
+        if let Some(database) = self.store.existing(self.physical) {
+            for shard in 0..database.shards() {
+                let guard = database.lock(shard, || {});
+                counts.keys += guard.len();
+                counts.expiring += guard.side().expiring as usize;
+            }
+        }
+        counts
+    }
+
+    /// Removes every key of a database. The unit holds the whole keyspace. What is removed is freed
+    /// elsewhere unless `here`, which frees it before returning. Returns how many keys went.
+    pub fn flush(&mut self, number: usize, here: bool) -> usize {
+        let before = self.number;
+        self.select(number);
+        let removed = self.flush_current(here);
+        self.select(before);
+        self.tally.changes += removed as u64;
+        removed
+    }
+
+    fn flush_current(&mut self, here: bool) -> usize {
+        self.release_touched();
+        let Some(database) = self.store.existing(self.physical) else { return 0 };
+        let (physical, epoch) = (self.physical, self.epoch);
+        let mut removed = 0;
+        for shard in 0..database.shards() {
+            let mut guard = database.lock(shard, || {});
+            if let Some(hooks) = &guard.side().hooks {
+                // As Redis does: only a watched key that existed has changed.
+                let watched: Vec<&[u8]> = hooks.keys().collect();
+                for key in watched {
+                    if guard.find(self.store.hash(key), key).is_some() {
+                        hooks.changed(key);
+                    }
+                }
+            }
+            let mut entries = guard.take_all();
+            drop(guard);
+            removed += entries.len();
+            if epoch.saving {
+                // The saver gets what it has not seen; that memory was in use anyway.
+                let (seen, unseen): (Vec<Entry>, Vec<Entry>) =
+                    entries.into_iter().partition(|entry| entry.epoch() == epoch.current);
+                unseen.into_iter().for_each(|entry| self.store.saves.retain(physical, shard, entry, false));
+                entries = seen;
+            }
+            if !here && !entries.is_empty() {
+                self.store.discard(entries);
+            }
+        }
+        removed
+    }
+
+    /// Exchanges the contents of two databases. The unit holds the whole keyspace. Who watches or
+    /// waits stays with the number: hooks move back to where their number now lies.
+    pub fn swap(&mut self, a: usize, b: usize) {
+        self.release_touched();
+        self.store.swap_names(a, b);
+        if self.store.hooks.load(Ordering::Relaxed) > 0 {
+            self.swap_hooks(a, b);
+        }
+        let number = self.number;
+        self.select(number);
+        self.tally.changes += 1;
+    }
+
+    fn swap_hooks(&mut self, a: usize, b: usize) {
+        let before = self.number;
+        let (first, second) =
+            (self.store.database(self.store.physical(a)), self.store.database(self.store.physical(b)));
+        for shard in 0..first.shards() {
+            let (mut one, mut two) = (first.lock(shard, || {}), second.lock(shard, || {}));
+            std::mem::swap(&mut one.side_mut().hooks, &mut two.side_mut().hooks);
+            for (number, guard, other) in [(a, &one, &two), (b, &two, &one)] {
+                let Some(hooks) = &guard.side().hooks else { continue };
+                for key in hooks.keys() {
+                    let hash = self.store.hash(key);
+                    let (here, there) = (guard.find(hash, key).is_some(), other.find(hash, key).is_some());
+                    if (here || there) && hooks.changed(key) && here {
+                        self.number = number;
+                        self.note_ready(key);
+                    }
+                }
+            }
+        }
+        self.number = before;
+    }
+
+    /// A live key of the current database, drawn at random; `None` when there is none.
+    ///
+    /// A shard is drawn by its weight and a slot within it, so every key has nearly the same chance.
+    pub fn random_key(&mut self) -> Option<Vec<u8>> {
+        const DRAWS: usize = 64;
+        let database = self.store.existing(self.physical)?;
+        for _ in 0..DRAWS {
+            let shard = shard_of(self.random(), database.shards());
+            if let Some(key) = self.random_in_shard(shard, 1) {
+                return Some(key);
+            }
+        }
+        // Nearly empty: walk the shards from a random one.
+        let start = self.random() as usize % database.shards();
+        (0..database.shards())
+            .find_map(|step| self.random_in_shard((start + step) % database.shards(), usize::MAX))
+    }
+
+    /// Looks at up to `tries` slots of a shard from a random one on.
+    fn random_in_shard(&mut self, shard: usize, tries: usize) -> Option<Vec<u8>> {
+        let (start, now) = (self.random() as usize, self.now_ms());
+        let database = self.store.existing(self.physical)?;
+        let guard = database.lock(shard, || {});
+        if guard.is_empty() {
+            return None;
+        }
+        let slots = guard.slots();
+        (0..slots.min(tries.saturating_mul(8)))
+            .filter_map(|step| guard.get((start + step) % slots))
+            .find(|entry| !entry.is_expired(now))
+            .map(|entry| entry.key().to_vec())
+    }
+
+    /// Shows every live entry of the current database, shard by shard. For a unit that holds the whole
+    /// keyspace this is one consistent picture.
+    pub fn each(&mut self, mut show: impl FnMut(&Entry)) {
+        self.release_touched();
+        let now = self.now_ms();
+        let Some(database) = self.store.existing(self.physical) else { return };
+        for shard in 0..database.shards() {
+            let guard = database.lock(shard, || {});
+            (0..guard.slots())
+                .filter_map(|slot| guard.get(slot))
+                .filter(|entry| !entry.is_expired(now))
+                .for_each(&mut show);
+        }
+    }
+}
