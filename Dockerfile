@@ -27,13 +27,15 @@ RUN find src -name '*.rs' -exec touch {} + \
  && objcopy --compress-debug-sections=zlib-gabi target/release/glasswing /glasswing
 
 FROM debian:bookworm-slim
-# 999:999 is the user of the `redis` image: a volume that it wrote is readable here.
+# 999:999 is the user of the `redis` image: a volume that it wrote is ours here. It answers
+# to the name redis too, for a compose file's `user: redis`, and because redis-tools wants it.
 RUN groupadd --system --gid 999 glasswing \
+ && groupadd --system --non-unique --gid 999 redis \
  && useradd --system --uid 999 --gid 999 --home-dir /data --no-create-home --shell /usr/sbin/nologin glasswing \
  && useradd --system --non-unique --uid 999 --gid 999 --home-dir /data --no-create-home --shell /usr/sbin/nologin redis \
  && apt-get update \
  && apt-get install -y --no-install-recommends redis-tools \
- && rm -rf /var/lib/apt/lists/* /var/cache/debconf/*-old /var/log/* \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/log/* \
  && mkdir /data \
  && chown 999:999 /data
 COPY --from=build /glasswing /usr/local/bin/glasswing
