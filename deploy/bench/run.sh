@@ -23,15 +23,16 @@ bench() { # arguments of redis-benchmark, for the server of this turn
   wait $!
 }
 
+# Short, so that each window of a rate holds some of everything.
 cycle() {
   # One command a round trip, as most applications work.
-  bench -n 50000 -t set,get,incr
-  bench -n 20000 -t lpush,lpop,mset
+  bench -n 20000 -t set,get,incr
+  bench -n 10000 -t lpush,lpop,mset
   # Keys that expire, and reads of which some come too late.
-  bench -n 20000 SET session:__rand_int__ __data__ EX 20
-  bench -n 20000 GET session:__rand_int__
+  bench -n 10000 SET session:__rand_int__ __data__ EX 20
+  bench -n 10000 GET session:__rand_int__
   # Pipelined.
-  bench -n 400000 -P 16 -t set,get
+  bench -n 200000 -P 16 -t set,get
 }
 
 round=1
