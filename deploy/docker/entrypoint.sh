@@ -21,15 +21,18 @@ esac
 [ "$(umask)" != 0022 ] || umask 0077
 
 if [ "$(id -u)" = 0 ]; then
-  # Started as root (`user: root`): take over the folder, then become the server's user.
-  # Without the capabilities for that, the server runs as what it is.
-  find . \! -user glasswing -exec chown glasswing:glasswing {} + 2>/dev/null \
-    || echo "glasswing: cannot change the owner of all files in $(pwd)" >&2
-  if setpriv --reuid=999 --regid=999 --clear-groups true 2>/dev/null; then
-    exec setpriv --reuid=999 --regid=999 --clear-groups -- "$@"
+  # Started as root (`user: root`): take over the folder and the snapshots in it, nothing
+  # else that may lie there, then become the server's user.
+  find . -maxdepth 1 \( -path . -o -name '*.snapshot' -o -name '*.rdb' \) \! -user glasswing \
+    -exec chown glasswing:glasswing {} + \
+    || echo "glasswing: cannot take over $(pwd) (capability CHOWN is missing)" >&2
+  drop='setpriv --reuid=glasswing --regid=glasswing --clear-groups --no-new-privs --inh-caps=-all'
+  if $drop true 2>/dev/null; then
+    exec $drop "$0" "$@"
   fi
-  echo "glasswing: cannot leave the root user (capabilities SETUID and SETGID are missing)" >&2
-elif ! [ -w . ]; then
+  echo "glasswing: stays root (capabilities SETUID and SETGID are missing)" >&2
+fi
+if ! [ -w . ]; then
   echo "glasswing: $(pwd) is not writable for user $(id -u): nothing can be saved there." \
     "Make that user its owner (chown $(id -u) on the host), or start the container with" \
     "user root, which does so and then becomes user 999." >&2
