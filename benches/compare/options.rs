@@ -29,7 +29,7 @@ Compares Glasswing with other servers of the Redis family, side by side.
   --peer-args ARGS       more arguments for every peer
   --control WHICH        what is started twice as the A/A control: peer (default), ours, none
   --redis-benchmark PATH the load generator (default: redis-benchmark)
-  --load-threads N       its threads (default 1; 2 in mode workers)
+  --load-processes N     how many of it at a time (default 1; 2 in mode workers)
   --server-cores LIST    cores of the servers (default: the first)
   --load-cores LIST      cores of the load (default: the others)
 
@@ -124,8 +124,8 @@ pub struct Options {
     pub control: Control,
     /// The load generator.
     pub redis_benchmark: PathBuf,
-    /// Its threads, where the command line says.
-    pub load_threads: Option<u32>,
+    /// How many of it at a time, where the command line says.
+    pub load_processes: Option<u32>,
     /// Cores of the servers.
     pub server_cores: Vec<usize>,
     /// Cores of the load.
@@ -173,7 +173,7 @@ impl Options {
             peers: Vec::new(),
             control: Control::Peer,
             redis_benchmark: PathBuf::from("redis-benchmark"),
-            load_threads: None,
+            load_processes: None,
             server_cores,
             load_cores,
             max_keys: 10_000_000,
@@ -245,7 +245,7 @@ impl Options {
             "--peer" => self.peers.push(peer(value)),
             "--control" => self.control = control(value)?,
             "--redis-benchmark" => self.redis_benchmark = PathBuf::from(value),
-            "--load-threads" => self.load_threads = Some(within(name, value, 1, 500)?),
+            "--load-processes" => self.load_processes = Some(within(name, value, 1, 500)?),
             "--server-cores" => self.server_cores = list(value)?,
             "--load-cores" => self.load_cores = list(value)?,
             "--max-keys" => self.max_keys = within(name, value, 1_000, 100_000_000)?,

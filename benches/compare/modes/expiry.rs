@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::spin::{self, Gaps, Random};
-use super::{alone, facts, order, placement, specs};
+use super::{facts, order, placement, specs};
 use crate::options::Options;
 use crate::process::Server;
 use crate::report::{Axis, Plot, Section, Series, ServerFacts, Table, Verdict, grouped};
@@ -54,7 +54,7 @@ pub fn run(options: &Options) -> Outcome<(Section, Vec<ServerFacts>)> {
     let rounds = options.rounds.min(3);
     for round in 0..rounds {
         for place in order(round, count) {
-            let server = alone(options, place, &placement)?;
+            let server = Server::start(specs(options)[place], &placement)?;
             let run = one(&server, options)?;
             eprintln!("{}: {} keys gone after {:.2} s", server.label, options.expiring, run.gone_seconds);
             runs[place].push(run);

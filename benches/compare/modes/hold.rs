@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::spin::{self, Gaps, Random};
-use super::{alone, facts, placement, specs};
+use super::{facts, placement, specs};
 use crate::options::Options;
 use crate::process::Server;
 use crate::report::{Bar, Plot, Section, ServerFacts, Table, grouped};
@@ -39,7 +39,7 @@ pub fn run(options: &Options) -> Outcome<(Section, Vec<ServerFacts>)> {
     let mut servers: Vec<ServerFacts> = Vec::new();
     for keys in &options.hold_keys {
         for place in 0..specs(options).len() {
-            let server = alone(options, place, &placement)?;
+            let server = Server::start(specs(options)[place], &placement)?;
             let value = vec![b'x'; options.value_bytes];
             fill::strings(&mut server.connect()?, 0..*keys, &value)?;
             server.wait_for_rest()?;

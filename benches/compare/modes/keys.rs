@@ -22,7 +22,7 @@ struct Step {
 /// Runs the mode.
 pub fn run(options: &Options) -> Outcome<(Section, Vec<ServerFacts>)> {
     let placement = placement(options);
-    let load = Load { options, placement: &placement, threads: options.load_threads.unwrap_or(1) };
+    let load = Load { options, placement: &placement, processes: options.load_processes.unwrap_or(1) };
     let field = Field::start(options, &placement)?;
     let get = Workload::new("get", PIPELINE)?;
     let value = vec![b'x'; options.value_bytes];

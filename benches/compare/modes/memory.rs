@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::{Value, json};
 
-use super::{alone, facts, placement, specs};
+use super::{facts, placement, specs};
 use crate::acceptance::{self, Target};
 use crate::options::Options;
 use crate::process::{Placement, Server};
@@ -35,6 +35,18 @@ enum Kind {
     Connections { count: usize, spoke: bool },
     /// `lists` lists of `elements` elements of 16 bytes.
     Lists { lists: u64, elements: u64 },
+}
+
+impl Kind {
+    /// Which picture it is drawn in.
+    fn picture(self) -> &'static str {
+        match self {
+            Kind::Strings { .. } => "key",
+            Kind::Connections { .. } => "idle connection",
+            Kind::Lists { elements: 100, .. } => "list of 100",
+            Kind::Lists { .. } => "list of 10,000",
+        }
+    }
 }
 
 /// The value of a string key.
@@ -124,7 +136,7 @@ fn measure(
     kind: Kind,
     all: &mut Vec<ServerFacts>,
 ) -> Outcome<f64> {
-    let server = alone(options, place, placement)?;
+    let server = Server::start(specs(options)[place], placement)?;
     if all.len() == place {
         all.push(facts(&server)?);
     }
@@ -238,26 +250,22 @@ fn section(probes: &[Probe], servers: &[ServerFacts]) -> Section {
     }
 }
 
-/// Figures of one size share a picture: keys and connections and lists differ by thousands.
+/// Figures of one size share a picture: keys, connections and lists differ by thousands.
 fn plots(probes: &[Probe], servers: &[ServerFacts]) -> Vec<Plot> {
-    let groups: [(&str, fn(&Kind) -> bool); 4] = [
-        ("Resident bytes a key", |kind| matches!(kind, Kind::Strings { .. })),
-        ("Resident bytes an idle connection", |kind| matches!(kind, Kind::Connections { .. })),
-        ("Resident bytes a list of 100", |kind| matches!(kind, Kind::Lists { elements: 100, .. })),
-        ("Resident bytes a list of 10,000", |kind| matches!(kind, Kind::Lists { elements: 10_000, .. })),
-    ];
-    let plot = |(title, member): (&str, fn(&Kind) -> bool)| Plot::Bars {
-        title: title.to_owned(),
-        unit: "bytes".to_owned(),
-        bars: probes
-            .iter()
-            .filter(|probe| member(&probe.kind))
-            .flat_map(|probe| bars(probe, servers))
-            .collect(),
-        even: None,
-        noise: None,
-    };
-    groups.into_iter().map(plot).collect()
+    ["key", "idle connection", "list of 100", "list of 10,000"]
+        .into_iter()
+        .map(|each| Plot::Bars {
+            title: format!("Resident bytes each: {each}"),
+            unit: "bytes".to_owned(),
+            bars: probes
+                .iter()
+                .filter(|probe| probe.kind.picture() == each)
+                .flat_map(|probe| bars(probe, servers))
+                .collect(),
+            even: None,
+            noise: None,
+        })
+        .collect()
 }
 
 fn bars<'a>(probe: &'a Probe, servers: &'a [ServerFacts]) -> impl Iterator<Item = Bar> + 'a {

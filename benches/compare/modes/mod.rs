@@ -16,6 +16,7 @@ use crate::report::{Report, Section, ServerFacts};
 
 /// Runs every mode that was asked for.
 pub fn run(options: &Options, machine: Machine) -> Outcome<Report> {
+    let options = &named(options)?;
     let mut report = Report {
         machine,
         command_line: options.command_line.clone(),
@@ -75,7 +76,6 @@ impl Field {
         for spec in specs(options) {
             servers.push(Server::start(spec, placement)?);
         }
-        tell_apart(&mut servers);
         let control_of = match options.control {
             Control::None => None,
             Control::Ours => Some(0),
@@ -99,33 +99,19 @@ impl Field {
     }
 }
 
-/// Two servers of one version get a number, or a reader could not tell whose figure is whose.
-fn tell_apart(servers: &mut [Server]) {
-    for index in 1..servers.len() {
-        let (before, rest) = servers.split_at_mut(index);
-        let same = before
-            .iter()
-            .filter(|server| server.version == rest[0].version && server.label.starts_with(&rest[0].label));
-        let count = same.count();
-        if count > 0 {
-            rest[0].label = format!("{} #{}", rest[0].label, count + 1);
-        }
+/// Gives every server a label of its own, its version where the command line names none: each is
+/// started once to be asked.
+fn named(options: &Options) -> Outcome<Options> {
+    let mut options = options.clone();
+    let placement = placement(&options);
+    let mut taken: Vec<String> = Vec::new();
+    for spec in std::iter::once(&mut options.glasswing).chain(&mut options.peers) {
+        let label = Server::start(spec, &placement)?.label;
+        let same = taken.iter().filter(|other| **other == label).count();
+        spec.label = if same == 0 { label.clone() } else { format!("{label} #{}", same + 1) };
+        taken.push(label);
     }
-}
-
-/// One server alone, for modes that look at its memory or its pauses. `place` is its place among
-/// `specs`, so that the label is the same in every mode.
-fn alone(options: &Options, place: usize, placement: &Placement) -> Outcome<Server> {
-    let specs = specs(options);
-    let mut server = Server::start(specs[place], placement)?;
-    let same = specs[..place]
-        .iter()
-        .filter(|spec| spec.path == specs[place].path && spec.label == specs[place].label);
-    let count = same.count();
-    if count > 0 {
-        server.label = format!("{} #{}", server.label, count + 1);
-    }
-    Ok(server)
+    Ok(options)
 }
 
 fn facts(server: &Server) -> Outcome<ServerFacts> {

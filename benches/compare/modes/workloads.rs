@@ -51,7 +51,7 @@ const THROUGHPUT: Focus = Focus {
 /// Server and load on cores of their own.
 pub fn run(options: &Options) -> Outcome<(Section, Vec<ServerFacts>)> {
     let placement = placement(options);
-    let load = Load { options, placement: &placement, threads: options.load_threads.unwrap_or(1) };
+    let load = Load { options, placement: &placement, processes: options.load_processes.unwrap_or(1) };
     let workloads = Workload::select(&options.workloads)?;
     let mut section = Section {
         id: "workloads",
@@ -74,7 +74,8 @@ pub fn run_workers(options: &Options) -> Outcome<(Section, Vec<ServerFacts>)> {
         }
     }
     let placement = Placement { server_cores: every.clone(), load_cores: every, workers: options.workers };
-    let load = Load { options: &options, placement: &placement, threads: options.load_threads.unwrap_or(2) };
+    let load =
+        Load { options: &options, placement: &placement, processes: options.load_processes.unwrap_or(2) };
     let workloads = [("get", 1), ("set", 1), ("get", 16), ("set", 16)]
         .map(|(name, pipeline)| Workload::new(name, pipeline));
     let workloads = workloads.into_iter().collect::<Outcome<Vec<Workload>>>()?;
@@ -100,8 +101,8 @@ fn notes(load: &Load<'_>, placement: &Placement) -> Vec<String> {
     let options = load.options;
     vec![
         format!(
-            "{} connections, values of {} bytes, {} keys, {} load thread(s), {} worker(s) of ours; {} rounds, the order of the servers reversed every round.",
-            options.clients, options.value_bytes, options.keys, load.threads, placement.workers, options.rounds
+            "{} connections, values of {} bytes, {} keys, {} load generator(s), {} worker(s) of ours; {} rounds, the order of the servers reversed every round.",
+            options.clients, options.value_bytes, options.keys, load.processes, placement.workers, options.rounds
         ),
         "CPU per command is the CPU time of the server's whole process, every thread and the kernel's part included, over the number of commands. With a pipeline, latencies are of a whole batch, as redis-benchmark measures them. Ratios are of medians; the spread is the lowest and the highest ratio of a single round.".to_owned(),
     ]

@@ -72,6 +72,11 @@ fn short(value: f64) -> String {
     }
 }
 
+/// A measured figure: small ones always with two decimals, so that they align.
+fn figure(value: f64) -> String {
+    if value.abs() < 100.0 { format!("{value:.2}") } else { short(value) }
+}
+
 fn trimmed(value: f64, digits: usize) -> String {
     let text = format!("{value:.digits$}");
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
@@ -180,9 +185,9 @@ fn render_bar(out: &mut String, bar: &Bar, scale: &Scale, top: f64) {
             line(out, class, (x, top + 2.0), (x, top + ROW - 2.0));
         }
         let standing = target.standing(bar.value).word();
-        text(out, &format!("figure {standing}-text"), "end", WIDTH - 8.0, middle + 4.0, &short(bar.value));
+        text(out, &format!("figure {standing}-text"), "end", WIDTH - 8.0, middle + 4.0, &figure(bar.value));
     } else {
-        text(out, "figure", "end", WIDTH - 8.0, middle + 4.0, &short(bar.value));
+        text(out, "figure", "end", WIDTH - 8.0, middle + 4.0, &figure(bar.value));
     }
 }
 
