@@ -43,7 +43,7 @@ const CPU: Focus = Focus {
 };
 
 const THROUGHPUT: Focus = Focus {
-    name: "throughput",
+    name: "Throughput",
     pick: |sample| sample.throughput,
     target: |workload| acceptance::workers_throughput_ratio(workload.pipeline),
 };
