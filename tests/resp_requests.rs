@@ -183,6 +183,16 @@ fn small_limits_before_authentication() {
 }
 
 #[test]
+fn short_arguments_are_limited_too() {
+    for (max_bulk_len, allowed, refused) in [(5, 5, 6), (12, 12, 13), (150, 150, 151)] {
+        let limits = RequestLimits { max_bulk_len, ..RequestLimits::default() };
+        let argument = |len: usize| format!("*1\r\n${len}\r\n{}\r\n", "a".repeat(len)).into_bytes();
+        assert_eq!(decode_cut(&argument(allowed), &[], &limits).requests, [[vec![b'a'; allowed]]]);
+        assert_eq!(refusal(&argument(refused), &limits), b"-ERR Protocol error: invalid bulk length\r\n");
+    }
+}
+
+#[test]
 fn the_number_of_arguments_is_limited() {
     let limits = RequestLimits::default();
     assert_eq!(refusal(b"*1048577\r\n", &limits), b"-ERR Protocol error: invalid multibulk length\r\n");
