@@ -115,7 +115,7 @@ fn table_line(row: &Row) -> String {
         changed.into(),
         format!("{}{}", row.doc, needs.unwrap_or_default()),
     ];
-    format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | "))
+    format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|").replace('<', "\\<")).join(" | "))
 }
 
 fn quoted(value: &str) -> &str {

@@ -15,6 +15,12 @@ pub struct Config {
     shared: Arc<Shared>,
 }
 
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Config").field("version", &self.version()).field("file", &self.shared.file).finish()
+    }
+}
+
 struct Shared {
     settings: ArcSwap<Settings>,
     version: AtomicU64,

@@ -92,17 +92,22 @@ impl Rewritten {
         }
     }
 
+    /// Puts the lines of a setting where its old lines stood. A line that need not be there takes an old one's place
+    /// only when enough are left for those that must be: Redis hands them out in order, and so moves a class of
+    /// `client-output-buffer-limit` with every rewrite.
     fn put(&mut self, row: &Row, lines: Vec<Line>, all: bool) {
+        let mut unused = self.unused.remove(row.name).unwrap_or_default();
+        let mut needed = lines.iter().filter(|line| line.forced).count();
         for line in lines {
-            match self.unused.get_mut(row.name).and_then(VecDeque::pop_front) {
+            let place = if line.forced || unused.len() > needed { unused.pop_front() } else { None };
+            needed -= usize::from(line.forced);
+            match place {
                 Some(at) => self.lines[at] = line.text,
                 None if line.forced || all => self.append(line.text),
                 None => {}
             }
         }
-        for at in self.unused.remove(row.name).unwrap_or_default() {
-            self.lines[at].clear();
-        }
+        unused.into_iter().for_each(|at| self.lines[at].clear());
     }
 
     fn append(&mut self, line: Vec<u8>) {

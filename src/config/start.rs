@@ -22,6 +22,7 @@ const PREFIX: &str = "GLASSWING_";
 const OTHER_VARIABLES: &[&str] = &["GLASSWING_ADMIN_TOKEN"];
 
 /// What the arguments ask for.
+#[derive(Debug)]
 pub enum Startup {
     /// Serve, with this configuration.
     Run(Box<Config>),
@@ -29,16 +30,6 @@ pub enum Startup {
     Print(String),
     /// Ask a running server whether it is ready.
     Healthcheck(HealthcheckArgs),
-}
-
-impl std::fmt::Debug for Startup {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Startup::Run(_) => f.write_str("Run"),
-            Startup::Print(text) => f.debug_tuple("Print").field(text).finish(),
-            Startup::Healthcheck(args) => f.debug_tuple("Healthcheck").field(args).finish(),
-        }
-    }
 }
 
 /// The arguments of `glasswing healthcheck`.
