@@ -46,10 +46,11 @@ impl<'a> Chain<'a> {
     /// Decodes the one record. The whole chain must be taken by it.
     pub(super) fn decode<D: DeserializeOwned>(self) -> Result<D, Result<String, LoadError>> {
         let chain = RefCell::new(self);
-        let config = bincode::config::standard().with_limit::<LIMIT>();
-        let mut decoder = OwnedSerdeDecoder::from_reader(Shared(&chain), config);
-        let decoded = D::deserialize(Strict { inner: decoder.as_deserializer(), chain: &chain });
-        drop(decoder);
+        let decoded = {
+            let config = bincode::config::standard().with_limit::<LIMIT>();
+            let mut decoder = OwnedSerdeDecoder::from_reader(Shared(&chain), config);
+            D::deserialize(Strict { inner: decoder.as_deserializer(), chain: &chain })
+        };
         let chain = chain.into_inner();
         match (decoded, chain.failed) {
             (_, Some(e)) => Err(Err(e)),

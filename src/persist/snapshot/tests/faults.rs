@@ -150,7 +150,8 @@ impl<F: FnMut() -> Result<(), SaveError> + Send> Capture for Endless<F> {
 
 #[test]
 fn a_cancelled_a_failed_and_a_panicked_save_leave_the_old_file() {
-    let endings: [fn(&Progress) -> Result<(), SaveError>; 3] = [
+    type Ending = fn(&Progress) -> Result<(), SaveError>;
+    let endings: [Ending; 3] = [
         |progress| {
             progress.cancel();
             Ok(())
