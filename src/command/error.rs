@@ -56,9 +56,7 @@ impl CommandError {
     /// The reply without the leading minus.
     pub fn text(&self) -> Cow<'static, str> {
         let fixed = match self {
-            CommandError::WrongType => {
-                "WRONGTYPE Operation against a key holding the wrong kind of value"
-            }
+            CommandError::WrongType => "WRONGTYPE Operation against a key holding the wrong kind of value",
             CommandError::Syntax => "ERR syntax error",
             CommandError::NotInteger => "ERR value is not an integer or out of range",
             CommandError::NotFloat => "ERR value is not a valid float",

@@ -20,6 +20,8 @@ pub mod syntax;
 pub mod table;
 
 mod strings;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use args::{Args, KeyAt};
 pub use context::Context;

@@ -71,7 +71,11 @@ impl Reply {
 
 /// Serves a parked client from a key that has changed: `None` when the key does not suffice after all.
 /// The arguments are those of the command that parked.
-pub type Serve = fn(&mut Context<'_>, Args<'_>, ready: crate::store::Key<'_>) -> Result<Option<Reply>, super::CommandError>;
+pub type Serve = fn(
+    &mut Context<'_>,
+    Args<'_>,
+    ready: crate::store::Key<'_>,
+) -> Result<Option<Reply>, super::CommandError>;
 
 /// What a parked client waits for.
 #[derive(Debug)]

@@ -96,3 +96,28 @@ fn incr(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     ctx.effect(key, EventClass::String, "incrby");
     Ok(Reply::Int(after))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::command::testing::transcript;
+
+    #[test]
+    fn get_set_incr() {
+        transcript(
+            r#"
+            > SET Name John
+            OK
+            > GET Name
+            "John"
+            > GET nobody
+            (nil)
+            > INCR n
+            (integer) 1
+            > GET n
+            "1"
+            > INCR Name
+            (error) ERR value is not an integer or out of range
+            "#,
+        );
+    }
+}

@@ -21,9 +21,9 @@ pub enum Piece {
 
 /// Takes a syntax apart.
 pub fn parse(syntax: &str) -> Vec<Piece> {
-    let spaced = ["[", "]", "<", ">", "|"].iter().fold(syntax.to_owned(), |text, symbol| {
-        text.replace(symbol, &format!(" {symbol} "))
-    });
+    let spaced = ["[", "]", "<", ">", "|"]
+        .iter()
+        .fold(syntax.to_owned(), |text, symbol| text.replace(symbol, &format!(" {symbol} ")));
     let words: Vec<&str> = spaced.split_whitespace().collect();
     let mut at = 0;
     let mut alternatives = sequence(&words, &mut at);

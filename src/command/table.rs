@@ -25,7 +25,11 @@ impl Registered {
     /// Whether a request with this many arguments, the name included, may run.
     #[inline]
     pub fn accepts(&self, count: usize) -> bool {
-        if self.arity >= 0 { count == self.arity as usize } else { count >= self.arity.unsigned_abs() as usize }
+        if self.arity >= 0 {
+            count == self.arity as usize
+        } else {
+            count >= self.arity.unsigned_abs() as usize
+        }
     }
 }
 
@@ -133,7 +137,10 @@ impl Registry {
     /// A container's subcommand of this name.
     pub fn find_child(&self, parent: usize, name: &[u8]) -> Option<usize> {
         let children = &self.commands[parent].children;
-        children.iter().copied().find(|&child| self.commands[child].row.name.as_bytes().eq_ignore_ascii_case(name))
+        children
+            .iter()
+            .copied()
+            .find(|&child| self.commands[child].row.name.as_bytes().eq_ignore_ascii_case(name))
     }
 
     /// A command by its full name, `config|get` for a subcommand.

@@ -15,4 +15,4 @@ pub use glob::glob_match;
 pub use list::{List, NodeLimit};
 pub use number::{LongDouble, format_i64, parse_f64, parse_i64, parse_u64};
 mod stub;
-pub use stub::{Set, Hash, SortedSet};
+pub use stub::{Hash, Set, SortedSet};

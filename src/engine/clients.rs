@@ -98,8 +98,9 @@ impl ClientTable {
 
 impl Clients for ClientTable {
     fn all(&self) -> Vec<Arc<Client>> {
-        let mut all: Vec<Arc<Client>> =
-            (0..self.parts.len()).flat_map(|worker| self.part(worker).values().cloned().collect::<Vec<_>>()).collect();
+        let mut all: Vec<Arc<Client>> = (0..self.parts.len())
+            .flat_map(|worker| self.part(worker).values().cloned().collect::<Vec<_>>())
+            .collect();
         all.sort_unstable_by_key(|client| client.id);
         all
     }

@@ -25,8 +25,15 @@ impl Sweeper {
     }
 
     /// Sweeps for a slice of time. Returns whether there is more to do at once.
-    pub fn slice(&mut self, engine: &Engine, settings: &std::sync::Arc<crate::config::Settings>, moment: Moment) -> bool {
-        if !engine.status.active_expiry.load(Ordering::Relaxed) || engine.status.loading.load(Ordering::Relaxed) {
+    pub fn slice(
+        &mut self,
+        engine: &Engine,
+        settings: &std::sync::Arc<crate::config::Settings>,
+        moment: Moment,
+    ) -> bool {
+        if !engine.status.active_expiry.load(Ordering::Relaxed)
+            || engine.status.loading.load(Ordering::Relaxed)
+        {
             return false;
         }
         // The sweep is a worker's work like a batch: it waits while somebody holds the keyspace.

@@ -40,7 +40,9 @@ pub fn check(command: &Registered, args: &Args<'_>, at: &Situation<'_>) -> Resul
     if at.in_multi && flags.has(Flags::NO_MULTI) {
         return Err((Refusal::Context, CommandError::fixed("ERR Command not allowed inside a transaction")));
     }
-    if at.writes_stopped && (flags.has(Flags::WRITE) || flags.has(Flags::MAY_REPLICATE) || tells_health(command)) {
+    if at.writes_stopped
+        && (flags.has(Flags::WRITE) || flags.has(Flags::MAY_REPLICATE) || tells_health(command))
+    {
         return Err((Refusal::Misconfigured, CommandError::fixed(MISCONF)));
     }
     if at.loading && !flags.has(Flags::LOADING) {

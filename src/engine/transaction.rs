@@ -36,9 +36,14 @@ pub fn needs_whole(session: &Session, registry: &Registry) -> bool {
 fn keys_of(store: &Store, registry: &Registry, queued: &Queued) -> Vec<KeyAt> {
     let args = Args::new(&queued.request, &queued.spans, &[]);
     let mut found = Vec::new();
-    keys::each(registry.get(queued.command).row.keys, args.len(), |index| args.get(index), |index, _| {
-        found.push(KeyAt { arg: index as u32, hash: store.hash(args.get(index)) });
-    });
+    keys::each(
+        registry.get(queued.command).row.keys,
+        args.len(),
+        |index| args.get(index),
+        |index, _| {
+            found.push(KeyAt { arg: index as u32, hash: store.hash(args.get(index)) });
+        },
+    );
     found
 }
 

@@ -64,7 +64,8 @@ pub fn lock<'a>(scope: &Scope<'a>, database: usize, row: &Command, args: &Args<'
 /// Locks the keys in the current database and in the one that the arguments name.
 fn lock_across<'a>(scope: &Scope<'a>, database: usize, row: &Command, args: &Args<'_>) -> View<'a> {
     let store = &scope.engine.store;
-    let other = (row.databases)(args.clone()).map(|other| other.number).filter(|&number| number < store.databases());
+    let other =
+        (row.databases)(args.clone()).map(|other| other.number).filter(|&number| number < store.databases());
     let places: SmallVec<[(usize, KeyHash); 16]> = [Some(database), other]
         .into_iter()
         .flatten()

@@ -312,7 +312,9 @@ impl Worker {
                     self.plan_request(input, first, at, at + consumed);
                     at += consumed;
                 }
-                Ok(Decoded::Empty { consumed }) if self.plan.is_empty() => return Group::Skipped(at + consumed),
+                Ok(Decoded::Empty { consumed }) if self.plan.is_empty() => {
+                    return Group::Skipped(at + consumed);
+                }
                 Ok(Decoded::Inline { consumed, args }) if self.plan.is_empty() => {
                     return Group::Inline(args, at + consumed);
                 }
@@ -536,8 +538,8 @@ impl Worker {
     #[inline]
     fn held_back(&mut self, session: &Session, flags: Flags, batch: &Batch, index: usize) -> Option<Next> {
         let queueing = session.multi.is_some() && !flags.has(Flags::EXECUTES_QUEUE);
-        let executes_whole = flags.has(Flags::EXECUTES_QUEUE)
-            && transaction::needs_whole(session, &self.engine.registry);
+        let executes_whole =
+            flags.has(Flags::EXECUTES_QUEUE) && transaction::needs_whole(session, &self.engine.registry);
         if (self.engine.registry.is_whole(index) && !queueing || executes_whole) && !batch.whole {
             return Some(Next::Whole);
         }
@@ -561,7 +563,12 @@ impl Worker {
         let queue_writes = flags.has(Flags::EXECUTES_QUEUE)
             && session.multi.as_ref().is_some_and(|multi| {
                 multi.queue.iter().any(|queued| {
-                    self.engine.registry.get(queued.command).row.flags.any(Flags::WRITE.with(Flags::MAY_REPLICATE))
+                    self.engine
+                        .registry
+                        .get(queued.command)
+                        .row
+                        .flags
+                        .any(Flags::WRITE.with(Flags::MAY_REPLICATE))
                 })
             });
         match self.engine.clients.paused(now_ms) {
@@ -573,7 +580,13 @@ impl Worker {
 
     /// Counts and writes a refusal of the ladder.
     #[cold]
-    fn refuse(&self, session: &mut Session, out: &mut Encoder, refused: gate::Refused, command: Option<usize>) {
+    fn refuse(
+        &self,
+        session: &mut Session,
+        out: &mut Encoder,
+        refused: gate::Refused,
+        command: Option<usize>,
+    ) {
         let (reason, error) = refused;
         session.refuse_multi();
         let mark = out.len();
@@ -684,10 +697,9 @@ enum Group {
 
 fn usage_of(settings: &Settings) -> Usage {
     match settings.maxmemory_policy {
-        MaxmemoryPolicy::VolatileLfu | MaxmemoryPolicy::AllkeysLfu => Usage::Lfu {
-            log_factor: settings.lfu_log_factor,
-            decay_minutes: settings.lfu_decay_time_min,
-        },
+        MaxmemoryPolicy::VolatileLfu | MaxmemoryPolicy::AllkeysLfu => {
+            Usage::Lfu { log_factor: settings.lfu_log_factor, decay_minutes: settings.lfu_decay_time_min }
+        }
         _ => Usage::Lru,
     }
 }

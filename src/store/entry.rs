@@ -476,7 +476,9 @@ impl Entry {
         self.allocated()
             + match self.kind() {
                 EntryKind::Inline | EntryKind::Int => 0,
-                EntryKind::Large => size_class(size_of::<Vec<u8>>()) + size_class(self.large_ref().capacity()),
+                EntryKind::Large => {
+                    size_class(size_of::<Vec<u8>>()) + size_class(self.large_ref().capacity())
+                }
                 EntryKind::Object => {
                     size_class(size_of::<Object>()) + self.as_object().map_or(0, Object::memory_usage)
                 }

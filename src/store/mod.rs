@@ -29,7 +29,7 @@ mod whole;
 pub use capture::{Capture, Walker};
 pub use entry::{Entry, EntryKind, MAX_INLINE, Meta, Str};
 pub use hash::{KeyHash, KeyHasher};
-pub use hooks::{WatchFlag, Waiter};
+pub use hooks::{Waiter, WatchFlag};
 pub use keyspace::{Counts, Garbage, Store, StoreOptions};
 pub use object::{Kind, Object, Type};
 pub use saves::{Epoch, Saves};

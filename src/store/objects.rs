@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::entry::Entry;
-use super::hooks::{WatchFlag, Waiter};
+use super::hooks::{Waiter, WatchFlag};
 use super::object::{Kind, Object};
 use super::strings::WrongType;
 use super::view::{Key, Place, View};
@@ -44,7 +44,8 @@ impl View<'_> {
     #[inline]
     fn collection<K: Kind>(&mut self, place: Place) -> Result<&mut K, WrongType> {
         // The type is looked at first: a command that is refused copies nothing for a save.
-        if !self.entry(place).and_then(Entry::as_object).is_some_and(|object| object.value_type() == K::TYPE) {
+        if !self.entry(place).and_then(Entry::as_object).is_some_and(|object| object.value_type() == K::TYPE)
+        {
             return Err(WrongType);
         }
         self.touch(place);

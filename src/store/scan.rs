@@ -32,7 +32,8 @@ impl Cursor {
 
     /// The slot to go on with in a shard that has come to `generation`.
     fn slot_in(self, generation: u32) -> usize {
-        let same = self.0 >> (SLOT_BITS + SHARD_BITS) & GENERATION_MASK == u64::from(generation) & GENERATION_MASK;
+        let same =
+            self.0 >> (SLOT_BITS + SHARD_BITS) & GENERATION_MASK == u64::from(generation) & GENERATION_MASK;
         if same { (self.0 >> SHARD_BITS & 0xFFFF_FFFF) as usize } else { 0 }
     }
 }

@@ -345,11 +345,7 @@ impl<'s> View<'s> {
     /// The header of a new entry.
     #[inline]
     pub(super) fn fresh_meta(&self, expire_at_ms: Option<u64>) -> Meta {
-        Meta {
-            expire_at_ms,
-            lru: self.moment.usage.fresh(self.moment.now_ms),
-            epoch: self.epoch.current,
-        }
+        Meta { expire_at_ms, lru: self.moment.usage.fresh(self.moment.now_ms), epoch: self.epoch.current }
     }
 
     /// Whether the saver still has to see this entry as it is now.
@@ -464,8 +460,7 @@ impl<'s> View<'s> {
     }
 
     fn notify_hooks(&mut self, held: usize, key: &[u8]) {
-        let waited_for =
-            self.held[held].guard.side().hooks.as_ref().is_some_and(|hooks| hooks.changed(key));
+        let waited_for = self.held[held].guard.side().hooks.as_ref().is_some_and(|hooks| hooks.changed(key));
         if waited_for {
             self.ready.push((self.number, key.to_vec()));
         }

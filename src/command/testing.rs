@@ -1,0 +1,333 @@
+//! A test harness for handlers: a keyspace, one session and a manual clock, driven by transcripts.
+//!
+//! A transcript is what somebody would see in redis-cli: lines that begin with `> ` are sent, the lines
+//! after each are what is expected. `GLASSWING_TRANSCRIPTS_AT=host:port` sends the same lines to a real
+//! redis-server instead and holds it to the same expectations (its keyspace is flushed first).
+//! A line `! advance 1500` moves the clock by that many milliseconds (a real server makes us wait).
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::config::{ApplyError, Config, Row, Settings};
+use crate::observe::Stats;
+use crate::resp::{Encoder, Protocol, Span, Value, ValueDecoder};
+use crate::store::{KeyHasher, Moment, Store, StoreOptions};
+
+use super::client::{Address, Client};
+use super::context::Replay;
+use super::ports::{Clients, InfoContext, Pause, SaveRefusal, Saves, Server, Shutdown, Started};
+use super::{Args, Context, KeyAt, Registry, Reply, Session, keys};
+
+/// A server without sockets.
+pub(crate) struct Bench {
+    pub(crate) store: Arc<Store>,
+    pub(crate) registry: Registry,
+    pub(crate) session: Session,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) clock: Clock,
+    pub(crate) protocol: Protocol,
+    pub(crate) server: FakeServer,
+    /// The last command parked: what it would answer when its time is up is shown.
+    pub(crate) parked: bool,
+}
+
+impl Bench {
+    /// An empty server with default settings.
+    pub(crate) fn new() -> Bench {
+        let registry = Registry::new();
+        let clock = Clock::manual();
+        let store =
+            Store::with_hasher(&StoreOptions { databases: 16, shards: 16 }, KeyHasher::with_key(&[3; 16]));
+        let client = Arc::new(Client::new(1, Address::Internal, Address::Internal, -1, 0, clock.unix_ms()));
+        let config = Config::from_settings(Settings::default());
+        Bench {
+            store: Arc::new(store),
+            session: Session::new(Arc::clone(&client), true),
+            settings: config.current(),
+            server: FakeServer {
+                stats: Stats::new(1, &registry.names()),
+                config,
+                clock: clock.clone(),
+                client,
+            },
+            registry,
+            clock,
+            protocol: Protocol::Resp2,
+            parked: false,
+        }
+    }
+
+    /// Runs one request and gives the bytes of its reply.
+    pub(crate) fn raw(&mut self, words: &[&[u8]]) -> Vec<u8> {
+        let mut buffer = Vec::new();
+        let spans: Vec<Span> = words
+            .iter()
+            .map(|word| {
+                buffer.extend_from_slice(word);
+                Span { start: buffer.len() - word.len(), len: word.len() }
+            })
+            .collect();
+        let mut out = Encoder::new(self.protocol);
+        let Some(command) = self.registry.resolve(words[0], words.get(1).copied()) else {
+            out.error(&format!("ERR unknown command '{}'", String::from_utf8_lossy(words[0])));
+            return out.into_vec();
+        };
+        let registered = self.registry.get(command);
+        if !registered.accepts(words.len()) {
+            out.error(&super::CommandError::Arity(registered.full_name.to_owned()).text());
+            return out.into_vec();
+        }
+        let mut found = Vec::new();
+        keys::each(
+            registered.row.keys,
+            words.len(),
+            |index| words[index],
+            |index, _| {
+                found.push(KeyAt { arg: index as u32, hash: self.store.hash(words[index]) });
+            },
+        );
+        let args = Args::new(&buffer, &spans, &found);
+        self.settings = self.server.config.current();
+        // One client at a time: the whole keyspace is always there.
+        let view = self.store.view_whole(Moment::at(self.clock.unix_ms()), self.session.database);
+        let mut ctx = Context {
+            view,
+            out: &mut out,
+            session: &mut self.session,
+            settings: &self.settings,
+            server: &self.server,
+            registry: &self.registry,
+            command,
+            in_transaction: false,
+            replay: Replay::AsSent,
+            events: Vec::new(),
+            collect_events: false,
+        };
+        let args = if registered.parent.is_some() { args.of_subcommand() } else { args };
+        let outcome = (registered.row.run)(&mut ctx, args);
+        drop(ctx);
+        self.parked = false;
+        match outcome {
+            Ok(Reply::Park(park)) => {
+                self.parked = true;
+                park.on_timeout.write(&mut out);
+            }
+            Ok(reply) => reply.write(&mut out),
+            Err(error) => {
+                out.clear();
+                out.error(&error.text());
+            }
+        }
+        self.protocol = out.protocol();
+        out.into_vec()
+    }
+
+    /// Runs one line, quoted as in redis-cli, and shows its reply as redis-cli does.
+    pub(crate) fn line(&mut self, line: &str) -> String {
+        let words =
+            crate::resp::split_args(line.as_bytes()).unwrap_or_else(|| panic!("unbalanced quotes: {line}"));
+        let words: Vec<&[u8]> = words.iter().map(|word| &word[..]).collect();
+        let reply = self.raw(&words);
+        shown(&reply)
+    }
+}
+
+fn shown(reply: &[u8]) -> String {
+    if reply.is_empty() {
+        return "(no reply)".to_owned();
+    }
+    match ValueDecoder::default().decode(reply) {
+        Ok(Some((value, used))) if used == reply.len() => format_value(&value, ""),
+        other => panic!("not one reply: {other:?} in {}", reply.escape_ascii()),
+    }
+}
+
+/// Shows a value as redis-cli does.
+pub(crate) fn format_value(value: &Value, indent: &str) -> String {
+    let quoted = |bytes: &[u8]| format!("\"{}\"", bytes.escape_ascii().to_string().replace("\\'", "'"));
+    match value {
+        Value::Simple(text) => String::from_utf8_lossy(text).into_owned(),
+        Value::Error(text) | Value::BlobError(text) => format!("(error) {}", String::from_utf8_lossy(text)),
+        Value::Int(number) => format!("(integer) {number}"),
+        Value::Bulk(bytes) => quoted(bytes),
+        Value::Null | Value::NullArray => "(nil)".to_owned(),
+        Value::Array(items) => list(items, indent, ")", "(empty array)"),
+        Value::Set(items) => list(items, indent, "~", "(empty set)"),
+        Value::Push(items) => list(items, indent, ">", "(empty push)"),
+        Value::Map(pairs) if pairs.is_empty() => "(empty hash)".to_owned(),
+        Value::Map(pairs) => numbered(pairs.len(), indent, "#", |at, inner| {
+            let (key, value) = &pairs[at];
+            format!("{} => {}", format_value(key, inner), format_value(value, inner))
+        }),
+        Value::Attribute { value, .. } => format_value(value, indent),
+        Value::Double(number) => format!("(double) {}", crate::resp::format_double(*number).as_str()),
+        Value::Bool(yes) => format!("({yes})"),
+        Value::BigNumber(digits) => String::from_utf8_lossy(digits).into_owned(),
+        Value::Verbatim { text, .. } => String::from_utf8_lossy(text).into_owned(),
+    }
+}
+
+fn list(items: &[Value], indent: &str, mark: &str, empty: &str) -> String {
+    if items.is_empty() {
+        return empty.to_owned();
+    }
+    numbered(items.len(), indent, mark, |at, inner| format_value(&items[at], inner))
+}
+
+fn numbered(count: usize, indent: &str, mark: &str, item: impl Fn(usize, &str) -> String) -> String {
+    let width = count.to_string().len();
+    let inner = format!("{indent}{}", " ".repeat(width + 2));
+    (0..count)
+        .map(|at| {
+            let lead = if at == 0 { "" } else { indent };
+            format!("{lead}{:>width$}{mark} {}", at + 1, item(at, &inner))
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Runs a transcript against a fresh [`Bench`], or against a real server when the environment names one.
+pub(crate) fn transcript(text: &str) {
+    let mut bench = Bench::new();
+    let mut real = std::env::var("GLASSWING_TRANSCRIPTS_AT").ok().map(RealServer::connect);
+    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    let mut at = 0;
+    while at < lines.len() {
+        let line = lines[at].trim_start();
+        at += 1;
+        if let Some(ms) = line.strip_prefix("! advance ") {
+            let ms: u64 = ms.trim().parse().unwrap_or_else(|_| panic!("no number: {line}"));
+            match &real {
+                Some(_) => std::thread::park_timeout(Duration::from_millis(ms)),
+                None => bench.clock.advance_ms(ms),
+            }
+            continue;
+        }
+        let Some(request) = line.strip_prefix("> ") else {
+            assert!(line.is_empty(), "a transcript begins with '> ': {line}");
+            continue;
+        };
+        let indent = lines[at - 1].len() - line.len();
+        let mut expected = Vec::new();
+        while at < lines.len() {
+            let next = lines[at].get(indent..).unwrap_or("");
+            if next.starts_with("> ") || next.starts_with("! ") || next.is_empty() {
+                break;
+            }
+            expected.push(next);
+            at += 1;
+        }
+        let got = match &mut real {
+            Some(server) => server.line(request),
+            None => bench.line(request),
+        };
+        assert_eq!(got, expected.join("\n"), "after: {request}");
+    }
+}
+
+struct RealServer(std::net::TcpStream);
+
+impl RealServer {
+    fn connect(address: String) -> RealServer {
+        let stream = std::net::TcpStream::connect(address).expect("GLASSWING_TRANSCRIPTS_AT names a server");
+        let mut server = RealServer(stream);
+        server.line("FLUSHALL");
+        server
+    }
+
+    fn line(&mut self, line: &str) -> String {
+        let words = crate::resp::split_args(line.as_bytes()).expect("balanced quotes");
+        let mut request = format!("*{}\r\n", words.len()).into_bytes();
+        for word in &words {
+            request.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+            request.extend_from_slice(word);
+            request.extend_from_slice(b"\r\n");
+        }
+        self.0.write_all(&request).expect("the server takes requests");
+        let (mut decoder, mut reply, mut piece) = (ValueDecoder::default(), Vec::new(), [0u8; 4096]);
+        loop {
+            let read = self.0.read(&mut piece).expect("the server answers");
+            assert!(read > 0, "the server closed the connection after: {line}");
+            reply.extend_from_slice(&piece[..read]);
+            if let Some((value, _)) = decoder.decode(&reply).expect("a reply") {
+                return format_value(&value, "");
+            }
+        }
+    }
+}
+
+/// Ports with nothing behind them.
+pub(crate) struct FakeServer {
+    pub(crate) stats: Stats,
+    pub(crate) config: Config,
+    pub(crate) clock: Clock,
+    pub(crate) client: Arc<Client>,
+}
+
+impl Server for FakeServer {
+    fn clients(&self) -> &dyn Clients {
+        self
+    }
+    fn config(&self) -> &Config {
+        &self.config
+    }
+    fn apply_config(&self, _: &Settings, _: &Settings, _: &[&'static Row]) -> Result<(), ApplyError> {
+        Ok(())
+    }
+    fn stats(&self) -> &Stats {
+        &self.stats
+    }
+    fn clock(&self) -> &Clock {
+        &self.clock
+    }
+    fn saves(&self) -> &dyn Saves {
+        self
+    }
+    fn info(&self, sections: &[String], _: InfoContext) -> String {
+        sections.iter().map(|section| format!("# {section}\r\n")).collect()
+    }
+    fn shutdown(&self, _: Shutdown) -> Result<(), String> {
+        Ok(())
+    }
+    fn sleep(&self, time: Duration) {
+        self.clock.advance_ms(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    }
+    fn set_active_expiry(&self, _: bool) {}
+    fn reload(&self, _: bool) -> Result<(), String> {
+        Ok(())
+    }
+    fn run_id(&self) -> &str {
+        "0123456789012345678901234567890123456789"
+    }
+}
+
+impl Clients for FakeServer {
+    fn all(&self) -> Vec<Arc<Client>> {
+        vec![Arc::clone(&self.client)]
+    }
+    fn find(&self, id: u64) -> Option<Arc<Client>> {
+        (id == self.client.id).then(|| Arc::clone(&self.client))
+    }
+    fn pause(&self, _: bool, _: u64) {}
+    fn unpause(&self) {}
+    fn paused(&self, _: u64) -> Option<Pause> {
+        None
+    }
+}
+
+impl Saves for FakeServer {
+    fn save(&self) -> Result<(), SaveRefusal> {
+        Ok(())
+    }
+    fn start(&self, _: bool) -> Result<Started, SaveRefusal> {
+        Ok(Started::Now)
+    }
+    fn last_save_unix_s(&self) -> u64 {
+        self.clock.unix_ms() / 1_000
+    }
+    fn running(&self) -> bool {
+        false
+    }
+}
