@@ -14,5 +14,3 @@ pub mod number;
 pub use glob::glob_match;
 pub use list::{List, NodeLimit};
 pub use number::{LongDouble, format_i64, parse_f64, parse_i64, parse_u64};
-mod stub;
-pub use stub::{Hash, Set, SortedSet};
