@@ -26,7 +26,8 @@ pub type Arrivals = UnboundedSender<(Accepted, Arc<Client>)>;
 pub struct Acceptor {
     engine: Arc<Engine>,
     workers: Vec<Arrivals>,
-    tasks: Mutex<Vec<JoinHandle<()>>>,
+    tcp: Mutex<Vec<JoinHandle<()>>>,
+    unix: Mutex<Vec<JoinHandle<()>>>,
     runtime: tokio::runtime::Handle,
 }
 
@@ -52,22 +53,29 @@ the outside.\r\n";
 impl Acceptor {
     /// An acceptor for these workers, whose tasks run on `runtime`.
     pub fn new(engine: Arc<Engine>, workers: Vec<Arrivals>, runtime: tokio::runtime::Handle) -> Acceptor {
-        Acceptor { engine, workers, tasks: Mutex::default(), runtime }
+        Acceptor { engine, workers, tcp: Mutex::default(), unix: Mutex::default(), runtime }
     }
 
-    /// Accepts on these listeners, and no longer on the TCP ones of before.
-    pub fn listen(self: &Arc<Self>, listeners: Vec<BoundListener>) {
-        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        tasks.drain(..).for_each(|task| task.abort());
-        for listener in listeners {
-            let acceptor = Arc::clone(self);
-            tasks.push(self.runtime.spawn(async move { acceptor.accept_all(listener).await }));
-        }
+    /// Accepts on these TCP listeners, and no longer on those of before.
+    pub fn listen_tcp(self: &Arc<Self>, listeners: Vec<BoundListener>) {
+        let tasks = listeners.into_iter().map(|listener| self.spawn(listener)).collect();
+        replace(&self.tcp, tasks);
+    }
+
+    /// Accepts on a unix socket.
+    pub fn listen_unix(self: &Arc<Self>, listener: BoundListener) {
+        replace(&self.unix, vec![self.spawn(listener)]);
+    }
+
+    fn spawn(self: &Arc<Self>, listener: BoundListener) -> JoinHandle<()> {
+        let acceptor = Arc::clone(self);
+        self.runtime.spawn(async move { acceptor.accept_all(listener).await })
     }
 
     /// Closes the listeners.
     pub fn close(&self) {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain(..).for_each(|task| task.abort());
+        replace(&self.tcp, Vec::new());
+        replace(&self.unix, Vec::new());
     }
 
     async fn accept_all(&self, listener: BoundListener) {
@@ -142,6 +150,11 @@ impl Acceptor {
     pub fn is_open(&self) -> bool {
         !self.engine.status.stopping.load(Ordering::Relaxed)
     }
+}
+
+fn replace(tasks: &Mutex<Vec<JoinHandle<()>>>, by: Vec<JoinHandle<()>>) {
+    let mut tasks = tasks.lock().unwrap_or_else(PoisonError::into_inner);
+    std::mem::replace(&mut *tasks, by).into_iter().for_each(|task| task.abort());
 }
 
 fn prepare(accepted: &Accepted, keepalive_s: u32) -> io::Result<()> {

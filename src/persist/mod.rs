@@ -14,5 +14,6 @@ pub mod files;
 pub mod jobs;
 pub mod ownership;
 pub mod progress;
+pub mod records;
 pub mod replace;
 pub mod snapshot;

@@ -1,0 +1,170 @@
+//! The server as the admin port sees it.
+
+use std::borrow::Cow;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::admin::{
+    Check, Control, InfoSection, IpNetwork, MetricsText, SaveJob, SaveRefused, SaveResult, SaveStatus,
+    VersionInfo,
+};
+use crate::command::ports::SaveRefusal;
+use crate::observe::Counter;
+use crate::observe::metrics::CONTENT_TYPE;
+use crate::persist::jobs::JobId;
+
+use super::figures;
+use super::host::Host;
+use super::saving::progress_line;
+
+/// The host behind the admin port.
+pub(super) struct Admin(pub(super) Arc<Host>);
+
+/// A worker whose loop has not turned for so long counts as stuck, nanoseconds.
+const STUCK_NS: u64 = 10_000_000_000;
+
+impl Control for Admin {
+    fn metrics(&self) -> MetricsText {
+        let body = self.0.metrics.render(figures::gather(&self.0)).unwrap_or_else(|error| {
+            tracing::warn!(%error, "The metrics could not be rendered");
+            String::new()
+        });
+        MetricsText { content_type: Cow::Borrowed(CONTENT_TYPE), body }
+    }
+
+    fn checks(&self) -> Vec<Check> {
+        vec![self.loading(), self.stopping(), self.persistence(), self.workers()]
+    }
+
+    fn start_save(&self) -> Result<SaveJob, SaveRefused> {
+        match self.0.begin_save() {
+            Ok(JobId(id)) => Ok(SaveJob { id }),
+            Err(SaveRefusal::Failed(text)) => Err(SaveRefused::Failed(text)),
+            Err(SaveRefusal::Running) => {
+                let id = self.0.jobs.status().running.map_or(0, |running| running.id.0);
+                Err(SaveRefused::Running(SaveJob { id }))
+            }
+        }
+    }
+
+    fn save_status(&self) -> SaveStatus {
+        status(&self.0)
+    }
+
+    fn wait_for_save(&self, job: u64) -> Pin<Box<dyn Future<Output = SaveStatus> + Send>> {
+        let host = Arc::clone(&self.0);
+        Box::pin(async move {
+            host.jobs.ended(JobId(job)).await;
+            status(&host)
+        })
+    }
+
+    fn config(&self) -> Vec<(String, String)> {
+        self.0.config.visible()
+    }
+
+    fn info(&self) -> Vec<InfoSection> {
+        figures::info_sections(&self.0)
+    }
+
+    fn version(&self) -> VersionInfo {
+        VersionInfo {
+            glasswing_version: env!("CARGO_PKG_VERSION").to_owned(),
+            redis_version: crate::config::REDIS_VERSION.to_owned(),
+            build: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
+            rust: env!("CARGO_PKG_RUST_VERSION").to_owned(),
+        }
+    }
+
+    fn password_set(&self) -> bool {
+        !self.0.config.current().requirepass.is_empty()
+    }
+
+    fn panicked(&self) {
+        self.0.stats.outside().incr(Counter::PanicsCaught);
+    }
+}
+
+impl Admin {
+    fn loading(&self) -> Check {
+        let loading = self.0.status.loading.load(Ordering::Relaxed);
+        let reason = match self.0.load_progress() {
+            Some(progress) => format!("loading the snapshot: {}", progress_line(&progress.report())),
+            None if loading => "loading the snapshot".to_owned(),
+            None => "the keyspace is loaded".to_owned(),
+        };
+        Check { name: "loading", ok: !loading, reason, live: false, ready: true, startup: true }
+    }
+
+    fn stopping(&self) -> Check {
+        let stopping =
+            self.0.status.stopping.load(Ordering::Relaxed) || self.0.shutting_down.load(Ordering::Relaxed);
+        let reason = if stopping { "the server is shutting down" } else { "the server takes connections" };
+        Check {
+            name: "accepting",
+            ok: !stopping,
+            reason: reason.to_owned(),
+            live: false,
+            ready: true,
+            startup: false,
+        }
+    }
+
+    fn persistence(&self) -> Check {
+        let jobs = self.0.jobs.status();
+        let reason = match jobs.last_save.map(|ended| ended.result) {
+            Some(Err(text)) if !jobs.last_ok => format!("the last save failed: {text}"),
+            _ => "the last save succeeded, or none was due".to_owned(),
+        };
+        Check { name: "persistence", ok: jobs.last_ok, reason, live: false, ready: true, startup: false }
+    }
+
+    fn workers(&self) -> Check {
+        let now = self.0.clock.stamp();
+        let stuck: Vec<usize> = self.0.beats.get().map_or_else(Vec::new, |beats| {
+            let late = |beat: u64| now.saturating_sub(beat) > STUCK_NS;
+            (0..beats.len()).filter(|&worker| late(beats[worker].load(Ordering::Relaxed))).collect()
+        });
+        let reason = if stuck.is_empty() {
+            "every worker's loop turns".to_owned()
+        } else {
+            format!("workers {stuck:?} have not come round for 10 s: a command runs very long, or hangs")
+        };
+        Check { name: "workers", ok: stuck.is_empty(), reason, live: true, ready: true, startup: false }
+    }
+}
+
+fn status(host: &Host) -> SaveStatus {
+    let jobs = host.jobs.status();
+    let last = jobs.last_save.map(|ended| {
+        let done = ended.result.as_ref().ok();
+        SaveResult {
+            ok: done.is_some(),
+            error: ended.result.as_ref().err().cloned(),
+            file: done.map_or_else(|| host.snapshot_path(), |done| done.path.clone()).display().to_string(),
+            bytes: done.map_or(0, |done| done.bytes),
+            keys: done.map_or(0, |done| done.keys),
+            seconds: ended.duration_ms as f64 / 1_000.0,
+            finished_unix_ms: ended.ended_unix_ms,
+        }
+    });
+    let last_id = host.jobs.status().last_save.map(|ended| ended.id.0);
+    let running = jobs.running.as_ref();
+    SaveStatus {
+        running: running.is_some(),
+        job: running.map(|running| running.id.0).or(last_id),
+        share: running.map_or(0.0, |running| running.progress.share),
+        keys: running.map_or(0, |running| running.progress.keys),
+        bytes: running.map_or(0, |running| running.progress.bytes),
+        seconds_left: running.and_then(|running| running.progress.seconds_left),
+        last_success_unix_ms: (jobs.saves > 0).then_some(jobs.last_success_unix_ms),
+        last,
+    }
+}
+
+/// The configured networks as the admin port wants them.
+pub(super) fn networks(configured: &[crate::config::Network]) -> Vec<IpNetwork> {
+    configured.iter().filter_map(|network| network.to_string().parse().ok()).collect()
+}

@@ -1,0 +1,208 @@
+//! The server as its commands see it: the implementation of `command::ports`.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::command::Registry;
+use crate::command::ports::{Clients, InfoContext, SaveRefusal, Saves, Server, Shutdown, Started};
+use crate::config::{ApplyError, Config, LogLevel as ConfiguredLevel, Row, Settings};
+use crate::engine::world::World;
+use crate::engine::{ClientTable, Status};
+use crate::net::{Acceptor, bind_tcp};
+use crate::observe::log::{LogHandle, LogLevel};
+use crate::observe::trace::Tracer;
+use crate::observe::{Metrics, Stats};
+use crate::persist::files::RealFiles;
+use crate::persist::jobs::Jobs;
+use crate::persist::ownership::Guard;
+use crate::store::Store;
+
+/// Everything that outlives a connection.
+pub(super) struct Host {
+    pub(super) config: Config,
+    pub(super) clock: Clock,
+    pub(super) store: Arc<Store>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) stats: Arc<Stats>,
+    pub(super) metrics: Metrics,
+    pub(super) clients: Arc<ClientTable>,
+    pub(super) world: Arc<World>,
+    pub(super) status: Arc<Status>,
+    pub(super) jobs: Jobs,
+    pub(super) guard: Arc<Guard>,
+    pub(super) files: Arc<RealFiles>,
+    pub(super) tracer: Tracer,
+    pub(super) log: LogHandle,
+    pub(super) run_id: String,
+    pub(super) started_ms: u64,
+    pub(super) workers: usize,
+    pub(super) memory_peak: AtomicU64,
+    pub(super) memory_at_start: AtomicU64,
+    /// What the loading of the file has come to.
+    pub(super) load: Mutex<Option<Arc<crate::persist::progress::Progress>>>,
+    pub(super) acceptor: OnceLock<Arc<Acceptor>>,
+    /// When each worker's loop last turned.
+    pub(super) beats: OnceLock<Arc<[AtomicU64]>>,
+    pub(super) admin: OnceLock<crate::admin::AdminServer>,
+    /// Wakes the main thread: the server is to end, with this exit code.
+    pub(super) ending: tokio::sync::watch::Sender<Option<i32>>,
+    /// A SHUTDOWN is under way.
+    pub(super) shutting_down: AtomicBool,
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host").field("run_id", &self.run_id).finish_non_exhaustive()
+    }
+}
+
+impl Host {
+    /// The snapshot's path.
+    pub(super) fn snapshot_path(&self) -> PathBuf {
+        let settings = self.config.current();
+        Path::new(&settings.dir).join(&settings.dbfilename)
+    }
+
+    fn listen_again(&self, settings: &Settings) -> Result<(), ApplyError> {
+        let Some(acceptor) = self.acceptor.get() else { return Ok(()) };
+        let listeners = bind_tcp(&settings.bind, settings.port, settings.tcp_backlog)
+            .map_err(|error| refused("port", "Unable to listen on this port. Check server logs.", &error))?;
+        acceptor.listen_tcp(listeners);
+        Ok(())
+    }
+}
+
+fn refused(row: &'static str, reason: &str, error: &dyn std::fmt::Display) -> ApplyError {
+    tracing::warn!("{error}");
+    ApplyError { name: row, message: reason.to_owned() }
+}
+
+/// The log's level for a setting.
+pub(super) fn log_level(level: ConfiguredLevel) -> LogLevel {
+    LogLevel::parse(level.name()).unwrap_or(LogLevel::Notice)
+}
+
+impl Server for Host {
+    fn clients(&self) -> &dyn Clients {
+        &*self.clients
+    }
+
+    fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn apply_config(
+        &self,
+        old: &Settings,
+        new: &Settings,
+        _changed: &[&'static Row],
+    ) -> Result<(), ApplyError> {
+        if old.dir != new.dir {
+            std::env::set_current_dir(&new.dir)
+                .map_err(|error| refused("dir", &error.to_string(), &error))?;
+        }
+        if (old.port, &old.bind) != (new.port, &new.bind) {
+            self.listen_again(new)?;
+        }
+        if old.maxclients != new.maxclients {
+            super::run::allow_clients(new.maxclients)
+                .map_err(|message| ApplyError { name: "maxclients", message })?;
+        }
+        if old.logfile != new.logfile {
+            let file = (!new.logfile.is_empty()).then(|| PathBuf::from(&new.logfile));
+            self.log.set_file(file).map_err(|error| refused("logfile", &error.to_string(), &error))?;
+        }
+        self.log.set_level(log_level(new.loglevel));
+        self.stats.set_latency_tracking(new.latency_tracking);
+        self.store.saves().set_limit(new.save_extra_memory_limit_bytes as usize);
+        if let Some(admin) = self.admin.get() {
+            let networks = super::control::networks(&new.admin_trusted_networks);
+            admin.set_access(networks, new.admin_metrics_public);
+        }
+        Ok(())
+    }
+
+    fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    fn saves(&self) -> &dyn Saves {
+        self
+    }
+
+    fn info(&self, sections: &[String], _context: InfoContext) -> String {
+        super::figures::info_text(self, sections)
+    }
+
+    fn shutdown(&self, how: Shutdown) -> Result<(), String> {
+        self.shutting_down.store(true, Ordering::SeqCst);
+        let result = self.end(how);
+        if result.is_err() {
+            self.shutting_down.store(false, Ordering::SeqCst);
+        }
+        result
+    }
+
+    fn sleep(&self, time: Duration) {
+        if self.clock.is_manual() {
+            self.clock.advance_ms(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        } else {
+            std::thread::sleep(time);
+        }
+    }
+
+    fn set_active_expiry(&self, on: bool) {
+        self.status.active_expiry.store(on, Ordering::Relaxed);
+    }
+
+    fn reload(&self, save_first: bool) -> Result<(), String> {
+        self.reload_snapshot(save_first)
+    }
+
+    fn run_id(&self) -> &str {
+        &self.run_id
+    }
+}
+
+impl Saves for Host {
+    fn save(&self) -> Result<(), SaveRefusal> {
+        let id = self.begin_save()?;
+        match self.jobs.wait(id).map(|ended| ended.result) {
+            Some(Ok(_)) => Ok(()),
+            Some(Err(text)) => Err(SaveRefusal::Failed(text)),
+            None => Err(SaveRefusal::Failed("the save's outcome is not known".to_owned())),
+        }
+    }
+
+    fn start(&self, schedule: bool) -> Result<Started, SaveRefusal> {
+        match self.begin_save() {
+            Err(SaveRefusal::Running) if schedule => {
+                self.jobs.schedule();
+                Ok(Started::Scheduled)
+            }
+            other => other.map(|_| Started::Now),
+        }
+    }
+
+    fn last_save_unix_s(&self) -> u64 {
+        self.jobs.status().last_success_unix_ms / 1_000
+    }
+
+    fn running(&self) -> bool {
+        self.jobs.status().running.is_some()
+    }
+}
+
+impl Host {
+    /// The progress of the load that is under way.
+    pub(super) fn load_progress(&self) -> Option<Arc<crate::persist::progress::Progress>> {
+        self.load.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

@@ -1,0 +1,14 @@
+//! Wires the rooms: the only place that sees all of them.
+//!
+//! [`run`] is the program: read the configuration, open the log, listen, start workers and the admin
+//! port, load the snapshot, serve until told to end. [`host`] is what commands and the admin port ask
+//! of the rest of the server; [`saving`] puts store and files together.
+
+mod control;
+mod figures;
+mod host;
+mod run;
+mod saving;
+mod signals;
+
+pub use run::run;

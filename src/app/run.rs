@@ -1,0 +1,465 @@
+//! The life of the server: from the command line to the exit code.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use crate::admin::{self, AdminOptions, AdminServer, Secret};
+use crate::clock::Clock;
+use crate::command::Registry;
+use crate::command::ports::Shutdown;
+use crate::config::{self, Config, Settings, Startup};
+use crate::engine::world::World;
+use crate::engine::{ClientTable, Engine};
+use crate::net::{Acceptor, BoundListener, bind_tcp, bind_unix};
+use crate::observe::log::{self, LogConfig};
+use crate::observe::trace::{TraceSettings, Tracer};
+use crate::observe::{Metrics, Stats};
+use crate::persist::files::RealFiles;
+use crate::persist::jobs::{Clocks, Jobs, SavePoint};
+use crate::persist::ownership::Guard;
+use crate::store::{Store, StoreOptions};
+
+use super::control::{self, Admin};
+use super::host::{Host, log_level};
+use super::saving::progress_line;
+use super::{figures, signals};
+
+/// Descriptors beside the clients' own: listeners, files, the admin port (Redis reserves as many).
+const RESERVED_DESCRIPTORS: u64 = 32;
+
+/// The program. Arguments are without its own name.
+pub fn run(args: Vec<OsString>) -> ExitCode {
+    let env: Vec<(String, String)> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    match config::startup(&args, &env, &mut std::io::stdin()) {
+        Ok(Startup::Print(text)) => {
+            // A closed pipe (`--help | head`) is no failure.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Ok(Startup::Healthcheck(args)) => match admin::healthcheck(&args.url, args.timeout) {
+            Ok(text) => {
+                println!("{text}");
+                ExitCode::SUCCESS
+            }
+            Err(text) => {
+                eprintln!("{text}");
+                ExitCode::FAILURE
+            }
+        },
+        Ok(Startup::Run(config)) => match serve(*config) {
+            Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+            Err(text) => {
+                tracing::warn!("{text}");
+                // The log may be a file: whoever started the server by hand sees why it ended, too.
+                eprintln!("{text}");
+                ExitCode::FAILURE
+            }
+        },
+        Err(error) => {
+            eprint!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Wall time for log lines and spans, in nanoseconds since 1970.
+fn unix_ns() -> u64 {
+    static CLOCK: OnceLock<Clock> = OnceLock::new();
+    CLOCK.get_or_init(Clock::system).unix_us() * 1_000
+}
+
+fn serve(config: Config) -> Result<i32, String> {
+    let settings = config.current();
+    std::env::set_current_dir(&settings.dir)
+        .map_err(|error| format!("Can't chdir to '{}': {error}", settings.dir.display()))?;
+    let log = open_log(&settings)?;
+    log_panics();
+    tracing::warn!("oO0OoO0OoO0Oo Glasswing is starting oO0OoO0OoO0Oo");
+    allow_clients(settings.maxclients).unwrap_or_else(|reason| tracing::warn!("{reason}"));
+    let tcp = bind_tcp(&settings.bind, settings.port, settings.tcp_backlog).map_err(|error| {
+        tracing::warn!("{error}");
+        format!("Failed listening on port {} (TCP), aborting.", settings.port)
+    })?;
+    let unix = match settings.unixsocket.as_str() {
+        "" => None,
+        path => {
+            let bound = bind_unix(path, settings.unixsocketperm, settings.tcp_backlog);
+            Some(bound.map_err(|error| format!("Failed opening Unix socket: {error}"))?)
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("the runtime could not be started: {error}"))?;
+    let host = build(config, log)?;
+    let pidfile = write_pidfile(&settings);
+    let code = runtime.block_on(live(&host, tcp, unix));
+    if let Some(path) = pidfile {
+        // Somebody may have tidied it away.
+        let _ = std::fs::remove_file(path);
+    }
+    if !settings.unixsocket.is_empty() {
+        let _ = std::fs::remove_file(&settings.unixsocket);
+    }
+    host.tracer.shutdown(Duration::from_secs(2));
+    tracing::warn!("Glasswing is now ready to exit, bye bye...");
+    code
+}
+
+fn open_log(settings: &Settings) -> Result<log::LogHandle, String> {
+    let mut wanted = LogConfig::new(unix_ns);
+    wanted.level = log_level(settings.loglevel);
+    wanted.format = match settings.log_format {
+        config::LogFormat::Redis => log::LogFormat::Redis,
+        config::LogFormat::Json => log::LogFormat::Json,
+    };
+    wanted.file = (!settings.logfile.is_empty()).then(|| PathBuf::from(&settings.logfile));
+    log::install(wanted).map_err(|error| error.to_string())
+}
+
+/// A panic is logged with its backtrace wherever it happens; where a connection's work is caught, the
+/// connection alone ends.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let backtrace = std::backtrace::Backtrace::force_capture();
+        let thread = std::thread::current();
+        tracing::error!(thread = thread.name().unwrap_or("?"), "A panic was caught: {panic}\n{backtrace}");
+    }));
+}
+
+/// Raises the limit of descriptors so that so many clients fit.
+pub(super) fn allow_clients(maxclients: u32) -> Result<(), String> {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let wanted = u64::from(maxclients) + RESERVED_DESCRIPTORS;
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(|error| error.to_string())?;
+    if soft >= wanted {
+        return Ok(());
+    }
+    if setrlimit(Resource::RLIMIT_NOFILE, wanted, hard.max(wanted)).is_ok() {
+        return Ok(());
+    }
+    // Without the privilege to raise the hard limit, what it allows is better than nothing.
+    let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    if hard >= wanted {
+        return Ok(());
+    }
+    Err(format!(
+        "The operating system is not able to handle the specified number of clients, try with {}. You requested \
+         maxclients of {maxclients} requiring at least {wanted} max file descriptors; the limit is {hard}. Raise it \
+         with 'ulimit -n'.",
+        hard.saturating_sub(RESERVED_DESCRIPTORS)
+    ))
+}
+
+fn write_pidfile(settings: &Settings) -> Option<PathBuf> {
+    if settings.pidfile.is_empty() {
+        return None;
+    }
+    let path = PathBuf::from(&settings.pidfile);
+    match std::fs::write(&path, format!("{}\n", std::process::id())) {
+        Ok(()) => Some(path),
+        Err(error) => {
+            tracing::warn!("Can't write the pid file '{}': {error}", path.display());
+            None
+        }
+    }
+}
+
+fn build(config: Config, log: log::LogHandle) -> Result<Arc<Host>, String> {
+    let settings = config.current();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = if settings.workers == 0 { cores } else { settings.workers };
+    let clock = Clock::system();
+    let registry = Arc::new(Registry::new());
+    let stats = Arc::new(Stats::new(workers, &registry.names()));
+    stats.set_latency_tracking(settings.latency_tracking);
+    let databases = settings.databases as usize;
+    let store = Arc::new(Store::new(&StoreOptions { databases, shards: settings.shards }));
+    store.saves().set_limit(settings.save_extra_memory_limit_bytes as usize);
+    free_elsewhere(&store)?;
+    let (wall, monotonic) = (clock.clone(), clock.clone());
+    let clocks = Clocks {
+        unix_ms: Arc::new(move || wall.unix_ms()),
+        monotonic_ms: Arc::new(move || monotonic.stamp() / 1_000_000),
+    };
+    let metrics = Metrics::new(Arc::clone(&stats)).map_err(|error| format!("the metrics clash: {error}"))?;
+    let host = Host {
+        tracer: tracer(&stats),
+        clients: Arc::new(ClientTable::new(workers)),
+        world: Arc::new(World::new(workers)),
+        status: Engine::status(databases),
+        jobs: Jobs::new(clocks),
+        guard: Arc::new(Guard::new()),
+        files: Arc::new(RealFiles),
+        run_id: run_id(),
+        started_ms: clock.unix_ms(),
+        memory_peak: AtomicU64::new(0),
+        memory_at_start: AtomicU64::new(0),
+        load: Mutex::new(None),
+        acceptor: OnceLock::new(),
+        beats: OnceLock::new(),
+        admin: OnceLock::new(),
+        ending: tokio::sync::watch::Sender::new(None),
+        shutting_down: AtomicBool::new(false),
+        metrics,
+        workers,
+        config,
+        clock,
+        store,
+        registry,
+        stats,
+        log,
+    };
+    host.status.loading.store(true, Ordering::SeqCst);
+    Ok(Arc::new(host))
+}
+
+fn tracer(stats: &Arc<Stats>) -> Tracer {
+    let Some(settings) = TraceSettings::from_env(|name| std::env::var(name).ok()) else {
+        return Tracer::off();
+    };
+    settings.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    Tracer::new(&settings, Arc::clone(stats), unix_ns).unwrap_or_else(|error| {
+        tracing::warn!("{error}");
+        Tracer::off()
+    })
+}
+
+/// 40 random hexadecimal digits, as Redis names a run.
+fn run_id() -> String {
+    let mut bytes = [0u8; 20];
+    if getrandom::fill(&mut bytes).is_err() {
+        bytes[..8].copy_from_slice(&unix_ns().to_le_bytes());
+    }
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Large values are freed on a thread of their own.
+fn free_elsewhere(store: &Arc<Store>) -> Result<(), String> {
+    let (sender, receiver) = std::sync::mpsc::channel::<crate::store::Garbage>();
+    store.free_elsewhere(sender);
+    let store = Arc::downgrade(store);
+    let free = move || {
+        while let Ok(entries) = receiver.recv() {
+            let count = entries.len();
+            drop(entries);
+            let Some(store) = store.upgrade() else { return };
+            store.garbage_done(count);
+        }
+    };
+    std::thread::Builder::new().name("reclaimer".to_owned()).spawn(free).map(drop).map_err(|e| e.to_string())
+}
+
+/// From open listeners to the end.
+async fn live(host: &Arc<Host>, tcp: Vec<BoundListener>, unix: Option<BoundListener>) -> Result<i32, String> {
+    let engine = Arc::new(Engine {
+        store: Arc::clone(&host.store),
+        registry: Arc::clone(&host.registry),
+        config: host.config.clone(),
+        stats: Arc::clone(&host.stats),
+        clock: host.clock.clone(),
+        clients: Arc::clone(&host.clients),
+        world: Arc::clone(&host.world),
+        status: Arc::clone(&host.status),
+        server: Arc::clone(host) as Arc<dyn crate::command::ports::Server>,
+    });
+    let workers =
+        crate::net::start(&engine, host.workers).map_err(|error| format!("no worker thread: {error}"))?;
+    // Set once, here.
+    let _ = host.beats.set(Arc::clone(&workers.beats));
+    let handle = tokio::runtime::Handle::current();
+    let acceptor = Arc::new(Acceptor::new(Arc::clone(&engine), workers.arrivals.clone(), handle));
+    let _ = host.acceptor.set(Arc::clone(&acceptor));
+    acceptor.listen_tcp(tcp);
+    if let Some(unix) = unix {
+        acceptor.listen_unix(unix);
+    }
+    start_admin(host)?;
+    let settings = host.config.current();
+    tracing::info!(
+        "Running mode=standalone, port={}, workers={}, glasswing={}, PID: {}",
+        settings.port,
+        host.workers,
+        env!("CARGO_PKG_VERSION"),
+        std::process::id()
+    );
+    let result = match load(host).await {
+        Ok(()) => {
+            host.status.loading.store(false, Ordering::SeqCst);
+            tracing::info!("Ready to accept connections");
+            until_told_to_end(host).await
+        }
+        Err(text) => Err(text),
+    };
+    host.status.stopping.store(true, Ordering::SeqCst);
+    acceptor.close();
+    // The threads' loops may need this thread's runtime no more: their clients are told by flags.
+    tokio::task::spawn_blocking(move || workers.stop()).await.map_err(|error| error.to_string())?;
+    result
+}
+
+/// Loads the snapshot on a thread of its own and reports its progress in the log.
+async fn load(host: &Arc<Host>) -> Result<(), String> {
+    let began = host.clock.stamp();
+    if let Err(error) = crate::persist::replace::remove_abandoned(&host.snapshot_path(), &*host.files) {
+        tracing::warn!("{error}");
+    }
+    let loader = Arc::clone(host);
+    let mut loading = tokio::task::spawn_blocking(move || loader.load_at_start());
+    let mut shown = tokio::time::interval(Duration::from_secs(2));
+    shown.tick().await;
+    let result = loop {
+        tokio::select! {
+            ended = &mut loading => break ended.map_err(|error| error.to_string())?,
+            _ = shown.tick() => if let Some(progress) = host.load_progress() {
+                tracing::info!("Loading: {}", progress_line(&progress.report()));
+            },
+        }
+    };
+    match result {
+        Ok(Some(keys)) => {
+            let seconds = host.clock.stamp().saturating_sub(began) as f64 / 1e9;
+            tracing::info!(keys, "DB loaded from disk: {seconds:.3} seconds");
+            Ok(())
+        }
+        Ok(None) => Ok(()),
+        Err(error) => Err(format!("Fatal error loading the DB: {error}")),
+    }
+}
+
+/// The main thread's chores until the server is to end; its exit code.
+async fn until_told_to_end(host: &Arc<Host>) -> Result<i32, String> {
+    let mut ending = host.ending.subscribe();
+    let mut tick = tokio::time::interval(Duration::from_millis(100));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let signalled = Arc::clone(host);
+    let signals = tokio::spawn(async move { end_on_signals(&signalled).await });
+    let code = loop {
+        tokio::select! {
+            changed = ending.changed() => {
+                if changed.is_err() {
+                    break 0;
+                }
+                if let Some(code) = *ending.borrow() {
+                    break code;
+                }
+            }
+            _ = tick.tick() => chores(host),
+        }
+    };
+    signals.abort();
+    Ok(code)
+}
+
+async fn end_on_signals(host: &Arc<Host>) {
+    loop {
+        let Ok(name) = signals::asked_to_end().await else { return };
+        tracing::warn!("Received {name} scheduling shutdown...");
+        if host.shutting_down.swap(true, Ordering::SeqCst) {
+            // The second time somebody is in a hurry.
+            let _ = host.ending.send(Some(1));
+            return;
+        }
+        if let Some(acceptor) = host.acceptor.get() {
+            acceptor.close();
+        }
+        let ending = Arc::clone(host);
+        let ended = tokio::task::spawn_blocking(move || ending.end(Shutdown::default())).await;
+        if !matches!(ended, Ok(Ok(()))) {
+            host.shutting_down.store(false, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Ten times a second: rates, save points, the memory's peak.
+fn chores(host: &Arc<Host>) {
+    host.stats.tick(host.clock.stamp());
+    figures::note_peak(host);
+    host.judge_saves();
+    let settings = host.config.current();
+    let points: Vec<SavePoint> = settings
+        .save
+        .iter()
+        .map(|point| SavePoint { seconds: point.seconds, changes: point.changes })
+        .collect();
+    let changes = host.status.changes.load(Ordering::Relaxed);
+    let idle = host.jobs.status().running.is_none();
+    if idle && host.jobs.take_scheduled() {
+        // It may have begun by other means meanwhile.
+        let _ = host.begin_save();
+    } else if idle && let Some(point) = host.jobs.due(changes, &points) {
+        tracing::info!("{} changes in {} seconds. Saving...", point.changes, point.seconds);
+        let _ = host.begin_save();
+    }
+}
+
+fn start_admin(host: &Arc<Host>) -> Result<(), String> {
+    let settings = host.config.current();
+    if settings.admin_port == 0 {
+        return Ok(());
+    }
+    let mut options = AdminOptions {
+        token: admin_token(&settings)?,
+        metrics_public: settings.admin_metrics_public,
+        trusted_networks: control::networks(&settings.admin_trusted_networks),
+        ..AdminOptions::default()
+    };
+    (options.binds, options.optional_binds) = admin_addresses(&settings)?;
+    let server = AdminServer::start(options, Arc::new(Admin(Arc::clone(host)))).map_err(|error| {
+        format!(
+            "{error}. The admin port can be changed with --admin-port, and turned off with --admin-port 0"
+        )
+    })?;
+    for address in server.addresses() {
+        tracing::info!("Admin HTTP on http://{address}/");
+    }
+    let _ = host.admin.set(server);
+    Ok(())
+}
+
+type Addresses = (Vec<SocketAddr>, Vec<SocketAddr>);
+
+/// Where the admin port listens: what must work, and what may be missing on this machine.
+fn admin_addresses(settings: &Settings) -> Result<Addresses, String> {
+    let (mut needed, mut optional) = (Vec::new(), Vec::new());
+    for name in &settings.admin_bind {
+        let (into, name) = match name.strip_prefix('-') {
+            Some(rest) => (&mut optional, rest),
+            None => (&mut needed, name.as_str()),
+        };
+        let address: IpAddr = match name {
+            "*" => IpAddr::from([0, 0, 0, 0]),
+            "::*" => IpAddr::from([0u16; 8]),
+            "localhost" => IpAddr::from([127, 0, 0, 1]),
+            name => name.parse().map_err(|_| format!("admin-bind: '{name}' is no IP address"))?,
+        };
+        into.push(SocketAddr::new(address, settings.admin_port));
+    }
+    Ok((needed, optional))
+}
+
+fn admin_token(settings: &Settings) -> Result<Option<Secret>, String> {
+    let text = if !settings.admin_token_file.is_empty() {
+        std::fs::read_to_string(&settings.admin_token_file)
+            .map_err(|error| format!("admin-token-file '{}': {error}", settings.admin_token_file))?
+    } else {
+        match std::env::var("GLASSWING_ADMIN_TOKEN") {
+            Ok(text) if !text.is_empty() => text,
+            _ => return Ok(None),
+        }
+    };
+    Secret::new(&text).map(Some).map_err(|error| format!("the admin token: {error}"))
+}

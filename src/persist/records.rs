@@ -1,0 +1,160 @@
+//! What a snapshot's record is: one key with its value, and the walk of the store that yields them.
+//!
+//! A record says what a value is, never how it is laid out in memory: the same file can be read by any
+//! later layout.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Visitor};
+use serde::ser::{Serialize, Serializer};
+
+use crate::data::{Hash, List, Set, SortedSet};
+use crate::store::{Entry, LoadedValue, Moment, Object, Store, Str, Walker};
+
+use super::snapshot::{BlockWriter, Capture, LoadError, SaveError, Step};
+
+/// Bytes that serde treats as one string, not as a sequence of numbers.
+#[derive(Debug)]
+struct Bytes<'a>(&'a [u8]);
+
+impl Serialize for Bytes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
+/// The same, read back.
+#[derive(Debug)]
+struct OwnedBytes(Vec<u8>);
+
+impl<'de> Deserialize<'de> for OwnedBytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<OwnedBytes, D::Error> {
+        struct Read;
+        impl Visitor<'_> for Read {
+            type Value = OwnedBytes;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("bytes")
+            }
+            fn visit_byte_buf<E>(self, bytes: Vec<u8>) -> Result<OwnedBytes, E> {
+                Ok(OwnedBytes(bytes))
+            }
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<OwnedBytes, E> {
+                Ok(OwnedBytes(bytes.to_vec()))
+            }
+        }
+        deserializer.deserialize_byte_buf(Read)
+    }
+}
+
+/// A value as it is written. The order of the variants is the format: add at the end only.
+#[derive(Debug, serde::Serialize)]
+enum ValueRef<'a> {
+    Int(i64),
+    Bytes(Bytes<'a>),
+    List(&'a List),
+    Set(&'a Set),
+    Hash(&'a Hash),
+    SortedSet(&'a SortedSet),
+}
+
+/// A value as it is read.
+#[derive(Debug, serde::Deserialize)]
+enum Value {
+    Int(i64),
+    Bytes(OwnedBytes),
+    List(List),
+    Set(Set),
+    Hash(Hash),
+    SortedSet(SortedSet),
+}
+
+/// A key as it is written.
+#[derive(Debug, serde::Serialize)]
+struct RecordRef<'a> {
+    key: Bytes<'a>,
+    expire_at_ms: Option<u64>,
+    usage_bits: u32,
+    value: ValueRef<'a>,
+}
+
+/// A key as it is read.
+#[derive(Debug, serde::Deserialize)]
+pub struct Record {
+    key: OwnedBytes,
+    expire_at_ms: Option<u64>,
+    usage_bits: u32,
+    value: Value,
+}
+
+impl<'a> RecordRef<'a> {
+    fn of(entry: &'a Entry) -> RecordRef<'a> {
+        let value = match (entry.as_str(), entry.as_object()) {
+            (Some(Str::Int(number)), _) => ValueRef::Int(number),
+            (Some(Str::Bytes(bytes)), _) => ValueRef::Bytes(Bytes(bytes)),
+            (None, Some(Object::List(list))) => ValueRef::List(list),
+            (None, Some(Object::Set(set))) => ValueRef::Set(set),
+            (None, Some(Object::Hash(hash))) => ValueRef::Hash(hash),
+            (None, Some(Object::SortedSet(sorted))) => ValueRef::SortedSet(sorted),
+            (None, None) => ValueRef::Bytes(Bytes(b"")),
+        };
+        RecordRef {
+            key: Bytes(entry.key()),
+            expire_at_ms: entry.expire_at_ms(),
+            usage_bits: entry.lru(),
+            value,
+        }
+    }
+}
+
+impl Record {
+    /// Puts the key into the store. False if it has expired.
+    pub fn put(self, store: &Store, moment: Moment, number: u32) -> Result<bool, LoadError> {
+        if number as usize >= store.databases() {
+            return Err(LoadError::refused(format!(
+                "the file holds keys of database {number}, and there are only {}: raise `databases`",
+                store.databases()
+            )));
+        }
+        let value = match self.value {
+            Value::Int(number) => LoadedValue::Int(number),
+            Value::Bytes(bytes) => LoadedValue::Bytes(bytes.0),
+            Value::List(list) => LoadedValue::Object(Object::List(list)),
+            Value::Set(set) => LoadedValue::Object(Object::Set(set)),
+            Value::Hash(hash) => LoadedValue::Object(Object::Hash(hash)),
+            Value::SortedSet(sorted) => LoadedValue::Object(Object::SortedSet(sorted)),
+        };
+        if let LoadedValue::Object(object) = &value
+            && object.is_empty()
+        {
+            return Err(LoadError::refused("a collection without elements".to_owned()));
+        }
+        let bits = Some(self.usage_bits & 0xFF_FFFF);
+        Ok(store.load_key(moment, number as usize, &self.key.0, value, self.expire_at_ms, bits))
+    }
+}
+
+/// Encoded bytes that one step leaves in memory before they are handed to the file's writer.
+const STEP_BYTES: usize = 128 * 1024;
+
+/// One thread's walk over the store as a source of records.
+#[derive(Debug)]
+pub struct WalkerCapture(pub Walker);
+
+impl Capture for WalkerCapture {
+    fn next(&mut self, out: &mut BlockWriter<'_>) -> Result<Step, SaveError> {
+        loop {
+            let mut failed = None;
+            let more = self.0.step(|number, entry| {
+                if let Err(error) = out.push(number as u32, &RecordRef::of(entry)) {
+                    failed.get_or_insert(error);
+                }
+            });
+            match failed {
+                Some(error) => return Err(error),
+                None if !more => return Ok(Step::Done),
+                None if out.pending_bytes() >= STEP_BYTES => return Ok(Step::More),
+                None => {}
+            }
+        }
+    }
+}
