@@ -7,6 +7,8 @@
 
 mod packed;
 mod serial;
+#[cfg(test)]
+mod tests;
 
 use packed::Packed;
 
@@ -77,16 +79,16 @@ impl Hash {
 
     /// Gives `field` this value; true when the field is new.
     pub fn set(&mut self, field: &[u8], value: &[u8], limits: &Limits) -> bool {
-        if let Form::Packed(pairs) = &mut self.form {
-            if field.len().max(value.len()) <= limits.max_value {
-                if let Some(place) = pairs.find(field) {
-                    pairs.set_value(place, value);
-                    return false;
-                }
-                if pairs.len() < limits.max_entries {
-                    pairs.push(field, value);
-                    return true;
-                }
+        if let Form::Packed(pairs) = &mut self.form
+            && field.len().max(value.len()) <= limits.max_value
+        {
+            if let Some(place) = pairs.find(field) {
+                pairs.set_value(place, value);
+                return false;
+            }
+            if pairs.len() < limits.max_entries {
+                pairs.push(field, value);
+                return true;
             }
         }
         let hash = hash_of(field);

@@ -38,7 +38,7 @@ impl Ints {
 
     /// The one at `index` in ascending order.
     pub fn get(&self, index: usize) -> Option<i64> {
-        each_width!(self, ints => ints.get(index).map(|&int| i64::from(int)))
+        each_width!(self, ints => get(ints, index))
     }
 
     /// Whether `value` is among them.
@@ -65,7 +65,7 @@ impl Ints {
 
     /// Takes the one at `index`, which has to be there.
     pub fn remove_at(&mut self, index: usize) -> i64 {
-        each_width!(self, ints => i64::from(take(ints, index)))
+        each_width!(self, ints => take(ints, index))
     }
 
     /// The bytes that they own on the heap.
@@ -93,6 +93,10 @@ fn width<T>(_: &[T]) -> usize {
     size_of::<T>()
 }
 
+fn get<T: Copy + Into<i64>>(ints: &[T], at: usize) -> Option<i64> {
+    ints.get(at).map(|&int| int.into())
+}
+
 /// Where `value` is, or where it would have to stand.
 fn search<T: Copy + Into<i64>>(ints: &[T], value: i64) -> Result<usize, usize> {
     match ints.last() {
@@ -114,8 +118,8 @@ fn insert<T: Copy + Into<i64> + TryFrom<i64>>(ints: &mut Vec<T>, value: i64) -> 
     true
 }
 
-fn take<T: Copy>(ints: &mut Vec<T>, at: usize) -> T {
-    let int = ints.remove(at);
+fn take<T: Copy + Into<i64>>(ints: &mut Vec<T>, at: usize) -> i64 {
+    let int = ints.remove(at).into();
     if ints.len() < ints.capacity() / 4 {
         ints.shrink_to(ints.len() * 2);
     }

@@ -8,6 +8,8 @@
 mod ints;
 mod member;
 mod serial;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 
@@ -69,14 +71,14 @@ impl Set {
 
     /// Adds a member; false when it was there.
     pub fn insert(&mut self, member: &[u8], limits: &SetLimits) -> bool {
-        if let Form::Ints(ints) = &mut self.form {
-            if let Some(value) = parse_i64(member) {
-                let added = ints.insert(value);
-                if ints.len() > limits.max_intset_entries {
-                    self.table_mut();
-                }
-                return added;
+        if let Form::Ints(ints) = &mut self.form
+            && let Some(value) = parse_i64(member)
+        {
+            let added = ints.insert(value);
+            if added && ints.len() > limits.max_intset_entries {
+                self.table_mut();
             }
+            return added;
         }
         let hash = hash_of(member);
         let table = self.table_mut();

@@ -12,6 +12,8 @@ mod leaf;
 mod order;
 mod packed;
 mod serial;
+#[cfg(test)]
+mod tests;
 
 use std::ops::Bound;
 
