@@ -16,7 +16,7 @@ use crate::resp::{Encoder, Protocol, Span, Value, ValueDecoder};
 use crate::store::{KeyHasher, Moment, Store, StoreOptions};
 
 use super::client::{Address, Client};
-use super::context::Replay;
+use super::context::{Event, Replay};
 use super::ports::{Clients, InfoContext, Pause, SaveRefusal, Saves, Server, Shutdown, Started};
 use super::{Args, Context, KeyAt, Registry, Reply, Session, keys};
 
@@ -31,6 +31,19 @@ pub(crate) struct Bench {
     pub(crate) server: FakeServer,
     /// The last command parked: what it would answer when its time is up is shown.
     pub(crate) parked: bool,
+    /// What the last command did beside answering.
+    pub(crate) done: Done,
+}
+
+/// What a command did beside answering.
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    /// What is to be repeated for it.
+    pub(crate) replay: Replay,
+    /// Its events: database, key, event.
+    pub(crate) events: Vec<(usize, Vec<u8>, Event)>,
+    /// Changes that it counted.
+    pub(crate) changes: u64,
 }
 
 impl Bench {
@@ -56,6 +69,7 @@ impl Bench {
             clock,
             protocol: Protocol::Resp2,
             parked: false,
+            done: Done::default(),
         }
     }
 
@@ -103,10 +117,12 @@ impl Bench {
             in_transaction: false,
             replay: Replay::AsSent,
             events: Vec::new(),
-            collect_events: false,
+            collect_events: true,
         };
         let args = if registered.parent.is_some() { args.of_subcommand() } else { args };
         let outcome = (registered.row.run)(&mut ctx, args);
+        let (replay, events) = (std::mem::take(&mut ctx.replay), std::mem::take(&mut ctx.events));
+        self.done = Done { replay, events, changes: ctx.view.tally.changes };
         drop(ctx);
         self.parked = false;
         match outcome {

@@ -29,13 +29,16 @@ pub struct Side {
     pub generation: u32,
     /// No entry expires before this time (it may be too early, never too late).
     pub next_due_ms: u64,
+    /// The earliest expiry that was set since the running sweep of this shard began: the sweep may be
+    /// past that entry already.
+    pub set_due_ms: u64,
     /// Who waits for or watches keys of this shard, when anybody does.
     pub hooks: Option<Box<Hooks>>,
 }
 
 impl Default for Side {
     fn default() -> Side {
-        Side { expiring: 0, generation: 0, next_due_ms: u64::MAX, hooks: None }
+        Side { expiring: 0, generation: 0, next_due_ms: u64::MAX, set_due_ms: u64::MAX, hooks: None }
     }
 }
 

@@ -246,10 +246,16 @@ impl<'s> View<'s> {
 
     fn held_among(&mut self, shard: usize) -> usize {
         let physical = self.physical;
+        if !self.whole {
+            // Locked in ascending order, so that many keys are found fast.
+            let found =
+                self.held.binary_search_by_key(&(physical, shard), |held| (held.physical, held.shard));
+            assert!(found.is_ok(), "a command touched a key that its row does not declare");
+            return found.unwrap_or(0);
+        }
         match self.held.iter().position(|held| held.shard == shard && held.physical == physical) {
             Some(index) => index,
             None => {
-                assert!(self.whole, "a command touched a key that its row does not declare");
                 self.hold(physical, shard);
                 self.held.len() - 1
             }
@@ -496,5 +502,6 @@ pub(super) fn count_expiry(guard: &mut ShardGuard<'_>, before: Option<u64>, afte
     side.expiring = side.expiring + u32::from(after.is_some()) - u32::from(before.is_some());
     if let Some(at) = after {
         side.next_due_ms = side.next_due_ms.min(at);
+        side.set_due_ms = side.set_due_ms.min(at);
     }
 }
