@@ -274,6 +274,7 @@ async fn live(host: &Arc<Host>, tcp: Vec<BoundListener>, unix: Option<BoundListe
         clients: Arc::clone(&host.clients),
         world: Arc::clone(&host.world),
         status: Arc::clone(&host.status),
+        tracer: host.tracer.clone(),
         server: Arc::clone(host) as Arc<dyn crate::command::ports::Server>,
     });
     let workers =

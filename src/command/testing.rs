@@ -116,6 +116,7 @@ impl Bench {
             command,
             in_transaction: false,
             replay: Replay::AsSent,
+            collect_replay: true,
             events: Vec::new(),
             collect_events: true,
         };

@@ -5,6 +5,7 @@
 //! keyspace, or when a command must wait for something. It never awaits: what it must wait for it
 //! says as [`Next`], and the connection's task waits and comes again.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,6 +18,7 @@ use crate::command::row::Flags;
 use crate::command::session::ReplyMode;
 use crate::command::{Args, KeyAt, Session, keys};
 use crate::config::{MaxmemoryPolicy, Settings};
+use crate::observe::trace::{CommandSpan, Stages, WorkerTracer};
 use crate::observe::{Counter, Refusal, WorkerStats};
 use crate::resp::{Decoded, Encoder, Protocol, ProtocolError, RequestDecoder, RequestLimits, Span};
 use crate::store::{KeyHash, Moment, Usage};
@@ -120,6 +122,25 @@ pub struct Worker {
     plan: Vec<Planned>,
     prefetch: Vec<(usize, KeyHash)>,
     seed: u64,
+    tracer: WorkerTracer,
+    /// Commands of this batch that are traced once their replies are written.
+    sampled: Vec<Sampled>,
+    /// What decoding the last group took, by request; measured only while traces are on.
+    parse_nanos: u64,
+}
+
+/// A command that was drawn for a trace.
+#[derive(Debug)]
+struct Sampled {
+    name: &'static str,
+    database: u32,
+    client: u64,
+    keys: usize,
+    batch: usize,
+    began: Stamp,
+    lock_wait_nanos: u64,
+    run_nanos: u64,
+    error: Option<String>,
 }
 
 impl std::fmt::Debug for Worker {
@@ -152,6 +173,9 @@ impl Worker {
             plan: Vec::new(),
             prefetch: Vec::new(),
             seed: engine.store.hash(&index.to_le_bytes()) | 1,
+            tracer: engine.tracer.worker(index),
+            sampled: Vec::new(),
+            parse_nanos: 0,
             engine,
         };
         worker.read_settings();
@@ -237,7 +261,11 @@ impl Worker {
         batch: &mut Batch,
     ) -> Next {
         loop {
-            let decoded = self.decode_group(connection, input, batch);
+            let decoded = if self.engine.tracer.is_on() {
+                self.decode_timed(connection, input, batch)
+            } else {
+                self.decode_group(connection, input, batch)
+            };
             self.fetch(connection.session.database);
             let plan = std::mem::take(&mut self.plan);
             let mut stopped = None;
@@ -292,6 +320,46 @@ impl Worker {
             || out.len() >= BATCH_REPLY_BYTES
             || self.engine.world.is_wanted();
         over.then_some(Next::Again)
+    }
+
+    /// The same with a measure of what each request's decoding took.
+    fn decode_timed(&mut self, connection: &mut Connection, input: &[u8], batch: &Batch) -> Group {
+        let began = self.wall.stamp();
+        let decoded = self.decode_group(connection, input, batch);
+        self.parse_nanos = self.wall.stamp().saturating_sub(began) / self.plan.len().max(1) as u64;
+        decoded
+    }
+
+    /// Whether commands of the last batch wait to be traced.
+    #[inline]
+    pub fn has_spans(&self) -> bool {
+        !self.sampled.is_empty()
+    }
+
+    /// The replies of the last batch are written, which took so long: sends the spans of its sampled commands.
+    #[cold]
+    pub fn trace(&mut self, write_nanos: u64) {
+        let now_ns = self.engine.clock.unix_us() * 1_000;
+        let now = self.wall.stamp();
+        for one in std::mem::take(&mut self.sampled) {
+            let before = now.saturating_sub(one.began) + self.parse_nanos;
+            self.tracer.command(&CommandSpan {
+                name: one.name,
+                db: one.database,
+                start_unix_nanos: now_ns.saturating_sub(before),
+                stages: Stages {
+                    parse_nanos: self.parse_nanos,
+                    lock_wait_nanos: one.lock_wait_nanos,
+                    run_nanos: one.run_nanos,
+                    write_nanos,
+                },
+                keys: one.keys,
+                batch: one.batch,
+                worker: self.index,
+                client: one.client,
+                error: one.error.as_deref(),
+            });
+        }
     }
 
     /// Decodes up to [`GROUP`] requests and finds their commands and keys.
@@ -508,6 +576,7 @@ impl Worker {
             settings: &self.settings,
             moment,
             whole: batch.whole,
+            lock_wait_ns: Cell::new(0),
         };
         let ended = if flags.has(Flags::EXECUTES_QUEUE) {
             transaction::exec(&scope, session, out, index);
@@ -521,6 +590,20 @@ impl Worker {
         let stamp = self.wall.stamp();
         if !matches!(ended, Ended::Parked(_)) {
             scope.stats.record(index, stamp.saturating_sub(batch.stamp));
+        }
+        if self.tracer.sample() {
+            let waited = scope.lock_wait_ns.get();
+            self.sampled.push(Sampled {
+                name: registered.full_name,
+                database: session.database as u32,
+                client: session.client.id,
+                keys: args.keys().len(),
+                batch: batch.commands + 1,
+                began: batch.stamp,
+                lock_wait_nanos: waited,
+                run_nanos: stamp.saturating_sub(batch.stamp).saturating_sub(waited),
+                error: error_of(out, mark),
+            });
         }
         batch.count(stamp);
         self.after(session, out, mark);
@@ -635,6 +718,7 @@ impl Worker {
             settings: &self.settings,
             moment,
             whole: false,
+            lock_wait_ns: Cell::new(0),
         };
         transaction::unwatch(&scope, &mut connection.session);
         engine.clients.remove(&connection.session.client);
@@ -713,6 +797,13 @@ enum Group {
     Short(usize),
     /// The input is no RESP.
     Broken(ProtocolError),
+}
+
+/// The error that a command's reply begins with, if it is one.
+fn error_of(out: &Encoder, mark: usize) -> Option<String> {
+    let reply = out.as_slice().get(mark..)?.strip_prefix(b"-")?;
+    let end = reply.iter().position(|&byte| byte == b'\r').unwrap_or(reply.len());
+    Some(String::from_utf8_lossy(&reply[..end]).into_owned())
 }
 
 fn usage_of(settings: &Settings) -> Usage {

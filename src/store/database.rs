@@ -72,18 +72,11 @@ impl Database {
         shard_of(hash, self.sides.len())
     }
 
-    /// Locks a shard. `waited` is called once when somebody else holds it, before waiting.
+    /// Locks a shard.
     #[inline]
-    pub fn lock(&self, shard: usize, waited: impl FnOnce()) -> ShardGuard<'_> {
-        let lock = &self.map.shards()[shard];
+    pub fn lock(&self, shard: usize) -> ShardGuard<'_> {
         // Always exclusively: even a read writes the entry's LRU clock.
-        let table = match lock.try_write() {
-            Some(table) => table,
-            None => {
-                waited();
-                lock.write()
-            }
-        };
+        let table = self.map.shards()[shard].write();
         ShardGuard::new(table, &self.sides[shard].0, &self.hints[shard], &self.hasher)
     }
 
