@@ -4,10 +4,12 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::Waker;
 
 use bytes::Bytes;
+
+use crate::store::WatchFlag;
 
 /// Where a client comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,17 +87,22 @@ pub struct Client {
     pub query_used: AtomicUsize,
     /// Free bytes of its query buffer.
     pub query_free: AtomicUsize,
+    /// Capacity of its output buffer, bytes.
+    pub output_room: AtomicUsize,
+    /// The largest output of late, bytes.
+    pub output_peak: AtomicUsize,
     /// Bytes of replies that it has not taken yet.
     pub output_pending: AtomicUsize,
     /// Queued commands, or -1 outside MULTI, as CLIENT LIST shows it, plus one.
     pub queued_plus_one: AtomicUsize,
-    /// Bytes of queued commands.
+    /// Bytes of the arguments of queued commands.
     pub queued_bytes: AtomicUsize,
     /// Number of watched keys.
     pub watched: AtomicUsize,
     flags: AtomicU32,
     text: Mutex<ClientText>,
     mailbox: Mutex<Mailbox>,
+    watch: Mutex<Weak<WatchFlag>>,
     waker: OnceLock<Waker>,
 }
 
@@ -140,6 +147,8 @@ impl Client {
             last_command: AtomicUsize::new(usize::MAX),
             query_used: AtomicUsize::new(0),
             query_free: AtomicUsize::new(0),
+            output_room: AtomicUsize::new(0),
+            output_peak: AtomicUsize::new(0),
             output_pending: AtomicUsize::new(0),
             queued_plus_one: AtomicUsize::new(0),
             queued_bytes: AtomicUsize::new(0),
@@ -147,6 +156,7 @@ impl Client {
             flags: AtomicU32::new(if unix { ClientFlag::UnixSocket as u32 } else { 0 }),
             text: Mutex::new(ClientText { user: "default".to_owned(), ..ClientText::default() }),
             mailbox: Mutex::default(),
+            watch: Mutex::default(),
             waker: OnceLock::new(),
         }
     }
@@ -180,6 +190,16 @@ impl Client {
     /// Changes what it calls itself.
     pub fn edit_text(&self, edit: impl FnOnce(&mut ClientText)) {
         edit(&mut lock(&self.text));
+    }
+
+    /// Says which flag its watched keys raise.
+    pub fn set_watch(&self, flag: &Arc<WatchFlag>) {
+        *lock(&self.watch) = Arc::downgrade(flag);
+    }
+
+    /// Whether a key that it watches has changed.
+    pub fn is_watch_broken(&self) -> bool {
+        lock(&self.watch).upgrade().is_some_and(|flag| flag.is_raised())
     }
 
     /// Says how to wake the client's task. The first caller counts.

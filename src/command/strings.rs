@@ -42,6 +42,7 @@ pub static COMMANDS: &[Command] = &[
         group: Group::String,
         flags: Flags::WRITE.with(Flags::DENYOOM),
         keys: Keys::One(Access::RW.with(Access::ACCESS).with(Access::UPDATE).with(Access::VARIABLE_FLAGS)),
+        access: super::keys::overwrites_unless_get,
         run: set,
         ..Command::BASE
     },

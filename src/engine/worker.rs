@@ -477,13 +477,16 @@ impl Worker {
         let situation = Situation {
             settings: &self.settings,
             authenticated: session.authenticated,
-            in_multi: session.multi.is_some(),
+            multi: session.multi.as_deref(),
             local: is_local(&session.client),
             loading: engine.status.loading.load(Ordering::Relaxed),
             writes_stopped: engine.status.writes_stopped.load(Ordering::Relaxed),
         };
         if let Err(refused) = gate::check(registered, args, &situation) {
             self.refuse(session, out, refused, Some(index));
+            if flags.has(Flags::EXECUTES_QUEUE) {
+                self.abandon(session, batch);
+            }
             batch.count(self.wall.stamp());
             return Step::Done;
         }
@@ -491,7 +494,7 @@ impl Worker {
             return Step::Before(next);
         }
         if session.multi.is_some() && !transaction::runs_inside_multi(flags) {
-            transaction::queue(session, index, args);
+            transaction::queue(session, &engine.registry, index, args);
             out.simple("QUEUED");
             self.after(session, out, out.len());
             batch.count(self.wall.stamp());
@@ -512,7 +515,7 @@ impl Worker {
         } else {
             unit::run(&scope, session, out, index, args)
         };
-        if flags.has(Flags::FORGETS_WATCHES) && session.multi.is_none() {
+        if flags.has(Flags::FORGETS_WATCHES) && session.forgets_watches {
             transaction::unwatch(&scope, session);
         }
         let stamp = self.wall.stamp();
@@ -543,7 +546,7 @@ impl Worker {
         if (self.engine.registry.is_whole(index) && !queueing || executes_whole) && !batch.whole {
             return Some(Next::Whole);
         }
-        if self.engine.clients.may_be_paused() && self.paused(session, flags, queueing) {
+        if self.engine.clients.may_be_paused() && self.paused(session, flags) {
             return Some(Next::Paused);
         }
         let writes = flags.has(Flags::WRITE) || flags.has(Flags::EXECUTES_QUEUE);
@@ -553,7 +556,7 @@ impl Worker {
         None
     }
 
-    fn paused(&mut self, session: &Session, flags: Flags, queueing: bool) -> bool {
+    fn paused(&mut self, session: &Session, flags: Flags) -> bool {
         if flags.has(Flags::UNPAUSED) {
             return false;
         }
@@ -561,20 +564,15 @@ impl Worker {
         let now_ms = self.wall.at(stamp);
         let writes = flags.has(Flags::WRITE) || flags.has(Flags::MAY_REPLICATE);
         let queue_writes = flags.has(Flags::EXECUTES_QUEUE)
-            && session.multi.as_ref().is_some_and(|multi| {
-                multi.queue.iter().any(|queued| {
-                    self.engine
-                        .registry
-                        .get(queued.command)
-                        .row
-                        .flags
-                        .any(Flags::WRITE.with(Flags::MAY_REPLICATE))
-                })
-            });
+            && session
+                .multi
+                .as_ref()
+                .is_some_and(|multi| multi.flags.any(Flags::WRITE.with(Flags::MAY_REPLICATE)));
         match self.engine.clients.paused(now_ms) {
             None => false,
             Some(Pause::All) => true,
-            Some(Pause::Writes) => (writes && !queueing) || queue_writes,
+            // A write is held back before it is queued, too.
+            Some(Pause::Writes) => writes || queue_writes,
         }
     }
 
@@ -590,7 +588,10 @@ impl Worker {
         let (reason, error) = refused;
         session.refuse_multi();
         let mark = out.len();
-        let text = error.text();
+        let mut text = error.text();
+        if command.is_some_and(|index| self.engine.registry.get(index).row.flags.has(Flags::EXECUTES_QUEUE)) {
+            text = transaction::abort_text(&text).into();
+        }
         out.error(&text);
         let stats = self.stats();
         stats.refused(reason);
@@ -599,6 +600,22 @@ impl Worker {
             stats.rejected(command);
         }
         self.after(session, out, mark);
+    }
+
+    /// After a refused EXEC nothing is left of its transaction.
+    #[cold]
+    fn abandon(&mut self, session: &mut Session, batch: &Batch) {
+        let engine = Arc::clone(&self.engine);
+        let moment = self.moment(batch.stamp);
+        let scope = Scope {
+            engine: &engine,
+            stats: engine.stats.worker(self.index),
+            settings: &self.settings,
+            moment,
+            whole: batch.whole,
+        };
+        session.end_multi();
+        transaction::unwatch(&scope, session);
     }
 
     /// CLIENT REPLY: takes the reply back that began at `mark`.
