@@ -467,6 +467,7 @@ impl Worker {
                 log_http_slip(&session.client);
                 return Step::Stop(Next::Close);
             }
+            session.client.last_command.store(usize::MAX, Ordering::Relaxed);
             self.refuse(session, out, gate::unknown(&engine.registry, args), None);
             batch.count(self.wall.stamp());
             return Step::Done;

@@ -1,7 +1,7 @@
 //! COMMAND GETKEYS and GETKEYSANDFLAGS: which arguments of a request are keys.
 
 use crate::command::keys::{KeyArgument, find};
-use crate::command::row::{Access, Command, Flags};
+use crate::command::row::{Access, Command};
 use crate::command::{Args, CommandError, Context, Outcome, Reply};
 
 use super::info;
@@ -33,7 +33,7 @@ fn keys_of(ctx: &Context<'_>, args: &Args<'_>) -> Result<Vec<KeyArgument>, Comma
         .registry
         .resolve(inner.get(0), second)
         .map(|index| ctx.registry.get(index))
-        .filter(|command| command.children.is_empty() || command.row.flags.has(Flags::OPEN_ENDED))
+        .filter(|command| command.children.is_empty())
         .ok_or(CommandError::fixed("ERR Invalid command specified"))?;
     if command.specs.is_empty() {
         return Err(CommandError::fixed("ERR The command has no key arguments"));
@@ -113,6 +113,8 @@ mod tests {
             > COMMAND GETKEYS nosuch x
             (error) ERR Invalid command specified
             > COMMAND GETKEYS CLIENT nosuch
+            (error) ERR Invalid command specified
+            > COMMAND GETKEYS COMMAND nosuch
             (error) ERR Invalid command specified
             > COMMAND GETKEYS CLIENT GETNAME
             (error) ERR The command has no key arguments
