@@ -183,6 +183,23 @@ fn who_has_not_authenticated_may_only_say_who_they_are() {
 }
 
 #[test]
+fn a_client_sees_itself_in_the_list() {
+    let (mut bench, mut me) = bench();
+    assert_eq!(bench.say(&mut me, "CLIENT NO-TOUCH ON"), "+OK");
+    assert!(bench.say(&mut me, "MULTI\nCLIENT LIST").ends_with("+QUEUED"));
+    let client = Arc::clone(&me.session.client);
+    assert_eq!(client.query_used.load(std::sync::atomic::Ordering::Relaxed), 0);
+    bench.say(&mut me, "DISCARD");
+    let input = b"*2\r\n$6\r\nclient\r\n$4\r\ninfo\r\n";
+    let mut out = Vec::new();
+    bench.worker.run(&mut me, input, &mut out, false);
+    let line = String::from_utf8(out).expect("text");
+    assert!(line.contains(" flags=T db=0 sub=0 psub=0 ssub=0 multi=-1 qbuf=26 "), "{line}");
+    assert!(line.contains(" argv-mem=10 multi-mem=0 "), "{line}");
+    assert!(line.contains(" events=r cmd=client|info user=default redir=-1 resp=2"), "{line}");
+}
+
+#[test]
 fn replies_can_be_turned_off() {
     let (mut bench, mut me) = bench();
     assert_eq!(bench.say(&mut me, "CLIENT REPLY OFF\nPING\nNOSUCH\nCLIENT REPLY ON"), "+OK");

@@ -204,6 +204,7 @@ impl Worker {
         self.limits.authenticated = connection.session.authenticated;
         let mut encoder = Encoder::with_buffer(std::mem::take(out), connection.protocol);
         let began = self.wall.stamp();
+        connection.session.client.query_used.store(input.len(), Ordering::Relaxed);
         let mut batch = Batch { stamp: began, began, commands: 0, consumed: 0, whole };
         // What a panic can leave behind is the worker's scratch, which the next batch clears, and the
         // connection, which is closed. Locks and permits are given back as the stack unwinds.
@@ -215,6 +216,7 @@ impl Worker {
             Next::Close
         });
         connection.partial_at = connection.partial_at.saturating_sub(batch.consumed);
+        connection.session.client.query_used.store(input.len() - batch.consumed, Ordering::Relaxed);
         if batch.commands > 0 {
             self.stats().batch(batch.commands as u64, batch.stamp.saturating_sub(began));
             connection.session.client.active_ms.store(self.wall.at(batch.stamp), Ordering::Relaxed);
