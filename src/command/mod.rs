@@ -19,9 +19,12 @@ pub mod session;
 pub mod syntax;
 pub mod table;
 
+mod connection;
+pub mod introspection;
 mod strings;
 #[cfg(test)]
 pub(crate) mod testing;
+mod transactions;
 
 pub use args::{Args, KeyAt};
 pub use context::Context;

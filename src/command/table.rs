@@ -3,10 +3,15 @@
 #[cfg(test)]
 use super::row::Handler;
 use super::row::{Command, Flags};
-use super::syntax;
+use super::{keys, syntax};
 
 /// The families. Adding a family adds a line here; adding a command does not.
-static FAMILIES: &[&[Command]] = &[super::strings::COMMANDS];
+static FAMILIES: &[&[Command]] = &[
+    super::connection::COMMANDS,
+    super::introspection::COMMANDS,
+    super::strings::COMMANDS,
+    super::transactions::COMMANDS,
+];
 
 /// A row with what is derived from it.
 #[derive(Debug)]
@@ -21,6 +26,8 @@ pub struct Registered {
     pub arity: i32,
     /// Indexes of the subcommands.
     pub children: Vec<usize>,
+    /// Where its keys are, in Redis's notation.
+    pub specs: Vec<keys::Spec>,
 }
 
 impl Registered {
@@ -85,13 +92,19 @@ impl Registry {
             Some(parent) => format!("{}|{own}", self.commands[parent].full_name),
         };
         let words = if parent.is_some() { 2 } else { 1 };
-        let arity = if row.subcommands.is_empty() { syntax::arity(row.syntax, words) } else { -2 };
+        let open_ended = row.flags.has(Flags::OPEN_ENDED);
+        let arity = match syntax::arity(row.syntax, words) {
+            exact if open_ended => -exact.abs(),
+            _ if !row.subcommands.is_empty() => -2,
+            derived => derived,
+        };
         self.commands.push(Registered {
             row,
             full_name: Box::leak(full.into_boxed_str()),
             parent,
             arity,
             children: Vec::new(),
+            specs: keys::specs(row.keys),
         });
         self.commands.len() - 1
     }

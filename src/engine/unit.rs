@@ -83,11 +83,12 @@ fn lock_across<'a>(scope: &Scope<'a>, database: usize, row: &Command, args: &Arg
 #[inline]
 pub fn context<'a>(
     scope: &Scope<'a>,
-    view: View<'a>,
+    mut view: View<'a>,
     session: &'a mut Session,
     out: &'a mut Encoder,
     command: usize,
 ) -> Context<'a> {
+    view.set_no_touch(session.no_touch);
     Context {
         view,
         out,

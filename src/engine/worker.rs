@@ -66,7 +66,7 @@ impl Connection {
 }
 
 /// Why a batch ended.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub enum Next {
     /// More input is needed; at least so many bytes more, or 0 if unknown.
     Input(usize),
@@ -231,6 +231,7 @@ impl Worker {
         self.limits.authenticated = connection.session.authenticated;
         let mut encoder = Encoder::with_buffer(std::mem::take(out), connection.protocol);
         let began = self.wall.stamp();
+        connection.session.client.query_used.store(input.len(), Ordering::Relaxed);
         let mut batch = Batch { stamp: began, began, commands: 0, consumed: 0, whole };
         // What a panic can leave behind is the worker's scratch, which the next batch clears, and the
         // connection, which is closed. Locks and permits are given back as the stack unwinds.
@@ -242,6 +243,7 @@ impl Worker {
             Next::Close
         });
         connection.partial_at = connection.partial_at.saturating_sub(batch.consumed);
+        connection.session.client.query_used.store(input.len() - batch.consumed, Ordering::Relaxed);
         if batch.commands > 0 {
             self.stats().batch(batch.commands as u64, batch.stamp.saturating_sub(began));
             connection.session.client.active_ms.store(self.wall.at(batch.stamp), Ordering::Relaxed);
@@ -538,6 +540,7 @@ impl Worker {
                 log_http_slip(&session.client);
                 return Step::Stop(Next::Close);
             }
+            session.client.last_command.store(usize::MAX, Ordering::Relaxed);
             self.refuse(session, out, gate::unknown(&engine.registry, args), None);
             batch.count(self.wall.stamp());
             return Step::Done;
@@ -548,13 +551,16 @@ impl Worker {
         let situation = Situation {
             settings: &self.settings,
             authenticated: session.authenticated,
-            in_multi: session.multi.is_some(),
+            multi: session.multi.as_deref(),
             local: is_local(&session.client),
             loading: engine.status.loading.load(Ordering::Relaxed),
             writes_stopped: engine.status.writes_stopped.load(Ordering::Relaxed),
         };
         if let Err(refused) = gate::check(registered, args, &situation) {
             self.refuse(session, out, refused, Some(index));
+            if flags.has(Flags::EXECUTES_QUEUE) {
+                self.abandon(session, batch);
+            }
             batch.count(self.wall.stamp());
             return Step::Done;
         }
@@ -562,7 +568,7 @@ impl Worker {
             return Step::Before(next);
         }
         if session.multi.is_some() && !transaction::runs_inside_multi(flags) {
-            transaction::queue(session, index, args);
+            transaction::queue(session, &engine.registry, index, args);
             out.simple("QUEUED");
             self.after(session, out, out.len());
             batch.count(self.wall.stamp());
@@ -584,7 +590,7 @@ impl Worker {
         } else {
             unit::run(&scope, session, out, index, args)
         };
-        if flags.has(Flags::FORGETS_WATCHES) && session.multi.is_none() {
+        if flags.has(Flags::FORGETS_WATCHES) && session.forgets_watches {
             transaction::unwatch(&scope, session);
         }
         let stamp = self.wall.stamp();
@@ -630,7 +636,7 @@ impl Worker {
         if (self.engine.registry.is_whole(index) && !queueing || executes_whole) && !batch.whole {
             return Some(Next::Whole);
         }
-        if self.engine.clients.may_be_paused() && self.paused(session, flags, queueing) {
+        if self.engine.clients.may_be_paused() && self.paused(session, flags) {
             return Some(Next::Paused);
         }
         let writes = flags.has(Flags::WRITE) || flags.has(Flags::EXECUTES_QUEUE);
@@ -640,7 +646,7 @@ impl Worker {
         None
     }
 
-    fn paused(&mut self, session: &Session, flags: Flags, queueing: bool) -> bool {
+    fn paused(&mut self, session: &Session, flags: Flags) -> bool {
         if flags.has(Flags::UNPAUSED) {
             return false;
         }
@@ -648,20 +654,15 @@ impl Worker {
         let now_ms = self.wall.at(stamp);
         let writes = flags.has(Flags::WRITE) || flags.has(Flags::MAY_REPLICATE);
         let queue_writes = flags.has(Flags::EXECUTES_QUEUE)
-            && session.multi.as_ref().is_some_and(|multi| {
-                multi.queue.iter().any(|queued| {
-                    self.engine
-                        .registry
-                        .get(queued.command)
-                        .row
-                        .flags
-                        .any(Flags::WRITE.with(Flags::MAY_REPLICATE))
-                })
-            });
+            && session
+                .multi
+                .as_ref()
+                .is_some_and(|multi| multi.flags.any(Flags::WRITE.with(Flags::MAY_REPLICATE)));
         match self.engine.clients.paused(now_ms) {
             None => false,
             Some(Pause::All) => true,
-            Some(Pause::Writes) => (writes && !queueing) || queue_writes,
+            // A write is held back before it is queued, too.
+            Some(Pause::Writes) => writes || queue_writes,
         }
     }
 
@@ -677,7 +678,10 @@ impl Worker {
         let (reason, error) = refused;
         session.refuse_multi();
         let mark = out.len();
-        let text = error.text();
+        let mut text = error.text();
+        if command.is_some_and(|index| self.engine.registry.get(index).row.flags.has(Flags::EXECUTES_QUEUE)) {
+            text = transaction::abort_text(&text).into();
+        }
         out.error(&text);
         let stats = self.stats();
         stats.refused(reason);
@@ -686,6 +690,23 @@ impl Worker {
             stats.rejected(command);
         }
         self.after(session, out, mark);
+    }
+
+    /// After a refused EXEC nothing is left of its transaction.
+    #[cold]
+    fn abandon(&mut self, session: &mut Session, batch: &Batch) {
+        let engine = Arc::clone(&self.engine);
+        let moment = self.moment(batch.stamp);
+        let scope = Scope {
+            engine: &engine,
+            stats: engine.stats.worker(self.index),
+            settings: &self.settings,
+            moment,
+            whole: batch.whole,
+            lock_wait_ns: Cell::new(0),
+        };
+        session.end_multi();
+        transaction::unwatch(&scope, session);
     }
 
     /// CLIENT REPLY: takes the reply back that began at `mark`.
