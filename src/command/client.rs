@@ -3,7 +3,7 @@
 //! a push write to it.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
@@ -96,6 +96,8 @@ pub struct Client {
     flags: AtomicU32,
     text: Mutex<ClientText>,
     mailbox: Mutex<Mailbox>,
+    /// Whether the mailbox holds anything: one look without its lock.
+    mail: AtomicBool,
     waker: OnceLock<Waker>,
 }
 
@@ -147,6 +149,7 @@ impl Client {
             flags: AtomicU32::new(if unix { ClientFlag::UnixSocket as u32 } else { 0 }),
             text: Mutex::new(ClientText { user: "default".to_owned(), ..ClientText::default() }),
             mailbox: Mutex::default(),
+            mail: AtomicBool::new(false),
             waker: OnceLock::new(),
         }
     }
@@ -196,13 +199,24 @@ impl Client {
 
     /// Sends it something encoded.
     pub fn send(&self, encoded: Bytes) {
-        lock(&self.mailbox).out.push(encoded);
+        let mut mailbox = lock(&self.mailbox);
+        mailbox.out.push(encoded);
+        self.mail.store(true, Ordering::Release);
+        drop(mailbox);
         self.wake();
+    }
+
+    /// Whether anything was sent.
+    #[inline]
+    pub fn has_mail(&self) -> bool {
+        self.mail.load(Ordering::Acquire)
     }
 
     /// Takes what was sent.
     pub fn take_mail(&self) -> Vec<Bytes> {
-        std::mem::take(&mut lock(&self.mailbox).out)
+        let mut mailbox = lock(&self.mailbox);
+        self.mail.store(false, Ordering::Release);
+        std::mem::take(&mut mailbox.out)
     }
 
     /// Closes it from anywhere.

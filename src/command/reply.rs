@@ -30,6 +30,9 @@ pub enum Reply {
     Array(Vec<Reply>),
     /// The client waits until one of its keys can serve it.
     Park(Box<Park>),
+    /// The answer follows when this work is done, on a thread of its own (SAVE). The connection waits;
+    /// nobody else does.
+    Later(Work),
     /// The answered client's connection is closed afterwards.
     Close(Box<Reply>),
 }
@@ -53,7 +56,7 @@ impl Reply {
     /// Writes it. What is no answer in itself (a parked client) writes nothing.
     pub fn write(&self, out: &mut Encoder) {
         match self {
-            Reply::Sent | Reply::Nothing | Reply::Park(_) => {}
+            Reply::Sent | Reply::Nothing | Reply::Park(_) | Reply::Later(_) => {}
             Reply::Ok => out.simple("OK"),
             Reply::Nil => out.null(),
             Reply::NilArray => out.null_array(),
@@ -66,6 +69,32 @@ impl Reply {
             }
             Reply::Close(reply) => reply.write(out),
         }
+    }
+}
+
+/// Work that takes long and must not be done by a worker.
+pub struct Work(Box<dyn FnOnce() -> Outcome + Send>);
+
+impl Work {
+    /// Wraps it.
+    pub fn new(work: impl FnOnce() -> Outcome + Send + 'static) -> Work {
+        Work(Box::new(work))
+    }
+
+    /// Does it.
+    pub fn run(self) -> Outcome {
+        (self.0)()
+    }
+
+    /// What the client is told when the work was never finished.
+    pub fn lost() -> Outcome {
+        Err(super::CommandError::fixed("ERR the server could not finish this command; see its log"))
+    }
+}
+
+impl std::fmt::Debug for Work {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Work")
     }
 }
 

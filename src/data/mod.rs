@@ -1,18 +1,25 @@
 //! Pure data structures: what a value is, without a server around it.
 //!
-//! Here live the list, the matching of glob patterns, numbers as Redis reads and
-//! writes them, and the longest common subsequence. Here never live locks,
+//! Here live the list, the set, the hash and the sorted set, the matching of glob
+//! patterns, numbers as Redis reads and writes them, and the longest common
+//! subsequence. Here never live locks,
 //! clocks, replies or anything else of the crate's other rooms: a structure takes
 //! bytes and gives bytes, and says `None` or an error value of its own where
 //! something is not there or not possible.
 
 pub mod glob;
+pub mod hash;
 pub mod lcs;
 pub mod list;
 pub mod number;
+pub mod set;
+pub mod sorted_set;
+mod table;
 
 pub use glob::glob_match;
+pub use hash::Hash;
 pub use list::{List, NodeLimit};
 pub use number::{LongDouble, format_i64, parse_f64, parse_i64, parse_u64};
-mod stub;
-pub use stub::{Hash, Set, SortedSet};
+pub use set::{Set, SetLimits};
+pub use sorted_set::{Added, SortedSet};
+pub use table::Limits;

@@ -192,15 +192,17 @@ pub fn serve_later(scope: &Scope<'_>, client: &Arc<Client>, mut ready: Vec<(usiz
 }
 
 impl Parked {
-    /// Takes the client out of all queues: it was served, its time is up, or it has gone. True if this
-    /// call won the right to answer it, false if somebody has served it.
-    pub fn leave(&self, engine: &Engine, moment: crate::store::Moment) -> bool {
-        let won = self.waiter.claim();
+    /// Takes the right to answer the client. False if somebody has it.
+    pub fn claim(&self) -> bool {
+        self.waiter.claim()
+    }
+
+    /// Takes the client out of all queues.
+    pub fn leave(&self, engine: &Engine, moment: crate::store::Moment) {
         for (database, key) in &self.keys {
             let hash = engine.store.hash(key);
             engine.store.view_one(moment, *database, hash).forget(Key { bytes: key, hash }, &self.waiter);
         }
-        won
     }
 
     /// What the client is told when its time is up.

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use smallvec::SmallVec;
 
 use crate::command::context::Replay;
+use crate::command::reply::Work;
 use crate::command::{Args, Command, CommandError, Context, Flags, Reply, Session};
 use crate::config::Settings;
 use crate::observe::{Counter, WorkerStats};
@@ -38,6 +39,8 @@ pub enum Ended {
     Parked(Parked),
     /// Its reply is written and the connection ends.
     Close,
+    /// Its reply follows when this is done.
+    Later(Work),
 }
 
 /// Locks what a request's keys need.
@@ -140,6 +143,7 @@ fn settle(
             Ended::Replied
         }
         Ok(Reply::Park(park)) => Ended::Parked(blocked::park(ctx, *park, args)),
+        Ok(Reply::Later(work)) => Ended::Later(work),
         Ok(Reply::Close(reply)) => {
             reply.write(ctx.out);
             Ended::Close

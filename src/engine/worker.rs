@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering;
 use crate::clock::{Stamp, WallTime};
 use crate::command::client::{Client, ClientFlag};
 use crate::command::ports::{Clients, Pause};
+use crate::command::reply::Work;
 use crate::command::row::Flags;
 use crate::command::session::ReplyMode;
 use crate::command::{Args, KeyAt, Session, keys};
@@ -63,7 +64,7 @@ impl Connection {
 }
 
 /// Why a batch ended.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Next {
     /// More input is needed; at least so many bytes more, or 0 if unknown.
     Input(usize),
@@ -79,6 +80,8 @@ pub enum Next {
     Paused,
     /// A running save holds as much as it may: wait until it has caught up.
     Saver,
+    /// The reply follows when this work is done, elsewhere.
+    Later(Work),
     /// Write the replies and close.
     Close,
 }
@@ -524,6 +527,7 @@ impl Worker {
         match ended {
             Ended::Replied => Step::Done,
             Ended::Close => Step::Stop(Next::Close),
+            Ended::Later(work) => Step::Stop(Next::Later(work)),
             Ended::Parked(parked) => {
                 session.client.set(ClientFlag::Blocked, true);
                 engine.clients.count_blocked(true);
@@ -620,8 +624,10 @@ impl Worker {
         let moment = self.moment_now();
         let engine = Arc::clone(&self.engine);
         if let Some(parked) = connection.parked.take() {
+            // If somebody is serving it just now, the reply goes where the client went.
+            parked.claim();
             parked.leave(&engine, moment);
-            engine.clients.count_blocked(false);
+            self.note_unparked(connection);
         }
         let scope = Scope {
             engine: &engine,
@@ -635,25 +641,39 @@ impl Worker {
         engine.stats.worker(self.index).incr(Counter::ConnectionsClosed);
     }
 
-    /// Ends a parked command. `Some(reply)` is what to tell the client: its time is up, or it is
-    /// unblocked with an error. Nothing if somebody has served it meanwhile.
+    /// Ends a parked command whose time is up or that is unblocked with an error, and writes what the
+    /// client is told. False if somebody holds the claim: they have served it, or will let go.
     pub fn unpark(&mut self, connection: &mut Connection, error: Option<&str>, out: &mut Vec<u8>) -> bool {
         let Some(parked) = connection.parked.take() else { return false };
-        let moment = self.moment_now();
-        let won = parked.leave(&self.engine, moment);
-        let client = &connection.session.client;
-        client.set(ClientFlag::Blocked, false);
-        self.engine.clients.count_blocked(false);
-        if won {
-            self.stats().incr(Counter::ClientsUnblocked);
-            let mut encoder = Encoder::with_buffer(std::mem::take(out), connection.protocol);
-            match error {
-                Some(text) => encoder.error(text),
-                None => parked.write_timeout(&mut encoder),
-            }
-            *out = encoder.into_vec();
+        if !parked.claim() {
+            connection.parked = Some(parked);
+            return false;
         }
-        won
+        let moment = self.moment_now();
+        parked.leave(&self.engine, moment);
+        self.note_unparked(connection);
+        self.stats().incr(Counter::ClientsUnblocked);
+        let mut encoder = Encoder::with_buffer(std::mem::take(out), connection.protocol);
+        match error {
+            Some(text) => encoder.error(text),
+            None => parked.write_timeout(&mut encoder),
+        }
+        *out = encoder.into_vec();
+        true
+    }
+
+    /// Somebody has served the parked command: its answer lies in the client's mailbox.
+    pub fn served(&mut self, connection: &mut Connection) {
+        if let Some(parked) = connection.parked.take() {
+            let moment = self.moment_now();
+            parked.leave(&self.engine, moment);
+            self.note_unparked(connection);
+        }
+    }
+
+    fn note_unparked(&self, connection: &Connection) {
+        connection.session.client.set(ClientFlag::Blocked, false);
+        self.engine.clients.count_blocked(false);
     }
 
     /// Milliseconds since 1970, now.

@@ -1,0 +1,244 @@
+//! The set: distinct byte strings, in no order.
+//!
+//! Integers only, and not too many of them: sorted in one array (Redis's intset).
+//! Anything else: the hash table of `table`, whose members stand in one row, so
+//! that a random one is found in O(1). The way from the first form to the second
+//! is not taken back.
+
+mod ints;
+mod member;
+mod serial;
+
+use std::borrow::Cow;
+
+use ints::Ints;
+pub use member::Member;
+
+use super::list::size_class;
+use super::number::parse_i64;
+use super::table::{Table, Text, hash_of, place_of};
+
+/// A set of byte strings.
+///
+/// It is 32 bytes large; what it owns beside that is in [`Set::memory_usage`].
+#[derive(Clone)]
+pub struct Set {
+    form: Form,
+}
+
+#[derive(Clone)]
+enum Form {
+    Ints(Ints),
+    Table(Box<Table<Text>>),
+}
+
+const _: () = assert!(size_of::<Set>() <= 32);
+
+/// Up to which size a set of integers stays an array.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SetLimits {
+    /// The most integers: Redis's `set-max-intset-entries`.
+    pub max_intset_entries: usize,
+}
+
+impl Default for SetLimits {
+    /// Redis's default: 512.
+    fn default() -> Self {
+        Self { max_intset_entries: 512 }
+    }
+}
+
+impl Set {
+    /// A set without members, which owns no memory.
+    pub const fn new() -> Self {
+        Self { form: Form::Ints(Ints::new()) }
+    }
+
+    /// The number of members.
+    pub fn len(&self) -> usize {
+        match &self.form {
+            Form::Ints(ints) => ints.len(),
+            Form::Table(table) => table.len(),
+        }
+    }
+
+    /// Whether there are no members.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds a member; false when it was there.
+    pub fn insert(&mut self, member: &[u8], limits: &SetLimits) -> bool {
+        if let Form::Ints(ints) = &mut self.form {
+            if let Some(value) = parse_i64(member) {
+                let added = ints.insert(value);
+                if ints.len() > limits.max_intset_entries {
+                    self.table_mut();
+                }
+                return added;
+            }
+        }
+        let hash = hash_of(member);
+        let table = self.table_mut();
+        if table.find(hash, member).is_some() {
+            return false;
+        }
+        table.push(hash, Text::new(member));
+        true
+    }
+
+    /// Takes a member out; false when it was not there.
+    pub fn remove(&mut self, member: &[u8]) -> bool {
+        match &mut self.form {
+            Form::Ints(ints) => parse_i64(member).is_some_and(|value| ints.remove(value)),
+            Form::Table(table) => match table.find(hash_of(member), member) {
+                Some(id) => {
+                    table.remove(id);
+                    true
+                }
+                None => false,
+            },
+        }
+    }
+
+    /// Whether `member` is in the set.
+    pub fn contains(&self, member: &[u8]) -> bool {
+        match &self.form {
+            Form::Ints(ints) => parse_i64(member).is_some_and(|value| ints.contains(value)),
+            Form::Table(table) => table.find(hash_of(member), member).is_some(),
+        }
+    }
+
+    /// The members, in ascending order as long as the set is an array of integers.
+    pub fn iter(&self) -> Iter<'_> {
+        Iter { set: self, next: 0 }
+    }
+
+    /// A member, each equally likely when `pick` is uniform over all of `u64`.
+    pub fn random(&self, pick: u64) -> Option<Cow<'_, [u8]>> {
+        self.member_at(place_of(pick, self.len())).map(Member::to_bytes)
+    }
+
+    /// Takes out a member, chosen as [`Set::random`] does.
+    pub fn pop_random(&mut self, pick: u64) -> Option<Vec<u8>> {
+        let len = self.len();
+        if len == 0 {
+            return None;
+        }
+        let at = place_of(pick, len);
+        Some(match &mut self.form {
+            Form::Ints(ints) => Member::Int(ints.remove_at(at)).to_bytes().into_owned(),
+            Form::Table(table) => table.remove(at as u32).into_bytes(),
+        })
+    }
+
+    /// Shows members from `cursor` on (0 begins) and gives the next cursor, 0 when
+    /// all have been shown.
+    ///
+    /// An array of integers is shown whole. A table is walked so that a member
+    /// that is there from the first call to the last is shown at least once,
+    /// whatever is added and removed in between; see `table/scan.rs`.
+    pub fn scan(&self, cursor: u64, count: usize, mut show: impl FnMut(Member<'_>)) -> u64 {
+        match &self.form {
+            Form::Ints(_) => {
+                self.iter().for_each(show);
+                0
+            }
+            Form::Table(table) => table.scan(cursor, count, |member| show(Member::Bytes(member.as_bytes()))),
+        }
+    }
+
+    /// The bytes that the set owns on the heap, as the allocator's size classes
+    /// count them. O(1).
+    pub fn memory_usage(&self) -> usize {
+        match &self.form {
+            Form::Ints(ints) => ints.memory_usage(),
+            Form::Table(table) => size_class(size_of::<Table<Text>>()) + table.memory_usage(),
+        }
+    }
+
+    /// What OBJECT ENCODING says: `intset` or `hashtable`.
+    pub fn encoding(&self) -> &'static str {
+        match &self.form {
+            Form::Ints(_) => "intset",
+            Form::Table(_) => "hashtable",
+        }
+    }
+
+    fn member_at(&self, index: usize) -> Option<Member<'_>> {
+        match &self.form {
+            Form::Ints(ints) => ints.get(index).map(Member::Int),
+            Form::Table(table) => table.entries().get(index).map(|text| Member::Bytes(text.as_bytes())),
+        }
+    }
+
+    /// The table of the set, which becomes one if it is not.
+    fn table_mut(&mut self) -> &mut Table<Text> {
+        if let Form::Ints(_) = &self.form {
+            let mut table = Table::new();
+            for member in self.iter() {
+                let bytes = member.to_bytes();
+                table.push(hash_of(&bytes), Text::new(&bytes));
+            }
+            self.form = Form::Table(Box::new(table));
+        }
+        match &mut self.form {
+            Form::Table(table) => table,
+            Form::Ints(_) => unreachable!("the set has just become a table"),
+        }
+    }
+}
+
+impl Default for Set {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl PartialEq for Set {
+    /// Whether both have the same members, however they are stored.
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().all(|member| other.contains(&member.to_bytes()))
+    }
+}
+
+impl Eq for Set {}
+
+impl std::fmt::Debug for Set {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_set().entries(self.iter()).finish()
+    }
+}
+
+/// The members of a set.
+#[derive(Debug, Clone)]
+pub struct Iter<'a> {
+    set: &'a Set,
+    next: usize,
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = Member<'a>;
+
+    fn next(&mut self) -> Option<Member<'a>> {
+        let member = self.set.member_at(self.next)?;
+        self.next += 1;
+        Some(member)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.set.len() - self.next;
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for Iter<'_> {}
+
+impl<'a> IntoIterator for &'a Set {
+    type Item = Member<'a>;
+    type IntoIter = Iter<'a>;
+
+    fn into_iter(self) -> Iter<'a> {
+        self.iter()
+    }
+}

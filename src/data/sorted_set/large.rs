@@ -1,0 +1,225 @@
+//! A large sorted set: members with their scores in a hash table, and the order
+//! over them.
+
+use super::leaf::{Item, Leaf};
+use super::order::Order;
+use super::packed::Packed;
+use super::{Added, before};
+use crate::data::table::{Entry, Id, Table, Text, hash_of};
+
+/// A table from member to score, and the tree that gives ranks.
+#[derive(Debug, Clone)]
+pub struct Large {
+    table: Table<Scored>,
+    order: Order,
+}
+
+#[derive(Debug, Clone)]
+struct Scored {
+    member: Text,
+    score: f64,
+}
+
+impl Entry for Scored {
+    #[inline]
+    fn key(&self) -> &[u8] {
+        self.member.as_bytes()
+    }
+
+    fn owned_bytes(&self) -> usize {
+        self.member.owned_bytes()
+    }
+}
+
+impl Scored {
+    fn as_pair(&self) -> (&[u8], f64) {
+        (self.member.as_bytes(), self.score)
+    }
+}
+
+impl Large {
+    pub fn from_packed(members: &Packed) -> Self {
+        let mut large = Self { table: Table::new(), order: Order::new() };
+        for (member, score) in members.iter() {
+            large.push(hash_of(member), member, score);
+        }
+        large
+    }
+
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    pub fn insert(&mut self, member: &[u8], score: f64) -> Added {
+        let hash = hash_of(member);
+        let Some(id) = self.table.find(hash, member) else {
+            self.push(hash, member, score);
+            return Added::New;
+        };
+        let old = self.table.entry(id).score;
+        if old == score {
+            return Added::Same;
+        }
+        self.order.remove(self.rank_of(old, member));
+        self.table.update(id, |entry| entry.score = score);
+        self.put_in_order(id, member, score);
+        Added::Updated(old)
+    }
+
+    pub fn remove(&mut self, member: &[u8]) -> Option<f64> {
+        let id = self.table.find(hash_of(member), member)?;
+        let score = self.table.entry(id).score;
+        self.order.remove(self.rank_of(score, member));
+        self.take(id);
+        Some(score)
+    }
+
+    /// Takes the member with this rank, which has to be there.
+    pub fn pop(&mut self, rank: usize) -> (Vec<u8>, f64) {
+        let item = self.order.remove(rank);
+        (self.take(item.id).member.into_bytes(), item.score)
+    }
+
+    pub fn score(&self, member: &[u8]) -> Option<f64> {
+        self.table.find(hash_of(member), member).map(|id| self.table.entry(id).score)
+    }
+
+    pub fn rank(&self, member: &[u8]) -> Option<usize> {
+        self.score(member).map(|score| self.rank_of(score, member))
+    }
+
+    /// The member at `index` of the table, in no order.
+    pub fn any(&self, index: usize) -> Option<(&[u8], f64)> {
+        self.table.entries().get(index).map(Scored::as_pair)
+    }
+
+    pub fn partition_point(&self, mut is_before: impl FnMut(&[u8], f64) -> bool) -> usize {
+        self.order.partition_point(|item| is_before(self.member(item.id), item.score))
+    }
+
+    /// [`Large::partition_point`] by scores alone, which needs no look at a member.
+    pub fn partition_by_score(&self, mut is_before: impl FnMut(f64) -> bool) -> usize {
+        self.order.partition_point(|item| is_before(item.score))
+    }
+
+    pub fn scan(&self, cursor: u64, count: usize, mut show: impl FnMut(&[u8], f64)) -> u64 {
+        self.table.scan(cursor, count, |entry| show(entry.member.as_bytes(), entry.score))
+    }
+
+    pub fn memory_usage(&self) -> usize {
+        self.table.memory_usage() + self.order.memory_usage()
+    }
+
+    /// The members with the ranks from `start` to before `end`, which are there.
+    pub fn range(&self, start: usize, end: usize) -> Range<'_> {
+        Range { large: self, leaf: None, next: start, end }
+    }
+
+    /// The same from the highest rank down.
+    pub fn range_rev(&self, start: usize, end: usize) -> RangeRev<'_> {
+        RangeRev { large: self, leaf: None, start, next: end }
+    }
+
+    fn member(&self, id: Id) -> &[u8] {
+        self.table.entry(id).member.as_bytes()
+    }
+
+    fn pair(&self, item: Item) -> (&[u8], f64) {
+        (self.member(item.id), item.score)
+    }
+
+    /// How many stand before (`score`, `member`).
+    fn rank_of(&self, score: f64, member: &[u8]) -> usize {
+        self.partition_point(|other, other_score| before(other_score, other, score, member))
+    }
+
+    /// Adds a member that is not there.
+    fn push(&mut self, hash: u32, member: &[u8], score: f64) {
+        let id = self.table.push(hash, Scored { member: Text::new(member), score });
+        self.put_in_order(id, member, score);
+    }
+
+    fn put_in_order(&mut self, id: Id, member: &[u8], score: f64) {
+        let table = &self.table;
+        self.order.insert(Item { score, id }, |item| {
+            before(item.score, table.entry(item.id).member.as_bytes(), score, member)
+        });
+    }
+
+    /// Takes an entry that is no longer in the order out of the table. The last
+    /// entry moves to its place, and the order has to hear of it.
+    fn take(&mut self, id: Id) -> Scored {
+        let last = (self.table.len() - 1) as Id;
+        if id != last {
+            let (member, score) = self.table.entry(last).as_pair();
+            let rank = self.rank_of(score, member);
+            self.order.set_id(rank, id);
+        }
+        self.table.remove(id)
+    }
+}
+
+/// Members by rank, ascending.
+#[derive(Debug, Clone)]
+pub struct Range<'a> {
+    large: &'a Large,
+    /// The leaf of the next member, and its place there.
+    leaf: Option<(&'a Leaf, usize)>,
+    next: usize,
+    end: usize,
+}
+
+impl<'a> Iterator for Range<'a> {
+    type Item = (&'a [u8], f64);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.next >= self.end {
+            return None;
+        }
+        let (leaf, at) = match self.leaf {
+            Some((leaf, at)) if at < leaf.len() => (leaf, at),
+            _ => self.large.order.locate(self.next),
+        };
+        self.leaf = Some((leaf, at + 1));
+        self.next += 1;
+        Some(self.large.pair(leaf.get(at)))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.end.saturating_sub(self.next);
+        (left, Some(left))
+    }
+}
+
+/// Members by rank, descending.
+#[derive(Debug, Clone)]
+pub struct RangeRev<'a> {
+    large: &'a Large,
+    /// The leaf of the next member, and the place behind it there.
+    leaf: Option<(&'a Leaf, usize)>,
+    start: usize,
+    /// The rank after the next member's.
+    next: usize,
+}
+
+impl<'a> Iterator for RangeRev<'a> {
+    type Item = (&'a [u8], f64);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.next <= self.start {
+            return None;
+        }
+        self.next -= 1;
+        let (leaf, at) = match self.leaf {
+            Some((leaf, behind)) if behind > 0 => (leaf, behind - 1),
+            _ => self.large.order.locate(self.next),
+        };
+        self.leaf = Some((leaf, at));
+        Some(self.large.pair(leaf.get(at)))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.next.saturating_sub(self.start);
+        (left, Some(left))
+    }
+}

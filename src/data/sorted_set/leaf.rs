@@ -1,0 +1,93 @@
+//! A leaf of the order: some items side by side.
+
+use crate::data::table::Id;
+
+/// The most items of a leaf: with them it has one kibibyte.
+pub const LEAF_ITEMS: usize = 84;
+
+const _: () = assert!(size_of::<Leaf>() <= 1024);
+
+/// What is ordered: a score, and the place of its member in the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Item {
+    pub score: f64,
+    pub id: Id,
+}
+
+/// Up to [`LEAF_ITEMS`] items in order.
+#[derive(Debug, Clone)]
+pub struct Leaf {
+    len: u32,
+    ids: [Id; LEAF_ITEMS],
+    scores: [f64; LEAF_ITEMS],
+}
+
+impl Leaf {
+    pub fn new() -> Self {
+        Self { len: 0, ids: [0; LEAF_ITEMS], scores: [0.0; LEAF_ITEMS] }
+    }
+
+    pub fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    pub fn get(&self, at: usize) -> Item {
+        Item { score: self.scores[at], id: self.ids[at] }
+    }
+
+    /// How many items from the first on are of the kind that `is_before` says.
+    pub fn partition_point(&self, mut is_before: impl FnMut(Item) -> bool) -> usize {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            if is_before(self.get(middle)) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+
+    /// Puts an item before the one at `at`. There has to be room.
+    pub fn insert(&mut self, at: usize, item: Item) {
+        let len = self.len();
+        self.scores.copy_within(at..len, at + 1);
+        self.ids.copy_within(at..len, at + 1);
+        self.scores[at] = item.score;
+        self.ids[at] = item.id;
+        self.len += 1;
+    }
+
+    pub fn remove(&mut self, at: usize) -> Item {
+        let item = self.get(at);
+        let len = self.len();
+        self.scores.copy_within(at + 1..len, at);
+        self.ids.copy_within(at + 1..len, at);
+        self.len -= 1;
+        item
+    }
+
+    pub fn set_id(&mut self, at: usize, id: Id) {
+        self.ids[at] = id;
+    }
+
+    /// Takes the items from `at` on into a leaf of their own.
+    pub fn split_off(&mut self, at: usize) -> Self {
+        let mut right = Self::new();
+        let moved = self.len() - at;
+        right.scores[..moved].copy_from_slice(&self.scores[at..self.len()]);
+        right.ids[..moved].copy_from_slice(&self.ids[at..self.len()]);
+        right.len = moved as u32;
+        self.len = at as u32;
+        right
+    }
+
+    /// Takes in all items of the leaf behind this one. There has to be room.
+    pub fn append(&mut self, right: &Self) {
+        let (len, added) = (self.len(), right.len());
+        self.scores[len..len + added].copy_from_slice(&right.scores[..added]);
+        self.ids[len..len + added].copy_from_slice(&right.ids[..added]);
+        self.len += right.len;
+    }
+}

@@ -1,0 +1,302 @@
+//! The sorted set: distinct byte strings with a score each, ordered by score and
+//! then by their bytes.
+//!
+//! Few and short members: one buffer, in order (Redis's listpack). Anything else:
+//! the hash table of `table` from member to score, and a tree that counts over
+//! it (`order.rs`; Redis has a skip list there). The way from the first form to
+//! the second is not taken back.
+
+mod iter;
+mod large;
+mod leaf;
+mod order;
+mod packed;
+mod serial;
+
+use std::ops::Bound;
+
+pub use iter::Iter;
+use iter::Walk;
+use large::Large;
+use packed::Packed;
+
+use super::list::size_class;
+use super::table::{Limits, place_of};
+
+/// A set of byte strings in the order of their scores.
+///
+/// It is 32 bytes large; what it owns beside that is in
+/// [`SortedSet::memory_usage`]. Scores are any `f64` but NaN, which the caller
+/// keeps away. -0.0 and 0.0 are the same score.
+#[derive(Clone)]
+pub struct SortedSet {
+    form: Form,
+}
+
+#[derive(Clone)]
+enum Form {
+    Packed(Packed),
+    Large(Box<Large>),
+}
+
+const _: () = assert!(size_of::<SortedSet>() <= 32);
+
+/// What became of a member and its score.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Added {
+    /// The member was not there.
+    New,
+    /// The member was there with this score, and has the new one now.
+    Updated(f64),
+    /// The member was there with this score.
+    Same,
+}
+
+/// Whether the first of two members stands before the second.
+fn before(score: f64, member: &[u8], other_score: f64, other: &[u8]) -> bool {
+    score < other_score || (score == other_score && member < other)
+}
+
+impl SortedSet {
+    /// A sorted set without members, which owns no memory.
+    pub const fn new() -> Self {
+        Self { form: Form::Packed(Packed::new()) }
+    }
+
+    /// The number of members.
+    pub fn len(&self) -> usize {
+        match &self.form {
+            Form::Packed(members) => members.len(),
+            Form::Large(large) => large.len(),
+        }
+    }
+
+    /// Whether there are no members.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Gives a member this score. `score` is not NaN.
+    pub fn insert(&mut self, member: &[u8], score: f64, limits: &Limits) -> Added {
+        if let Form::Packed(members) = &mut self.form {
+            match members.score(member) {
+                Some(old) if old == score => return Added::Same,
+                Some(old) => {
+                    members.remove(member);
+                    members.insert(member, score);
+                    return Added::Updated(old);
+                }
+                None if members.len() < limits.max_entries && member.len() <= limits.max_value => {
+                    members.insert(member, score);
+                    return Added::New;
+                }
+                None => {}
+            }
+        }
+        self.large_mut().insert(member, score)
+    }
+
+    /// Takes a member out and gives its score.
+    pub fn remove(&mut self, member: &[u8]) -> Option<f64> {
+        match &mut self.form {
+            Form::Packed(members) => members.remove(member),
+            Form::Large(large) => large.remove(member),
+        }
+    }
+
+    /// The score of a member.
+    pub fn score(&self, member: &[u8]) -> Option<f64> {
+        match &self.form {
+            Form::Packed(members) => members.score(member),
+            Form::Large(large) => large.score(member),
+        }
+    }
+
+    /// Whether `member` is in the set.
+    pub fn contains(&self, member: &[u8]) -> bool {
+        self.score(member).is_some()
+    }
+
+    /// How many members stand before this one.
+    pub fn rank(&self, member: &[u8]) -> Option<usize> {
+        match &self.form {
+            Form::Packed(members) => members.iter().position(|(other, _)| other == member),
+            Form::Large(large) => large.rank(member),
+        }
+    }
+
+    /// Takes the first member out.
+    pub fn pop_min(&mut self) -> Option<(Vec<u8>, f64)> {
+        self.pop(0)
+    }
+
+    /// Takes the last member out.
+    pub fn pop_max(&mut self) -> Option<(Vec<u8>, f64)> {
+        self.pop(self.len().checked_sub(1)?)
+    }
+
+    fn pop(&mut self, rank: usize) -> Option<(Vec<u8>, f64)> {
+        match &mut self.form {
+            Form::Packed(members) => members.pop(rank),
+            Form::Large(large) => (rank < large.len()).then(|| large.pop(rank)),
+        }
+    }
+
+    /// The members from the first to the last.
+    pub fn iter(&self) -> Iter<'_> {
+        self.range(0, self.len())
+    }
+
+    /// At most `count` members, beginning with the one of rank `start`.
+    pub fn range(&self, start: usize, count: usize) -> Iter<'_> {
+        let start = start.min(self.len());
+        let count = count.min(self.len() - start);
+        Iter(match &self.form {
+            Form::Packed(members) => {
+                let mut members = members.iter();
+                if start > 0 {
+                    members.nth(start - 1);
+                }
+                Walk::Packed(members.take(count))
+            }
+            Form::Large(large) => Walk::Large(large.range(start, start + count)),
+        })
+    }
+
+    /// At most `count` members towards the first, beginning with the one that has
+    /// `skip` members behind it (0: the last).
+    pub fn range_rev(&self, skip: usize, count: usize) -> Iter<'_> {
+        let end = self.len().saturating_sub(skip);
+        let start = end.saturating_sub(count);
+        Iter(match &self.form {
+            Form::Packed(_) => {
+                let members: Vec<_> = self.range(start, end - start).collect();
+                Walk::PackedRev(members.into_iter().rev())
+            }
+            Form::Large(large) => Walk::LargeRev(large.range_rev(start, end)),
+        })
+    }
+
+    /// The ranks of the members with scores from `min` to `max`: the first one's,
+    /// and the one after the last one's. Both are the same when there are none.
+    ///
+    /// O(log n), or O(n) while the set is packed.
+    pub fn range_by_score(&self, min: Bound<f64>, max: Bound<f64>) -> (usize, usize) {
+        let start = match min {
+            Bound::Included(min) => self.partition_by_score(|score| score < min),
+            Bound::Excluded(min) => self.partition_by_score(|score| score <= min),
+            Bound::Unbounded => 0,
+        };
+        let end = match max {
+            Bound::Included(max) => self.partition_by_score(|score| score <= max),
+            Bound::Excluded(max) => self.partition_by_score(|score| score < max),
+            Bound::Unbounded => self.len(),
+        };
+        (start, end.max(start))
+    }
+
+    /// How many members from the first on are of the kind that `is_before` says.
+    /// It has to be true of the first ones and false of all others.
+    ///
+    /// O(log n), or O(n) while the set is packed.
+    pub fn partition_point(&self, mut is_before: impl FnMut(&[u8], f64) -> bool) -> usize {
+        match &self.form {
+            Form::Packed(members) => {
+                members.iter().take_while(|&(member, score)| is_before(member, score)).count()
+            }
+            Form::Large(large) => large.partition_point(is_before),
+        }
+    }
+
+    fn partition_by_score(&self, mut is_before: impl FnMut(f64) -> bool) -> usize {
+        match &self.form {
+            Form::Packed(members) => members.iter().take_while(|&(_, score)| is_before(score)).count(),
+            Form::Large(large) => large.partition_by_score(is_before),
+        }
+    }
+
+    /// A member, each equally likely when `pick` is uniform over all of `u64`.
+    ///
+    /// O(1), or O(number of members) while the set is packed.
+    pub fn random(&self, pick: u64) -> Option<(&[u8], f64)> {
+        let at = place_of(pick, self.len());
+        match &self.form {
+            Form::Packed(members) => members.iter().nth(at),
+            Form::Large(large) => large.any(at),
+        }
+    }
+
+    /// Shows members from `cursor` on (0 begins) and gives the next cursor, 0 when
+    /// all have been shown.
+    ///
+    /// A packed set is shown whole. A large one is walked so that a member that
+    /// is there from the first call to the last is shown at least once, whatever
+    /// is added and removed in between; see `table/scan.rs`.
+    pub fn scan(&self, cursor: u64, count: usize, mut show: impl FnMut(&[u8], f64)) -> u64 {
+        match &self.form {
+            Form::Packed(members) => {
+                members.iter().for_each(|(member, score)| show(member, score));
+                0
+            }
+            Form::Large(large) => large.scan(cursor, count, show),
+        }
+    }
+
+    /// The bytes that the set owns on the heap, as the allocator's size classes
+    /// count them. O(number of nodes of the order).
+    pub fn memory_usage(&self) -> usize {
+        match &self.form {
+            Form::Packed(members) => members.memory_usage(),
+            Form::Large(large) => size_class(size_of::<Large>()) + large.memory_usage(),
+        }
+    }
+
+    /// What OBJECT ENCODING says: `listpack` or `skiplist`.
+    pub fn encoding(&self) -> &'static str {
+        match &self.form {
+            Form::Packed(_) => "listpack",
+            Form::Large(_) => "skiplist",
+        }
+    }
+
+    /// The large form of the set, which it takes if it has not.
+    fn large_mut(&mut self) -> &mut Large {
+        if let Form::Packed(members) = &self.form {
+            self.form = Form::Large(Box::new(Large::from_packed(members)));
+        }
+        match &mut self.form {
+            Form::Large(large) => large,
+            Form::Packed(_) => unreachable!("the set has just become a large one"),
+        }
+    }
+}
+
+impl Default for SortedSet {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl PartialEq for SortedSet {
+    /// Whether both have the same members with the same scores, however they are stored.
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().eq(other.iter())
+    }
+}
+
+impl std::fmt::Debug for SortedSet {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_map()
+            .entries(self.iter().map(|(member, score)| (member.escape_ascii().to_string(), score)))
+            .finish()
+    }
+}
+
+impl<'a> IntoIterator for &'a SortedSet {
+    type Item = (&'a [u8], f64);
+    type IntoIter = Iter<'a>;
+
+    fn into_iter(self) -> Iter<'a> {
+        self.iter()
+    }
+}

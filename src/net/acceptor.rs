@@ -1,0 +1,164 @@
+//! Accepting: who may come in, and to which worker.
+//!
+//! A new connection goes to the worker that has fewest, so that 2N connections on N workers lie two on
+//! each; that is not left to the kernel. It never changes its worker.
+
+use std::io;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::JoinHandle;
+
+use crate::command::client::{Address, Client};
+use crate::engine::Engine;
+use crate::observe::{Counter, Refusal};
+
+use super::listener::BoundListener;
+use super::stream::Accepted;
+
+/// What a worker receives: a connection and its record.
+pub type Arrivals = UnboundedSender<(Accepted, Arc<Client>)>;
+
+/// Accepts on all listeners. Lives on the main thread's runtime.
+pub struct Acceptor {
+    engine: Arc<Engine>,
+    workers: Vec<Arrivals>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+    runtime: tokio::runtime::Handle,
+}
+
+impl std::fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Acceptor").field("workers", &self.workers.len()).finish_non_exhaustive()
+    }
+}
+
+const PROTECTED: &str = "-DENIED Redis is running in protected mode because protected mode is enabled and no \
+password is set for the default user. In this mode connections are only accepted from the loopback interface. \
+If you want to connect from external computers to Redis you may adopt one of the following solutions: \
+1) Just disable protected mode sending the command 'CONFIG SET protected-mode no' from the loopback interface \
+by connecting to Redis from the same host the server is running, however MAKE SURE Redis is not publicly \
+accessible from internet if you do so. Use CONFIG REWRITE to make this change permanent. \
+2) Alternatively you can just disable the protected mode by editing the Redis configuration file, and setting \
+the protected mode option to 'no', and then restarting the server. \
+3) If you started the server manually just for testing, restart it with the '--protected-mode no' option. \
+4) Setup a an authentication password for the default user. \
+NOTE: You only need to do one of the above things in order for the server to start accepting connections from \
+the outside.\r\n";
+
+impl Acceptor {
+    /// An acceptor for these workers, whose tasks run on `runtime`.
+    pub fn new(engine: Arc<Engine>, workers: Vec<Arrivals>, runtime: tokio::runtime::Handle) -> Acceptor {
+        Acceptor { engine, workers, tasks: Mutex::default(), runtime }
+    }
+
+    /// Accepts on these listeners, and no longer on the TCP ones of before.
+    pub fn listen(self: &Arc<Self>, listeners: Vec<BoundListener>) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.drain(..).for_each(|task| task.abort());
+        for listener in listeners {
+            let acceptor = Arc::clone(self);
+            tasks.push(self.runtime.spawn(async move { acceptor.accept_all(listener).await }));
+        }
+    }
+
+    /// Closes the listeners.
+    pub fn close(&self) {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain(..).for_each(|task| task.abort());
+    }
+
+    async fn accept_all(&self, listener: BoundListener) {
+        match listener {
+            BoundListener::Tcp(listener) => {
+                let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+                loop {
+                    let accepted = listener.accept().await.and_then(|(stream, _)| stream.into_std());
+                    self.arrived(accepted.map(Accepted::Tcp)).await;
+                }
+            }
+            BoundListener::Unix(listener, path) => {
+                let Ok(listener) = tokio::net::UnixListener::from_std(listener) else { return };
+                loop {
+                    let accepted = listener.accept().await.and_then(|(stream, _)| stream.into_std());
+                    self.arrived(accepted.map(|stream| Accepted::Unix(stream, path.clone()))).await;
+                }
+            }
+        }
+    }
+
+    async fn arrived(&self, accepted: io::Result<Accepted>) {
+        match accepted {
+            Ok(accepted) => self.place(accepted),
+            Err(error) => {
+                // Out of descriptors, mostly. Trying again at once would only burn the processor.
+                tracing::warn!(%error, "Error accepting a client connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+
+    fn place(&self, accepted: Accepted) {
+        let stats = self.engine.stats.outside();
+        stats.incr(Counter::ConnectionsReceived);
+        let settings = self.engine.config.current();
+        if self.engine.clients.count() >= settings.maxclients as usize {
+            stats.incr(Counter::ConnectionsRejected);
+            stats.refused(Refusal::MaxClients);
+            accepted.refuse("-ERR max number of clients reached\r\n");
+            return;
+        }
+        let (address, local) = accepted.addresses();
+        let outside = matches!(&address, Address::Tcp(peer) if !peer.ip().is_loopback());
+        if outside && settings.protected_mode && settings.requirepass.is_empty() {
+            stats.incr(Counter::ConnectionsRejected);
+            stats.refused(Refusal::ProtectedMode);
+            accepted.refuse(PROTECTED);
+            return;
+        }
+        if let Err(error) = prepare(&accepted, settings.tcp_keepalive_s) {
+            tracing::debug!(%error, "A connection was closed before it could be served");
+            return;
+        }
+        let worker = self.emptiest();
+        let id = self.engine.clients.next_id();
+        let client = Client::new(id, address, local, accepted.fd(), worker, self.engine.clock.unix_ms());
+        let client = Arc::new(client);
+        // Entered here, so that the next connection already sees it in the worker's count.
+        self.engine.clients.add(Arc::clone(&client));
+        tracing::trace!(client = id, address = %client.address, "Accepted");
+        if self.workers[worker].send((accepted, Arc::clone(&client))).is_err() {
+            self.engine.clients.remove(&client);
+        }
+    }
+
+    fn emptiest(&self) -> usize {
+        (0..self.workers.len()).min_by_key(|&worker| self.engine.clients.count_of(worker)).unwrap_or(0)
+    }
+
+    /// Whether the server still accepts.
+    pub fn is_open(&self) -> bool {
+        !self.engine.status.stopping.load(Ordering::Relaxed)
+    }
+}
+
+fn prepare(accepted: &Accepted, keepalive_s: u32) -> io::Result<()> {
+    match accepted {
+        Accepted::Tcp(stream) => {
+            stream.set_nonblocking(true)?;
+            stream.set_nodelay(true)?;
+            if keepalive_s > 0 {
+                let interval = Duration::from_secs(u64::from(keepalive_s / 3).max(1));
+                let keepalive = TcpKeepalive::new()
+                    .with_time(Duration::from_secs(u64::from(keepalive_s)))
+                    .with_interval(interval)
+                    .with_retries(3);
+                SockRef::from(stream).set_tcp_keepalive(&keepalive)?;
+            }
+            Ok(())
+        }
+        Accepted::Unix(stream, _) => stream.set_nonblocking(true),
+    }
+}

@@ -1,0 +1,397 @@
+//! One connection's task: read, run, write, and wait for whatever the engine says.
+//!
+//! An idle connection holds no buffer. It reads into the worker's buffer, runs what came, writes the
+//! replies at once, and keeps only what is left: part of a request, or replies that the socket did not
+//! take. While replies are pending it reads nothing, so a client that does not read is bounded.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::ReadBuf;
+
+use crate::command::client::{Client, ClientFlag};
+use crate::engine::{Connection, Engine, Next, Ran};
+use crate::observe::Counter;
+
+use super::stream::Stream;
+use super::worker::Shared;
+
+/// A buffer for replies that has grown beyond this is given back.
+const KEPT_REPLY_BYTES: usize = 1024 * 1024;
+/// Room made for a request that came in pieces, when its length is unknown.
+const PIECE_BYTES: usize = 16 * 1024;
+
+/// Serves a connection until it ends.
+pub(super) async fn serve(shared: Rc<RefCell<Shared>>, stream: Stream, client: Arc<Client>) {
+    let (engine, authenticated) = {
+        let shared = shared.borrow();
+        let settings = shared.worker.engine().config.current();
+        (Arc::clone(shared.worker.engine()), settings.requirepass.is_empty())
+    };
+    let mut task = Task {
+        connection: Box::new(Connection::new(Arc::clone(&client), authenticated)),
+        shared,
+        engine,
+        stream,
+        client,
+        rest: BytesMut::new(),
+        pending: Vec::new(),
+        written: 0,
+    };
+    // An error is the peer's going away, in one form or another.
+    let _ = task.run().await;
+    let Task { shared, mut connection, .. } = task;
+    shared.borrow_mut().worker.leave(&mut connection);
+}
+
+struct Task {
+    shared: Rc<RefCell<Shared>>,
+    engine: Arc<Engine>,
+    stream: Stream,
+    client: Arc<Client>,
+    connection: Box<Connection>,
+    /// Input that has not been consumed.
+    rest: BytesMut,
+    /// Replies that the socket has not taken, from `written` on.
+    pending: Vec<u8>,
+    written: usize,
+}
+
+/// What made an idle connection go on.
+enum Woken {
+    Ran(Next),
+    Mail,
+    Closed,
+}
+
+impl Task {
+    async fn run(&mut self) -> io::Result<()> {
+        let mut next = Next::Input(0);
+        loop {
+            self.flush().await?;
+            next = match next {
+                Next::Close => return Ok(()),
+                Next::Input(hint) => match poll_fn(|cx| self.poll_input(cx, hint)).await? {
+                    Woken::Ran(next) => next,
+                    Woken::Closed => return Ok(()),
+                    Woken::Mail => {
+                        self.take_mail();
+                        Next::Input(hint)
+                    }
+                },
+                Next::Again => {
+                    tokio::task::yield_now().await;
+                    self.run_rest(false)
+                }
+                Next::Permit => {
+                    self.engine.world.passed().await;
+                    self.run_rest(false)
+                }
+                Next::Whole => {
+                    let engine = Arc::clone(&self.engine);
+                    let began = engine.clock.stamp();
+                    let _whole = engine.world.whole().await;
+                    let next = self.run_rest(true);
+                    engine.stats.worker(self.client.worker).world_held(engine.clock.stamp().saturating_sub(began));
+                    next
+                }
+                Next::Saver => {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    self.run_rest(false)
+                }
+                Next::Paused => {
+                    self.wait_for_unpause().await;
+                    self.run_rest(false)
+                }
+                Next::Later(work) => {
+                    self.finish_later(work).await;
+                    self.run_rest(false)
+                }
+                Next::Parked => match self.wait_parked().await? {
+                    true => self.run_rest(false),
+                    false => return Ok(()),
+                },
+            };
+        }
+    }
+
+    /// Waits for input and runs it in the same turn, since the read buffer is the worker's.
+    fn poll_input(&mut self, cx: &mut Context<'_>, hint: usize) -> Poll<io::Result<Woken>> {
+        self.client.set_waker(cx.waker());
+        if self.client.has(ClientFlag::Killed) {
+            return Poll::Ready(Ok(Woken::Closed));
+        }
+        if self.client.has_mail() {
+            return Poll::Ready(Ok(Woken::Mail));
+        }
+        if !self.rest.is_empty() {
+            let read = ready!(self.poll_more(cx, hint))?;
+            return Poll::Ready(Ok(if read == 0 { Woken::Closed } else { Woken::Ran(self.run_rest(false)) }));
+        }
+        let shared = Rc::clone(&self.shared);
+        let mut shared = shared.borrow_mut();
+        let Shared { worker, input, out } = &mut *shared;
+        let mut buffer = ReadBuf::new(input);
+        ready!(self.stream.poll_read(cx, &mut buffer))?;
+        let read = buffer.filled().len();
+        if read == 0 {
+            return Poll::Ready(Ok(Woken::Closed));
+        }
+        self.count_read(read);
+        let ran = worker.run(&mut self.connection, &input[..read], out, false);
+        self.rest.extend_from_slice(&input[ran.consumed..read]);
+        let wrote = self.write_now(cx, out);
+        Poll::Ready(wrote.map(|()| Woken::Ran(self.after(ran))))
+    }
+
+    /// Reads on behind what is left of earlier input.
+    fn poll_more(&mut self, cx: &mut Context<'_>, hint: usize) -> Poll<io::Result<usize>> {
+        let room = self.rest.capacity() - self.rest.len();
+        if room == 0 || room < hint {
+            // A large string is reserved once, to its announced length: it is never copied to grow.
+            self.rest.reserve(hint.max(PIECE_BYTES));
+        }
+        let read = ready!(self.stream.poll_read_more(cx, &mut self.rest))?;
+        if read > 0 {
+            self.count_read(read);
+        }
+        Poll::Ready(Ok(read))
+    }
+
+    fn count_read(&self, read: usize) {
+        let stats = self.engine.stats.worker(self.client.worker);
+        stats.add(Counter::NetInputBytes, read as u64);
+        stats.incr(Counter::ReadsProcessed);
+    }
+
+    /// Runs what is left of the input.
+    fn run_rest(&mut self, whole: bool) -> Next {
+        if self.client.has(ClientFlag::Killed) {
+            return Next::Close;
+        }
+        let shared = Rc::clone(&self.shared);
+        let mut shared = shared.borrow_mut();
+        let Shared { worker, out, .. } = &mut *shared;
+        let ran = worker.run(&mut self.connection, &self.rest, out, whole);
+        self.rest.advance(ran.consumed);
+        self.pending.append(out);
+        shrink(out);
+        drop(shared);
+        self.after(ran)
+    }
+
+    /// Keeps the books after a batch and looks at the query buffer's limit.
+    fn after(&mut self, ran: Ran) -> Next {
+        if self.rest.is_empty() && self.rest.capacity() > 0 {
+            self.rest = BytesMut::new();
+        }
+        let used = self.rest.len();
+        if used != self.client.query_used.load(Ordering::Relaxed) {
+            self.client.query_used.store(used, Ordering::Relaxed);
+            self.client.query_free.store(self.rest.capacity() - used, Ordering::Relaxed);
+        }
+        self.client.output_pending.store(self.pending.len() - self.written, Ordering::Relaxed);
+        let limit = self.engine.config.current().client_query_buffer_limit_bytes;
+        if used as u64 > limit && matches!(ran.next, Next::Input(_)) {
+            self.engine.stats.worker(self.client.worker).incr(Counter::QueryBufferDisconnections);
+            tracing::warn!(
+                client = self.client.id,
+                address = %self.client.address,
+                "Closing client that reached max query buffer length"
+            );
+            return Next::Close;
+        }
+        ran.next
+    }
+
+    /// Writes the worker's buffer of replies; keeps what the socket does not take.
+    fn write_now(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> io::Result<()> {
+        if out.is_empty() {
+            return Ok(());
+        }
+        if self.pending.is_empty() {
+            match self.stream.poll_write(cx, out) {
+                Poll::Ready(Ok(written)) => {
+                    self.count_written(written);
+                    if written < out.len() {
+                        self.pending.extend_from_slice(&out[written..]);
+                    }
+                }
+                Poll::Ready(Err(error)) => {
+                    out.clear();
+                    return Err(error);
+                }
+                Poll::Pending => self.pending.extend_from_slice(out),
+            }
+        } else {
+            self.pending.extend_from_slice(out);
+        }
+        out.clear();
+        shrink(out);
+        Ok(())
+    }
+
+    fn count_written(&self, written: usize) {
+        let stats = self.engine.stats.worker(self.client.worker);
+        stats.add(Counter::NetOutputBytes, written as u64);
+        stats.incr(Counter::WritesProcessed);
+    }
+
+    /// Writes all pending replies. Nothing is read meanwhile.
+    async fn flush(&mut self) -> io::Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        poll_fn(|cx| {
+            self.client.set_waker(cx.waker());
+            while self.written < self.pending.len() {
+                if self.client.has(ClientFlag::Killed) {
+                    return Poll::Ready(Err(io::Error::from(io::ErrorKind::ConnectionAborted)));
+                }
+                let written = ready!(self.stream.poll_write(cx, &self.pending[self.written..]))?;
+                if written == 0 {
+                    return Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero)));
+                }
+                self.written += written;
+                self.count_written(written);
+                self.client.output_pending.store(self.pending.len() - self.written, Ordering::Relaxed);
+            }
+            Poll::Ready(Ok(()))
+        })
+        .await?;
+        self.written = 0;
+        self.pending = Vec::new();
+        Ok(())
+    }
+
+    fn take_mail(&mut self) {
+        for piece in self.client.take_mail() {
+            self.pending.extend_from_slice(&piece);
+        }
+    }
+
+    /// CLIENT PAUSE: waits for its end, or for CLIENT UNPAUSE.
+    async fn wait_for_unpause(&mut self) {
+        self.client.set(ClientFlag::Paused, true);
+        let left_ms = self.engine.clients.paused_until().saturating_sub(self.engine.clock.unix_ms());
+        let time = tokio::time::sleep(Duration::from_millis(left_ms.clamp(1, 1_000)));
+        let mut time = std::pin::pin!(time);
+        poll_fn(|cx| {
+            self.client.set_waker(cx.waker());
+            let over = !self.engine.clients.may_be_paused() || self.client.has(ClientFlag::Killed);
+            if over { Poll::Ready(()) } else { time.as_mut().poll(cx) }
+        })
+        .await;
+        self.client.set(ClientFlag::Paused, false);
+    }
+
+    /// A command whose work is done on a thread of its own (SAVE): the reply follows.
+    async fn finish_later(&mut self, work: crate::command::reply::Work) {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let spawned = std::thread::Builder::new().name("command".to_owned()).spawn(move || {
+            // The connection may have gone; then nobody wants the reply.
+            let _ = sender.send(work.run());
+        });
+        let reply = match spawned {
+            Ok(_) => receiver.await.unwrap_or_else(|_| crate::command::reply::Work::lost()),
+            Err(_) => crate::command::reply::Work::lost(),
+        };
+        let mut encoder = crate::resp::Encoder::with_buffer(std::mem::take(&mut self.pending), self.connection.protocol);
+        match reply {
+            Ok(reply) => reply.write(&mut encoder),
+            Err(error) => encoder.error(&error.text()),
+        }
+        self.pending = encoder.into_vec();
+    }
+
+    /// A parked client: waits until it is served, its time is up, it is unblocked, or it goes. What it
+    /// sends meanwhile is kept. False when the connection is over.
+    async fn wait_parked(&mut self) -> io::Result<bool> {
+        loop {
+            let deadline = self.connection.parked.as_ref().and_then(|parked| parked.deadline_ms);
+            let left_ms = deadline.map(|at| at.saturating_sub(self.engine.clock.unix_ms()));
+            let time = tokio::time::sleep(Duration::from_millis(left_ms.unwrap_or(MONTH_MS).min(MONTH_MS)));
+            let mut time = std::pin::pin!(time);
+            let event = poll_fn(|cx| {
+                let event = self.poll_parked(cx);
+                if event.is_pending() && time.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Ok(Event::TimeUp));
+                }
+                event
+            })
+            .await?;
+            let error = match event {
+                Event::Gone => return Ok(false),
+                Event::Served => {
+                    self.shared.borrow_mut().worker.served(&mut self.connection);
+                    self.take_mail();
+                    return Ok(true);
+                }
+                Event::TimeUp if deadline.is_none() => continue,
+                Event::TimeUp => None,
+                Event::Unblocked { error } => {
+                    error.then_some("UNBLOCKED client unblocked via CLIENT UNBLOCK")
+                }
+            };
+            let mut pending = std::mem::take(&mut self.pending);
+            let won = self.shared.borrow_mut().worker.unpark(&mut self.connection, error, &mut pending);
+            self.pending = pending;
+            if won {
+                return Ok(true);
+            }
+            // Somebody is about to serve it, or finds that they cannot: look again in a moment.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn poll_parked(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Event>> {
+        self.client.set_waker(cx.waker());
+        if self.client.has(ClientFlag::Killed) {
+            return Poll::Ready(Ok(Event::Gone));
+        }
+        if self.client.has_mail() {
+            return Poll::Ready(Ok(Event::Served));
+        }
+        if self.client.has(ClientFlag::Unblock) {
+            self.client.set(ClientFlag::Unblock, false);
+            let error = self.client.has(ClientFlag::UnblockError);
+            self.client.set(ClientFlag::UnblockError, false);
+            return Poll::Ready(Ok(Event::Unblocked { error }));
+        }
+        let limit = self.engine.config.current().client_query_buffer_limit_bytes;
+        while (self.rest.len() as u64) < limit {
+            match self.poll_more(cx, 0) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(Event::Gone)),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            }
+        }
+        Poll::Ready(Ok(Event::Gone))
+    }
+}
+
+/// The timer's longest sleep; a client may wait for ever in pieces of it.
+const MONTH_MS: u64 = 30 * 24 * 3_600 * 1_000;
+
+/// What ends a client's wait.
+enum Event {
+    Served,
+    TimeUp,
+    Unblocked { error: bool },
+    Gone,
+}
+
+/// Gives back a buffer that one large reply has grown.
+fn shrink(out: &mut Vec<u8>) {
+    if out.capacity() > KEPT_REPLY_BYTES {
+        *out = Vec::new();
+    }
+}

@@ -1,0 +1,169 @@
+//! Worker threads: each with a runtime, its connections and its sweep of expired keys.
+
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::watch;
+
+use crate::command::client::{Client, ClientFlag};
+use crate::engine::expiry::Sweeper;
+use crate::engine::{Engine, Worker};
+use crate::observe::Counter;
+
+use super::acceptor::Arrivals;
+use super::connection;
+use super::stream::{Accepted, Stream};
+
+/// Bytes read at once. One buffer serves all connections of a worker.
+pub(super) const READ_BYTES: usize = 64 * 1024;
+
+/// What the connections of one worker share. They run on one thread and never at the same time.
+pub(super) struct Shared {
+    pub(super) worker: Worker,
+    pub(super) input: Box<[u8]>,
+    pub(super) out: Vec<u8>,
+}
+
+/// All worker threads.
+#[derive(Debug)]
+pub struct Workers {
+    threads: Vec<JoinHandle<()>>,
+    stop: watch::Sender<bool>,
+    /// Where new connections go, by worker.
+    pub arrivals: Vec<Arrivals>,
+    /// When each worker's loop last turned, nanoseconds of the clock.
+    pub beats: Arc<[AtomicU64]>,
+}
+
+/// Starts one thread for each worker.
+pub fn start(engine: &Arc<Engine>, count: usize) -> io::Result<Workers> {
+    let (stop, stopped) = watch::channel(false);
+    let beats: Arc<[AtomicU64]> = (0..count).map(|_| AtomicU64::new(engine.clock.stamp())).collect();
+    let mut workers = Workers { threads: Vec::new(), stop, arrivals: Vec::new(), beats };
+    for index in 0..count {
+        let (sender, receiver) = unbounded_channel();
+        let (engine, stopped, beats) = (Arc::clone(engine), stopped.clone(), Arc::clone(&workers.beats));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+            let local = tokio::task::LocalSet::new();
+            local.block_on(&runtime, serve(engine, index, count, receiver, stopped, beats));
+        })?;
+        workers.threads.push(thread);
+        workers.arrivals.push(sender);
+    }
+    Ok(workers)
+}
+
+impl Workers {
+    /// Lets the commands under way finish, closes all connections, and waits for the threads.
+    pub fn stop(self) {
+        // Without receivers the threads have ended already.
+        let _ = self.stop.send(true);
+        drop(self.arrivals);
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("A worker thread ended with a panic");
+            }
+        }
+    }
+}
+
+async fn serve(
+    engine: Arc<Engine>,
+    index: usize,
+    count: usize,
+    mut arrivals: UnboundedReceiver<(Accepted, Arc<Client>)>,
+    mut stopped: watch::Receiver<bool>,
+    beats: Arc<[AtomicU64]>,
+) {
+    let shared = Rc::new(RefCell::new(Shared {
+        worker: Worker::new(Arc::clone(&engine), index),
+        input: vec![0; READ_BYTES].into_boxed_slice(),
+        out: Vec::new(),
+    }));
+    let housekeeping =
+        tokio::task::spawn_local(keep_house(Rc::clone(&shared), Arc::clone(&engine), index, count, beats));
+    loop {
+        tokio::select! {
+            arrival = arrivals.recv() => match arrival {
+                Some((accepted, client)) => receive(&shared, &engine, accepted, client),
+                None => break,
+            },
+            _ = stopped.changed() => break,
+        }
+    }
+    housekeeping.abort();
+    // Their batches never await, so none is cut off in the middle.
+    engine.clients.each_of(index, |client| client.kill());
+    while engine.clients.count_of(index) > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn receive(shared: &Rc<RefCell<Shared>>, engine: &Arc<Engine>, accepted: Accepted, client: Arc<Client>) {
+    match Stream::register(accepted) {
+        Ok(stream) => {
+            tokio::task::spawn_local(connection::serve(Rc::clone(shared), stream, client));
+        }
+        Err(error) => {
+            tracing::warn!(%error, "A connection could not be registered");
+            engine.clients.remove(&client);
+        }
+    }
+}
+
+/// The worker's own chores between batches: expired keys, idle clients, a sign of life.
+async fn keep_house(
+    shared: Rc<RefCell<Shared>>,
+    engine: Arc<Engine>,
+    index: usize,
+    count: usize,
+    beats: Arc<[AtomicU64]>,
+) {
+    let mut sweeper = Sweeper::new(index, count);
+    let mut turn = 0u32;
+    loop {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        beats[index].store(engine.clock.stamp(), Ordering::Relaxed);
+        turn = turn.wrapping_add(1);
+        if turn.is_multiple_of(50) {
+            close_idle(&engine, index);
+        }
+        loop {
+            let more = {
+                let mut shared = shared.borrow_mut();
+                let moment = shared.worker.moment_now();
+                let settings = Arc::clone(shared.worker.settings());
+                sweeper.slice(&engine, &settings, moment)
+            };
+            if !more {
+                break;
+            }
+            // The connections that became ready meanwhile go first.
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Closes clients that have been silent for longer than `timeout`.
+fn close_idle(engine: &Engine, index: usize) {
+    let timeout_ms = u64::from(engine.config.current().timeout_s) * 1_000;
+    if timeout_ms == 0 {
+        return;
+    }
+    let now_ms = engine.clock.unix_ms();
+    engine.clients.each_of(index, |client| {
+        let idle_ms = now_ms.saturating_sub(client.active_ms.load(Ordering::Relaxed));
+        if idle_ms > timeout_ms && !client.has(ClientFlag::Blocked) {
+            tracing::debug!(client = client.id, "Closing idle client");
+            engine.stats.worker(index).incr(Counter::IdleDisconnections);
+            client.kill();
+        }
+    });
+}
