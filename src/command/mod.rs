@@ -19,6 +19,7 @@ pub mod session;
 pub mod syntax;
 pub mod table;
 
+mod server;
 mod strings;
 #[cfg(test)]
 pub(crate) mod testing;

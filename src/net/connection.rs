@@ -99,7 +99,10 @@ impl Task {
                     let began = engine.clock.stamp();
                     let _whole = engine.world.whole().await;
                     let next = self.run_rest(true);
-                    engine.stats.worker(self.client.worker).world_held(engine.clock.stamp().saturating_sub(began));
+                    engine
+                        .stats
+                        .worker(self.client.worker)
+                        .world_held(engine.clock.stamp().saturating_sub(began));
                     next
                 }
                 Next::Saver => {
@@ -303,7 +306,8 @@ impl Task {
             Ok(_) => receiver.await.unwrap_or_else(|_| crate::command::reply::Work::lost()),
             Err(_) => crate::command::reply::Work::lost(),
         };
-        let mut encoder = crate::resp::Encoder::with_buffer(std::mem::take(&mut self.pending), self.connection.protocol);
+        let mut encoder =
+            crate::resp::Encoder::with_buffer(std::mem::take(&mut self.pending), self.connection.protocol);
         match reply {
             Ok(reply) => reply.write(&mut encoder),
             Err(error) => encoder.error(&error.text()),

@@ -31,7 +31,9 @@ impl fmt::Display for ListenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hint = match self.source.kind() {
             io::ErrorKind::AddrInUse => ": another server listens there; choose another with --port",
-            io::ErrorKind::PermissionDenied => ": ports below 1024 need privileges; choose another with --port",
+            io::ErrorKind::PermissionDenied => {
+                ": ports below 1024 need privileges; choose another with --port"
+            }
             io::ErrorKind::AddrNotAvailable => ": this machine has no such address; see `bind`",
             _ => "",
         };
