@@ -12,7 +12,7 @@ pub(super) fn object(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     let Some(entry) = ctx.view.peek(key) else { return Err(CommandError::NoSuchKey) };
     let line = format!(
         "Value at:{:p} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}{}",
-        entry.key(),
+        entry.key().as_ptr(),
         entry.encoding(),
         serialized_len(entry),
         entry.lru(),
