@@ -471,3 +471,47 @@ fn populate_keeps_what_is_there_and_fills_to_the_size() {
     assert_eq!(bench.line("GET p:2999"), "\"value:2999\"");
     assert_eq!(bench.line("GET p:3000"), "(nil)");
 }
+
+/// What COMMAND INFO of Redis 7.0.15 says of these commands: arity, flags, ACL categories.
+#[test]
+fn rows_state_redis_facts() {
+    const FACTS: &[(&str, i32, &str, &str)] = &[
+        ("config", -2, "", "slow"),
+        ("config|get", -3, "admin noscript loading stale", "admin slow dangerous"),
+        ("config|set", -4, "admin noscript loading stale", "admin slow dangerous"),
+        ("config|rewrite", 2, "admin noscript loading stale", "admin slow dangerous"),
+        ("config|resetstat", 2, "admin noscript loading stale", "admin slow dangerous"),
+        ("config|help", 2, "loading stale", "slow"),
+        ("info", -1, "loading stale", "slow dangerous"),
+        ("time", 1, "loading stale fast", "fast"),
+        ("save", 1, "admin noscript no_async_loading no_multi", "admin slow dangerous"),
+        ("bgsave", -1, "admin noscript no_async_loading", "admin slow dangerous"),
+        ("lastsave", 1, "loading stale fast", "admin fast dangerous"),
+        ("shutdown", -1, "admin noscript loading stale no_multi allow_busy", "admin slow dangerous"),
+        ("debug", -2, "admin noscript loading stale", "admin slow dangerous"),
+        ("memory", -2, "", "slow"),
+        ("memory|usage", -3, "readonly", "read slow"),
+        ("memory|doctor", 2, "", "slow"),
+        ("memory|stats", 2, "", "slow"),
+        ("memory|purge", 2, "", "slow"),
+        ("memory|malloc-stats", 2, "", "slow"),
+        ("memory|help", 2, "loading stale", "slow"),
+        ("lolwut", -1, "readonly fast", "read fast"),
+        ("role", 1, "noscript loading stale fast", "admin fast dangerous"),
+        ("module", -2, "", "slow"),
+        ("module|list", 2, "admin noscript", "admin slow dangerous"),
+        ("module|help", 2, "loading stale", "slow"),
+        ("replicaof", 3, "admin noscript stale no_async_loading", "admin slow dangerous"),
+        ("slaveof", 3, "admin noscript stale no_async_loading", "admin slow dangerous"),
+        ("wait", 3, "noscript", "slow connection"),
+    ];
+    let registry = crate::command::Registry::new();
+    for &(name, arity, flags, categories) in FACTS {
+        let command = registry.get(registry.find_full(name.as_bytes()).expect(name));
+        assert_eq!(command.arity, arity, "{name}");
+        assert_eq!(command.row.flags.names().collect::<Vec<_>>().join(" "), flags, "{name}");
+        // A generic command is filed under keyspace by its group, which WAIT is not in Redis.
+        let filed = command.row.categories().names().filter(|category| *category != "keyspace");
+        assert_eq!(filed.collect::<Vec<_>>().join(" "), categories, "{name}");
+    }
+}

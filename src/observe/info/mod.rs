@@ -28,14 +28,14 @@ pub struct Section {
 }
 
 /// What a section's writer looks at.
-pub(self) struct Look<'a> {
+struct Look<'a> {
     stats: &'a Stats,
     figures: &'a Figures,
 }
 
 /// Fields on their way into a section.
 #[derive(Default)]
-pub(self) struct Fields(Vec<(String, String)>);
+struct Fields(Vec<(String, String)>);
 
 impl Fields {
     fn put(&mut self, name: impl Into<String>, value: impl Display) {

@@ -33,7 +33,7 @@ pub(super) fn server(fields: &mut Fields, look: &Look<'_>) {
     fields.put("uptime_in_days", figures.uptime_seconds / SECONDS_A_DAY);
     fields.put("hz", figures.hz);
     fields.put("configured_hz", figures.configured_hz);
-    fields.put("lru_clock", figures.now_unix_us / 1_000_000 & LRU_CLOCK_MASK);
+    fields.put("lru_clock", (figures.now_unix_us / 1_000_000) & LRU_CLOCK_MASK);
     fields.put("executable", &figures.executable);
     fields.put("config_file", &figures.config_file);
     // Redis's own I/O threads are what this counts; we have workers instead.

@@ -66,7 +66,7 @@ fn add_object(signature: &mut Signature, object: &Object) {
         pair.0
     };
     match object {
-        Object::List(list) => list.iter().for_each(|element| signature.append(&element)),
+        Object::List(list) => list.iter().for_each(|element| signature.append(element)),
         Object::Set(set) => set.iter().for_each(|member| signature.add(&member.to_bytes())),
         Object::Hash(hash) => hash.iter().for_each(|(field, value)| signature.add(&pair(field, value))),
         Object::SortedSet(sorted) => sorted.iter().for_each(|(member, score)| {

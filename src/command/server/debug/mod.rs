@@ -158,7 +158,8 @@ fn reload(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
         return Err(CommandError::fixed("ERR DEBUG RELOAD is not possible inside a transaction"));
     }
     // What is loaded after a save is what is there: merging it changes nothing.
-    if !flush && !(merge && save) {
+    let changes_nothing = merge && save;
+    if !flush && !changes_nothing {
         return Err(CommandError::fixed("ERR the snapshot can only be loaded over an emptied keyspace"));
     }
     let server = ctx.server.shared();

@@ -49,7 +49,7 @@ fn elements_len(object: &Object) -> usize {
     /// A score is eight bytes.
     const SCORE: usize = 8;
     match object {
-        Object::List(list) => list.iter().map(|element| text_len(&element)).sum(),
+        Object::List(list) => list.iter().map(text_len).sum(),
         Object::Set(set) => set.iter().map(|member| text_len(&member.to_bytes())).sum(),
         Object::Hash(hash) => hash.iter().map(|(field, value)| text_len(field) + text_len(value)).sum(),
         Object::SortedSet(sorted) => sorted.iter().map(|(member, _)| text_len(member) + SCORE).sum(),

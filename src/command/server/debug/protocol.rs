@@ -3,12 +3,16 @@
 use crate::command::{Args, CommandError, Context, Outcome, Reply};
 use crate::resp::Protocol;
 
+/// The number that Redis answers, which is not meant to be pi.
+#[allow(clippy::approx_constant)]
+const DOUBLE: f64 = 3.141;
+
 type Write = fn(&mut Context<'_>) -> Outcome;
 
 static TYPES: &[(&str, Write)] = &[
     ("string", |ctx| ctx.bulk(b"Hello World")),
     ("integer", |_| Ok(Reply::Int(12_345))),
-    ("double", |ctx| ctx.double(3.141)),
+    ("double", |ctx| ctx.double(DOUBLE)),
     ("bignum", |ctx| {
         ctx.out.big_number("1234567999999999999999999999999999999");
         Ok(Reply::Sent)
