@@ -21,6 +21,7 @@ pub mod table;
 
 mod connection;
 pub mod introspection;
+mod server;
 mod strings;
 #[cfg(test)]
 pub(crate) mod testing;

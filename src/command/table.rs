@@ -9,6 +9,7 @@ use super::{keys, syntax};
 static FAMILIES: &[&[Command]] = &[
     super::connection::COMMANDS,
     super::introspection::COMMANDS,
+    super::server::COMMANDS,
     super::strings::COMMANDS,
     super::transactions::COMMANDS,
 ];

@@ -25,12 +25,7 @@ impl Bench {
         let client = Arc::new(Client::new(0, Address::Internal, Address::Internal, -1, 0, 0));
         let config = Config::from_settings(settings);
         let options = StoreOptions { databases: 16, shards: 16 };
-        let server = FakeServer {
-            stats: Stats::new(1, &registry.names()),
-            config: config.clone(),
-            clock: clock.clone(),
-            client,
-        };
+        let server = FakeServer::new(config.clone(), clock.clone(), client, &registry);
         let engine = Engine {
             store: Arc::new(Store::with_hasher(&options, KeyHasher::with_key(&[3; 16]))),
             stats: Arc::new(Stats::new(1, &registry.names())),
@@ -41,7 +36,7 @@ impl Bench {
             world: Arc::new(World::new(1)),
             status: Engine::status(16),
             tracer: crate::observe::trace::Tracer::off(),
-            server: Arc::new(server),
+            server,
         };
         Bench { worker: Worker::new(Arc::new(engine), 0), clock }
     }

@@ -87,6 +87,18 @@ impl Database {
         Some(ShardGuard::new(table, &self.sides[shard].0, &self.hints[shard], &self.hasher))
     }
 
+    /// What the shards hold, without locking them.
+    pub fn counts(&self) -> super::keyspace::Counts {
+        let mut counts = super::keyspace::Counts::default();
+        for hint in &self.hints {
+            let (keys, expiring, table_bytes) = hint.counts();
+            counts.keys += keys;
+            counts.expiring += expiring;
+            counts.table_bytes += table_bytes;
+        }
+        counts
+    }
+
     /// First stage of a batch's prefetch: the line of the shard's lock and the hint beside it.
     #[inline]
     pub fn prefetch_shard(&self, shard: usize) {

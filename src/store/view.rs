@@ -506,9 +506,9 @@ pub(super) fn count_expiry(guard: &mut ShardGuard<'_>, before: Option<u64>, afte
     if before.is_none() && after.is_none() {
         return;
     }
-    let side = guard.side_mut();
-    side.expiring = side.expiring + u32::from(after.is_some()) - u32::from(before.is_some());
+    guard.count_expiring(u32::from(after.is_some()), u32::from(before.is_some()));
     if let Some(at) = after {
+        let side = guard.side_mut();
         side.next_due_ms = side.next_due_ms.min(at);
         side.set_due_ms = side.set_due_ms.min(at);
     }

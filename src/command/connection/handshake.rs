@@ -200,9 +200,8 @@ mod tests {
     use crate::resp::Protocol;
 
     fn with_password() -> Bench {
-        let mut bench = Bench::new();
         let settings = Settings { requirepass: Secret::from(&b"foobar"[..]), ..Settings::default() };
-        bench.server.config = crate::config::Config::from_settings(settings);
+        let mut bench = Bench::with(settings, None);
         bench.session.authenticated = false;
         bench
     }

@@ -188,9 +188,8 @@ mod tests {
 
     #[test]
     fn others_are_closed_at_once() {
-        let mut bench = Bench::new();
         let other = Arc::new(Client::new(2, Address::Internal, Address::Internal, -1, 0, 0));
-        bench.server.client = Arc::clone(&other);
+        let mut bench = Bench::with(crate::config::Settings::default(), Some(Arc::clone(&other)));
         assert_eq!(bench.line("CLIENT KILL ID 2"), "(integer) 1");
         assert!(other.has(ClientFlag::Killed));
     }
