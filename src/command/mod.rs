@@ -18,7 +18,9 @@ pub mod row;
 pub mod session;
 pub mod syntax;
 pub mod table;
+pub mod timeout;
 
+mod lists;
 mod strings;
 #[cfg(test)]
 pub(crate) mod testing;

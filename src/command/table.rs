@@ -4,7 +4,15 @@ use super::row::{Command, Flags};
 use super::syntax;
 
 /// The families. Adding a family adds a line here; adding a command does not.
-static FAMILIES: &[&[Command]] = &[super::strings::COMMANDS];
+static FAMILIES: &[&[Command]] = &[
+    super::lists::PUSH,
+    super::lists::POP,
+    super::lists::READ,
+    super::lists::EDIT,
+    super::lists::MOVE,
+    super::lists::BLOCK,
+    super::strings::COMMANDS,
+];
 
 /// A row with what is derived from it.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::config::{ApplyError, Config, Row, Settings};
 use crate::observe::Stats;
 use crate::resp::{Encoder, Protocol, Span, Value, ValueDecoder};
-use crate::store::{KeyHasher, Moment, Store, StoreOptions};
+use crate::store::{KeyHasher, Moment, Store, StoreOptions, Tally};
 
 use super::client::{Address, Client};
 use super::context::Replay;
@@ -31,6 +31,10 @@ pub(crate) struct Bench {
     pub(crate) server: FakeServer,
     /// The last command parked: what it would answer when its time is up is shown.
     pub(crate) parked: bool,
+    /// What is to be repeated for the last command.
+    pub(crate) replay: Replay,
+    /// What the last command did.
+    pub(crate) tally: Tally,
 }
 
 impl Bench {
@@ -56,6 +60,8 @@ impl Bench {
             clock,
             protocol: Protocol::Resp2,
             parked: false,
+            replay: Replay::AsSent,
+            tally: Tally::default(),
         }
     }
 
@@ -107,6 +113,7 @@ impl Bench {
         };
         let args = if registered.parent.is_some() { args.of_subcommand() } else { args };
         let outcome = (registered.row.run)(&mut ctx, args);
+        (self.replay, self.tally) = (std::mem::take(&mut ctx.replay), ctx.view.tally);
         drop(ctx);
         self.parked = false;
         match outcome {
