@@ -1,5 +1,7 @@
 //! What happens between clients that wait and those that wake them.
 
+use crate::store::{Key, Moment};
+
 use super::testing::Rig;
 
 /// The reply of a pop, as redis-cli shows it.
@@ -277,4 +279,70 @@ fn a_renamed_key_serves_those_who_wait_for_its_new_name() {
         view.changed(new);
     });
     assert_eq!(rig.read(1), pair("new", "x"));
+}
+
+/// Somebody has claimed the client, and will find that the key does not suffice, when its time runs out:
+/// it must not believe that it was served.
+#[test]
+fn a_claim_that_comes_to_nothing_takes_no_answer_away() {
+    let rig = Rig::new(2);
+    let mut leaver = rig.beside(1);
+    leaver.connect();
+    leaver.send(0, "BLPOP k 0");
+    let key = Key { bytes: b"k", hash: rig.engine.store.hash(b"k") };
+    let mut view = rig.engine.store.view_one(Moment::at(rig.engine.clock.unix_ms()), 0, key.hash);
+    let waiter = view.waiter(key, 0).expect("a client waits");
+    assert!(waiter.claim());
+    let before = rig.engine.store.lock_waits();
+    let leaving = std::thread::spawn(move || leaver.unpark(0, None));
+    while rig.engine.store.lock_waits() == before && !leaving.is_finished() {
+        std::thread::yield_now();
+    }
+    waiter.release();
+    drop(view);
+    assert_eq!(leaving.join().ok().as_deref(), Some("(nil)"));
+}
+
+/// A time that runs out while somebody serves, or tries to and cannot: the client gets one answer, and
+/// no element is lost.
+#[test]
+fn a_client_that_gives_up_while_it_is_served_has_one_answer() {
+    const ELEMENTS: usize = 2_000;
+    let rig = Rig::new(2);
+    let mut pusher = rig.beside(0);
+    let mut popper = rig.beside(1);
+    pusher.connect();
+    popper.connect();
+    let pushing = std::thread::spawn(move || {
+        for element in 0..ELEMENTS {
+            pusher.send(0, &format!("RPUSH k {element}"));
+            // For a moment the other key holds what the client does not want.
+            pusher.send(0, "SET other x");
+            pusher.as_unit(0, |view| {
+                let key = view.key(b"other");
+                view.remove(key);
+                view.changed(key);
+            });
+        }
+    });
+    let mut received = Vec::new();
+    loop {
+        let over = pushing.is_finished();
+        let mut reply = popper.send(0, "BLPOP k other 0");
+        if popper.is_parked(0) {
+            assert_eq!(reply, "");
+            reply = popper.unpark(0, None);
+            if reply.is_empty() {
+                reply = popper.read(0);
+            }
+        }
+        match reply.strip_prefix("1) \"k\"\n2) ") {
+            Some(element) => received.push(element.to_owned()),
+            None if reply == "(nil)" && over => break,
+            None => assert!(reply == "(nil)" || reply.contains("WRONGTYPE"), "{reply:?}"),
+        }
+    }
+    let expected: Vec<String> = (0..ELEMENTS).map(|element| format!("\"{element}\"")).collect();
+    assert_eq!(received, expected, "every element once and in order");
+    assert!(pushing.join().is_ok());
 }

@@ -61,6 +61,12 @@ impl Rig {
         Rig { engine, workers, clients: Vec::new() }
     }
 
+    /// Another thread's part of the same server: one worker of its own.
+    pub(super) fn beside(&self, worker: usize) -> Rig {
+        let workers = vec![Worker::new(Arc::clone(&self.engine), worker)];
+        Rig { engine: Arc::clone(&self.engine), workers, clients: Vec::new() }
+    }
+
     /// Connects a client; clients go to the workers in turn.
     pub(super) fn connect(&mut self) -> Id {
         let id = self.clients.len();

@@ -151,3 +151,38 @@ impl Hooks {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waiter() -> Arc<Waiter> {
+        Arc::new(Waiter::new(Box::new(())))
+    }
+
+    #[test]
+    fn a_waiter_is_claimed_once_and_served_for_good() {
+        let waiter = waiter();
+        assert!(waiter.claim() && !waiter.claim() && !waiter.is_served());
+        waiter.release();
+        assert!(waiter.is_waiting() && waiter.claim());
+        waiter.serve();
+        assert!(waiter.is_served() && !waiter.is_waiting() && !waiter.claim());
+    }
+
+    #[test]
+    fn a_queue_keeps_its_order_when_somebody_leaves() {
+        let (mut hooks, all) = (Hooks::default(), [waiter(), waiter(), waiter()]);
+        all.iter().for_each(|waiter| hooks.wait(b"k", waiter));
+        hooks.forget(b"k", &all[1]);
+        let is = |place, waiter: &Arc<Waiter>| {
+            hooks.waiter(b"k", place).is_some_and(|found| Arc::ptr_eq(&found, waiter))
+        };
+        assert!(is(0, &all[0]) && is(1, &all[2]));
+        assert!(hooks.waiter(b"k", 2).is_none() && hooks.waiter(b"other", 0).is_none());
+        assert!(hooks.changed(b"k") && !hooks.changed(b"other"));
+        hooks.forget(b"k", &all[0]);
+        hooks.forget(b"k", &all[2]);
+        assert!(hooks.is_empty());
+    }
+}

@@ -565,3 +565,35 @@ fn a_node_is_as_large_as_the_setting_says() {
     bench.line("RPUSH l e f g h");
     assert!(nodes(&bench).is_some_and(|nodes| nodes <= 3));
 }
+
+#[test]
+fn arities_are_those_of_redis() {
+    let registry = crate::command::Registry::new();
+    for (name, arity) in [
+        ("lpush", -3),
+        ("rpush", -3),
+        ("lpushx", -3),
+        ("rpushx", -3),
+        ("lpop", -2),
+        ("rpop", -2),
+        ("lmpop", -4),
+        ("lindex", 3),
+        ("llen", 2),
+        ("lpos", -3),
+        ("lrange", 4),
+        ("linsert", 5),
+        ("lrem", 4),
+        ("lset", 4),
+        ("ltrim", 4),
+        ("lmove", 5),
+        ("rpoplpush", 3),
+        ("blpop", -3),
+        ("brpop", -3),
+        ("blmpop", -5),
+        ("blmove", 6),
+        ("brpoplpush", 4),
+    ] {
+        let command = registry.find(name.as_bytes()).map(|index| registry.get(index).arity);
+        assert_eq!(command, Some(arity), "{name}");
+    }
+}
