@@ -18,9 +18,11 @@ pub mod row;
 pub mod session;
 pub mod syntax;
 pub mod table;
+pub mod timeout;
 
 mod connection;
 pub mod introspection;
+mod lists;
 mod server;
 mod strings;
 #[cfg(test)]

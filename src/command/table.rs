@@ -9,6 +9,12 @@ use super::{keys, syntax};
 static FAMILIES: &[&[Command]] = &[
     super::connection::COMMANDS,
     super::introspection::COMMANDS,
+    super::lists::BLOCK,
+    super::lists::EDIT,
+    super::lists::MOVE,
+    super::lists::POP,
+    super::lists::PUSH,
+    super::lists::READ,
     super::server::COMMANDS,
     super::strings::COMMANDS,
     super::transactions::COMMANDS,
