@@ -29,13 +29,24 @@ pub struct Side {
     pub generation: u32,
     /// No entry expires before this time (it may be too early, never too late).
     pub next_due_ms: u64,
+    /// The earliest expiry set since a sweep of this shard began: the sweep may have passed its slot.
+    pub due_since_sweep_ms: u64,
+    /// Sum of all expiries, for the mean remaining life.
+    pub expiry_sum_ms: u128,
     /// Who waits for or watches keys of this shard, when anybody does.
     pub hooks: Option<Box<Hooks>>,
 }
 
 impl Default for Side {
     fn default() -> Side {
-        Side { expiring: 0, generation: 0, next_due_ms: u64::MAX, hooks: None }
+        Side {
+            expiring: 0,
+            generation: 0,
+            next_due_ms: u64::MAX,
+            due_since_sweep_ms: u64::MAX,
+            expiry_sum_ms: 0,
+            hooks: None,
+        }
     }
 }
 
@@ -231,7 +242,9 @@ impl<'a> ShardGuard<'a> {
         let side = self.side_mut();
         side.generation = side.generation.wrapping_add(1);
         side.expiring = 0;
+        side.expiry_sum_ms = 0;
         side.next_due_ms = u64::MAX;
+        side.due_since_sweep_ms = u64::MAX;
         old.into_iter().map(|(entry, _)| entry).collect()
     }
 
