@@ -161,6 +161,6 @@ pub fn help(ctx: &mut Context<'_>, container: &str, lines: &[&str]) -> Outcome {
     ctx.out.simple(&format!("{container} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
     lines.iter().for_each(|line| ctx.out.simple(line));
     ctx.out.simple("HELP");
-    ctx.out.simple("    Print this help.");
+    ctx.out.simple("    Prints this help.");
     Ok(Reply::Sent)
 }

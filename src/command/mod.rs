@@ -10,6 +10,8 @@
 pub mod args;
 pub mod client;
 pub mod context;
+pub mod cursor;
+pub mod database;
 pub mod error;
 pub mod keys;
 pub mod ports;
@@ -19,6 +21,7 @@ pub mod session;
 pub mod syntax;
 pub mod table;
 
+mod generic;
 mod strings;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -172,6 +172,9 @@ bits! {
         FORGETS_WATCHES = 28, "";
         /// May touch its keys in a second database, which `databases` names.
         CROSS_DATABASE = 29, "";
+        /// Walks over keys that it does not name: alone it locks one shard at a time, in a transaction
+        /// that holds other keys it needs the whole keyspace.
+        WANDERS = 30, "";
     }
 }
 
@@ -280,7 +283,9 @@ impl Group {
 impl Command {
     /// All ACL categories: those of the row and those that flags and group imply.
     pub fn categories(&self) -> Acl {
-        let mut all = self.acl | self.group.category();
+        // A container belongs to no family: what it does, its subcommands do.
+        let family = if self.subcommands.is_empty() { self.group.category() } else { Acl::NONE };
+        let mut all = self.acl | family;
         let implied = [
             (Flags::WRITE, Acl::WRITE),
             (Flags::READONLY, Acl::READ),

@@ -4,7 +4,16 @@ use super::row::{Command, Flags};
 use super::syntax;
 
 /// The families. Adding a family adds a line here; adding a command does not.
-static FAMILIES: &[&[Command]] = &[super::strings::COMMANDS];
+static FAMILIES: &[&[Command]] = &[
+    super::generic::existence::COMMANDS,
+    super::generic::expire::COMMANDS,
+    super::generic::keyspace::COMMANDS,
+    super::generic::object::COMMANDS,
+    super::generic::scan::COMMANDS,
+    super::generic::transfer::COMMANDS,
+    super::generic::ttl::COMMANDS,
+    super::strings::COMMANDS,
+];
 
 /// A row with what is derived from it.
 #[derive(Debug)]
