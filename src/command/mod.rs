@@ -10,6 +10,8 @@
 pub mod args;
 pub mod client;
 pub mod context;
+pub mod cursor;
+pub mod element_scan;
 pub mod error;
 pub mod keys;
 pub mod ports;
@@ -19,6 +21,9 @@ pub mod session;
 pub mod syntax;
 pub mod table;
 
+mod hashes;
+mod sets;
+mod sorted_sets;
 mod strings;
 #[cfg(test)]
 pub(crate) mod testing;

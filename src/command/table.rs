@@ -4,7 +4,18 @@ use super::row::{Command, Flags};
 use super::syntax;
 
 /// The families. Adding a family adds a line here; adding a command does not.
-static FAMILIES: &[&[Command]] = &[super::strings::COMMANDS];
+static FAMILIES: &[&[Command]] = &[
+    super::hashes::CHANGE,
+    super::hashes::READ,
+    super::sets::CHANGE,
+    super::sets::DRAW,
+    super::sets::READ,
+    super::sorted_sets::CHANGE,
+    super::sorted_sets::POP,
+    super::sorted_sets::RANGE,
+    super::sorted_sets::READ,
+    super::strings::COMMANDS,
+];
 
 /// A row with what is derived from it.
 #[derive(Debug)]

@@ -13,12 +13,12 @@ use crate::clock::Clock;
 use crate::config::{ApplyError, Config, Row, Settings};
 use crate::observe::Stats;
 use crate::resp::{Encoder, Protocol, Span, Value, ValueDecoder};
-use crate::store::{KeyHasher, Moment, Store, StoreOptions};
+use crate::store::{KeyHasher, Moment, Store, StoreOptions, Usage, View};
 
 use super::client::{Address, Client};
 use super::context::Replay;
 use super::ports::{Clients, InfoContext, Pause, SaveRefusal, Saves, Server, Shutdown, Started};
-use super::{Args, Context, KeyAt, Registry, Reply, Session, keys};
+use super::{Args, Command, Context, Flags, KeyAt, Registry, Reply, Session, keys};
 
 /// A server without sockets.
 pub(crate) struct Bench {
@@ -28,6 +28,14 @@ pub(crate) struct Bench {
     pub(crate) settings: Arc<Settings>,
     pub(crate) clock: Clock,
     pub(crate) protocol: Protocol,
+    /// How accesses are recorded; the engine takes it from `maxmemory-policy`.
+    pub(crate) usage: Usage,
+    /// What the last command said is to be repeated.
+    pub(crate) replay: Replay,
+    /// Changes that the last command counted.
+    pub(crate) changes: u64,
+    /// Events of the last command, as `name key@database`.
+    pub(crate) events: Vec<String>,
     pub(crate) server: FakeServer,
     /// The last command parked: what it would answer when its time is up is shown.
     pub(crate) parked: bool,
@@ -55,6 +63,10 @@ impl Bench {
             registry,
             clock,
             protocol: Protocol::Resp2,
+            usage: Usage::Lru,
+            replay: Replay::AsSent,
+            changes: 0,
+            events: Vec::new(),
             parked: false,
         }
     }
@@ -90,8 +102,8 @@ impl Bench {
         );
         let args = Args::new(&buffer, &spans, &found);
         self.settings = self.server.config.current();
-        // One client at a time: the whole keyspace is always there.
-        let view = self.store.view_whole(Moment::at(self.clock.unix_ms()), self.session.database);
+        let moment = Moment { usage: self.usage, ..Moment::at(self.clock.unix_ms()) };
+        let view = lock(&self.store, moment, self.session.database, registered.row, &args);
         let mut ctx = Context {
             view,
             out: &mut out,
@@ -103,10 +115,19 @@ impl Bench {
             in_transaction: false,
             replay: Replay::AsSent,
             events: Vec::new(),
-            collect_events: false,
+            collect_events: true,
         };
         let args = if registered.parent.is_some() { args.of_subcommand() } else { args };
         let outcome = (registered.row.run)(&mut ctx, args);
+        self.replay = std::mem::take(&mut ctx.replay);
+        self.changes = ctx.view.tally.changes;
+        self.events = ctx
+            .events
+            .iter()
+            .map(|(database, key, event)| {
+                format!("{} {}@{database}", event.name, String::from_utf8_lossy(key))
+            })
+            .collect();
         drop(ctx);
         self.parked = false;
         match outcome {
@@ -132,6 +153,21 @@ impl Bench {
         let reply = self.raw(&words);
         shown(&reply)
     }
+}
+
+/// Locks what the row declares, as the engine does: a handler that touches more panics.
+fn lock<'s>(store: &'s Store, moment: Moment, database: usize, row: &Command, args: &Args<'_>) -> View<'s> {
+    if row.flags.has(Flags::WHOLE) {
+        return store.view_whole(moment, database);
+    }
+    let other = if row.flags.has(Flags::CROSS_DATABASE) { (row.databases)(args.clone()) } else { None };
+    let places: Vec<(usize, u64)> = [Some(database), other.map(|other| other.number)]
+        .into_iter()
+        .flatten()
+        .filter(|&number| number < store.databases())
+        .flat_map(|number| args.keys().iter().map(move |key| (number, key.hash)))
+        .collect();
+    store.view_many(moment, database, &places)
 }
 
 fn shown(reply: &[u8]) -> String {
