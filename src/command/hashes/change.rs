@@ -92,7 +92,7 @@ fn hmset(ctx: &mut Context<'_>, args: Args<'_>) -> Outcome {
 /// Sets the pairs that follow the key, and says how many fields are new.
 fn set_pairs(ctx: &mut Context<'_>, mut args: Args<'_>) -> Result<i64, CommandError> {
     let key = args.key();
-    if args.remaining() % 2 != 0 {
+    if !args.remaining().is_multiple_of(2) {
         return Err(CommandError::Arity(ctx.command_name().to_owned()));
     }
     let limits = limits(ctx.settings);

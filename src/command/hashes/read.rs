@@ -166,12 +166,11 @@ fn hvals(ctx: &mut Context<'_>, args: Args<'_>) -> Outcome {
     one_side(ctx, args, |(_, value)| value)
 }
 
+/// Takes the field or the value of a pair.
+type Side = for<'h> fn((&'h [u8], &'h [u8])) -> &'h [u8];
+
 /// Answers one side of all pairs.
-fn one_side(
-    ctx: &mut Context<'_>,
-    mut args: Args<'_>,
-    side: for<'h> fn((&'h [u8], &'h [u8])) -> &'h [u8],
-) -> Outcome {
+fn one_side(ctx: &mut Context<'_>, mut args: Args<'_>, side: Side) -> Outcome {
     match ctx.view.get::<Hash>(args.key())? {
         Some(hash) => {
             ctx.out.array(hash.len());

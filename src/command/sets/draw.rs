@@ -49,10 +49,9 @@ fn spop(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     }
     let key = args.key();
     if args.remaining() > 0 {
-        let count = args.int();
+        let count = args.int_in(0..=i64::MAX, CommandError::MustBePositive);
         args.check()?;
-        let count = usize::try_from(count).map_err(|_| CommandError::MustBePositive)?;
-        return spop_many(ctx, key, count);
+        return spop_many(ctx, key, count as usize);
     }
     let pick = ctx.view.random();
     let Some(member) = ctx.view.get_mut::<Set>(key)?.and_then(|set| set.pop_random(pick)) else {

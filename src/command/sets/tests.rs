@@ -163,7 +163,7 @@ fn requests_are_refused() {
         > SPOP text -1
         (error) ERR value is out of range, must be positive
         > SPOP text x
-        (error) ERR value is not an integer or out of range
+        (error) ERR value is out of range, must be positive
         > SPOP text x y
         (error) ERR syntax error
         > SRANDMEMBER text x y

@@ -100,7 +100,7 @@ impl Options {
         if self.nx && self.xx {
             return Err(CommandError::fixed("ERR XX and NX options at the same time are not compatible"));
         }
-        if (self.gt && self.nx) || (self.lt && self.nx) || (self.gt && self.lt) {
+        if (self.nx && (self.gt || self.lt)) || (self.gt && self.lt) {
             return Err(CommandError::fixed(
                 "ERR GT, LT, and/or NX options at the same time are not compatible",
             ));
@@ -143,7 +143,7 @@ struct Done {
 fn zadd(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     let key = args.key();
     let options = Options::read(&mut args);
-    if args.remaining() == 0 || args.remaining() % 2 != 0 {
+    if args.remaining() == 0 || !args.remaining().is_multiple_of(2) {
         return Err(CommandError::Syntax);
     }
     options.check(args.remaining() / 2)?;

@@ -33,10 +33,13 @@ const POP: Command = Command {
     ..Command::BASE
 };
 
+/// Takes one member with its score.
+type Pop = fn(&mut SortedSet) -> Option<(Vec<u8>, f64)>;
+
 /// What distinguishes the two ends.
 struct End {
     event: &'static str,
-    pop: fn(&mut SortedSet) -> Option<(Vec<u8>, f64)>,
+    pop: Pop,
 }
 
 const MIN: End = End { event: "zpopmin", pop: SortedSet::pop_min };
@@ -58,9 +61,9 @@ fn pop(ctx: &mut Context<'_>, mut args: Args<'_>, end: &End) -> Outcome {
     let given = match args.remaining() {
         0 => None,
         _ => {
-            let count = args.int();
+            let count = args.int_in(0..=i64::MAX, CommandError::MustBePositive);
             args.check()?;
-            Some(usize::try_from(count).map_err(|_| CommandError::MustBePositive)?)
+            Some(count as usize)
         }
     };
     let count = given.unwrap_or(1);

@@ -53,7 +53,7 @@ fn members_have_scores() {
         (integer) 4
         > ZMSCORE z a b c d
         1) "0.10000000000000001"
-        2) "-0"
+        2) "0"
         3) "3e+20"
         4) "9.9999999999999995e-08"
         "#,
@@ -196,7 +196,7 @@ fn members_are_popped() {
         > ZPOPMIN z -1
         (error) ERR value is out of range, must be positive
         > ZPOPMAX z x
-        (error) ERR value is not an integer or out of range
+        (error) ERR value is out of range, must be positive
         > ZPOPMIN z x y
         (error) ERR syntax error
         > ZPOPMAX z x y
