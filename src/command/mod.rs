@@ -12,6 +12,7 @@ pub mod client;
 pub mod context;
 pub mod cursor;
 pub mod database;
+pub mod element_scan;
 pub mod error;
 pub mod keys;
 pub mod ports;
@@ -24,9 +25,12 @@ pub mod timeout;
 
 mod connection;
 mod generic;
+mod hashes;
 pub mod introspection;
 mod lists;
 mod server;
+mod sets;
+mod sorted_sets;
 mod strings;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -40,6 +40,28 @@ impl Moment {
     }
 }
 
+/// A source of random numbers that are good enough to pick elements, not to keep secrets.
+#[derive(Clone, Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// The next number, uniform over all of `u64`.
+    #[inline]
+    pub fn draw(&mut self) -> u64 {
+        // SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `bound`, which is not 0.
+    pub fn below(&mut self, bound: usize) -> usize {
+        ((u128::from(self.draw()) * bound as u128) >> 64) as usize
+    }
+}
+
 /// What a unit of work did, for the counters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -86,7 +108,7 @@ pub struct View<'s> {
     /// Keys that changed and that clients wait for, with their database's number.
     ready: Vec<(usize, Vec<u8>)>,
     expired: Vec<(usize, Vec<u8>)>,
-    random: u64,
+    random: Random,
 }
 
 impl std::fmt::Debug for View<'_> {
@@ -161,7 +183,7 @@ impl<'s> View<'s> {
             tally: Tally::default(),
             ready: Vec::new(),
             expired: Vec::new(),
-            random: moment.seed | 1,
+            random: Random(moment.seed | 1),
         }
     }
 
@@ -226,12 +248,12 @@ impl<'s> View<'s> {
     /// A random number, different at each call.
     #[inline]
     pub fn random(&mut self) -> u64 {
-        // SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
-        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.random;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+        self.random.draw()
+    }
+
+    /// A source of random numbers of its own, for who draws while a value is borrowed from the view.
+    pub fn fork_random(&mut self) -> Random {
+        Random(self.random())
     }
 
     /// Which held shard a hash belongs to.
