@@ -424,11 +424,19 @@ fn start_admin(host: &Arc<Host>) -> Result<(), String> {
         ..AdminOptions::default()
     };
     (options.binds, options.optional_binds) = admin_addresses(&settings)?;
-    let server = AdminServer::start(options, Arc::new(Admin(Arc::clone(host)))).map_err(|error| {
-        format!(
-            "{error}. The admin port can be changed with --admin-port, and turned off with --admin-port 0"
-        )
-    })?;
+    let server = match AdminServer::start(options, Arc::new(Admin(Arc::clone(host)))) {
+        Ok(server) => server,
+        // Nobody asked for the default port: a second server on a machine must start as a second Redis does.
+        Err(error) if settings.admin_port == Settings::default().admin_port => {
+            tracing::warn!("{error}. There is no admin HTTP; choose another port with --admin-port");
+            return Ok(());
+        }
+        Err(error) => {
+            return Err(format!(
+                "{error}. Choose another port with --admin-port, or --admin-port 0 for none"
+            ));
+        }
+    };
     for address in server.addresses() {
         tracing::info!("Admin HTTP on http://{address}/");
     }
