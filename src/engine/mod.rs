@@ -12,10 +12,13 @@ pub mod clients;
 pub mod expiry;
 pub mod gate;
 pub mod shared;
+mod sync;
 pub mod transaction;
 pub mod unit;
 pub mod worker;
 pub mod world;
+#[cfg(test)]
+mod world_tests;
 
 pub use clients::ClientTable;
 pub use shared::{Engine, Status};
