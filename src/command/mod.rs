@@ -18,10 +18,16 @@ pub mod row;
 pub mod session;
 pub mod syntax;
 pub mod table;
+pub mod timeout;
 
+mod connection;
+pub mod introspection;
+mod lists;
+mod server;
 mod strings;
 #[cfg(test)]
 pub(crate) mod testing;
+mod transactions;
 
 pub use args::{Args, KeyAt};
 pub use context::Context;

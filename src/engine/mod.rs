@@ -8,17 +8,24 @@
 //! [`transaction`], [`blocked`], [`world`], [`expiry`].
 
 pub mod blocked;
+#[cfg(test)]
+mod blocked_tests;
 pub mod clients;
 pub mod expiry;
 pub mod gate;
 pub mod shared;
 mod sync;
+#[cfg(test)]
+mod testing;
 pub mod transaction;
 pub mod unit;
 pub mod worker;
 pub mod world;
 #[cfg(test)]
 mod world_tests;
+
+#[cfg(test)]
+mod tests;
 
 pub use clients::ClientTable;
 pub use shared::{Engine, Status};

@@ -61,6 +61,7 @@ pub(super) const MGET: Command = Command {
     flags: Flags::READONLY.with(Flags::FAST),
     keys: Keys::All(Access::RO.with(Access::ACCESS)),
     run: mget,
+    tips: &["request_policy:multi_shard"],
     ..Command::BASE
 };
 

@@ -19,6 +19,7 @@ pub(super) const SET: Command = Command {
     flags: Flags::WRITE.with(Flags::DENYOOM),
     // Reads the value only when GET is among the options.
     keys: Keys::One(Access::RW.with(Access::ACCESS).with(Access::UPDATE).with(Access::VARIABLE_FLAGS)),
+    access: crate::command::keys::overwrites_unless_get,
     run: set,
     ..Command::BASE
 };
@@ -55,6 +56,7 @@ pub(super) const MSET: Command = Command {
     flags: Flags::WRITE.with(Flags::DENYOOM),
     keys: Keys::Pairs(Access::OW.with(Access::UPDATE)),
     run: mset,
+    tips: &["request_policy:multi_shard", "response_policy:all_succeeded"],
     ..Command::BASE
 };
 
@@ -68,6 +70,7 @@ pub(super) const MSETNX: Command = Command {
     flags: Flags::WRITE.with(Flags::DENYOOM),
     keys: Keys::Pairs(Access::OW.with(Access::INSERT)),
     run: msetnx,
+    tips: &["request_policy:multi_shard", "response_policy:agg_min"],
     ..Command::BASE
 };
 
