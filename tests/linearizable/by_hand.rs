@@ -78,6 +78,20 @@ fn an_element_is_served_once() {
 }
 
 #[test]
+fn who_waits_is_served_from_the_key_that_changed() {
+    let pop = |answer| (1, 0, 9, Command::Blpop(vec!["a", "b"]), answer);
+    let push = || (0, 3, 4, Command::Push(End::Right, "b", vec![7]), Answer::Number(1));
+    // A string at the first key is an error for who finds it, and nothing to who waits already.
+    accepted(vec![(0, 1, 2, Command::Set("a", 1), Answer::Ok), push(), pop(popped("b", 7))]);
+    rejected(vec![
+        (0, 1, 2, Command::Set("a", 1), Answer::Ok),
+        push(),
+        (1, 5, 9, pop(Answer::Nil).3, popped("b", 7)),
+    ]);
+    rejected(vec![push(), pop(popped("a", 7))]);
+}
+
+#[test]
 fn nothing_is_left_after_flushall() {
     let set = || (0, 0, 1, Command::Set("a", 1), Answer::Ok);
     let flush = || (1, 2, 5, Command::Flushall, Answer::Ok);

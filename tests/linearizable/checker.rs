@@ -4,7 +4,8 @@
 //! memory of visited configurations ("Testing for linearizability", 2017): it runs one of the commands
 //! that may come next on the model, goes on if the answer is the recorded one, and goes back if not. A
 //! command may come next if it was sent before the earliest return among those that are left, and if
-//! its client has none before it. Commands on keys that nothing connects are checked apart.
+//! its client has none before it. A blocking pop that waits takes two steps: it finds its keys empty,
+//! and later it is served from one of them. Commands on keys that nothing connects are checked apart.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -72,28 +73,43 @@ impl Search<'_> {
         next.sort_unstable_by_key(|operation| operation.returned);
         let Some(horizon) = next.first().map(|operation| operation.returned) else { return Some(true) };
         for operation in next.into_iter().filter(|operation| operation.invoked <= horizon) {
+            let Operation { client, database, command, answer, .. } = operation;
             let mut after = state.clone();
-            if after.apply(operation.client, operation.database, &operation.command) != operation.answer {
-                continue;
-            }
-            progress[operation.client] += 1;
-            if self.seen.insert((progress.clone(), after.clone())) {
-                if self.seen.len() > CONFIGURATIONS {
-                    return None;
+            let fits = if state.is_parked(*client) {
+                after.serve(*client, *database, command, answer)
+            } else {
+                after.apply(*client, *database, command) == *answer
+            };
+            if fits {
+                progress[*client] += 1;
+                let end = self.visit(progress, &after);
+                progress[*client] -= 1;
+                if end != Some(false) {
+                    return end;
                 }
-                match self.go(progress, &after) {
-                    Some(false) => {}
-                    end => return end,
+            }
+            let mut waiting = state.clone();
+            if waiting.park(*client, *database, command) {
+                let end = self.visit(progress, &waiting);
+                if end != Some(false) {
+                    return end;
                 }
             }
-            progress[operation.client] -= 1;
         }
         Some(false)
     }
 
+    /// Goes on from a configuration, unless that was tried before.
+    fn visit(&mut self, progress: &mut Vec<u8>, state: &State) -> Option<bool> {
+        if !self.seen.insert((progress.clone(), state.clone())) {
+            return Some(false);
+        }
+        if self.seen.len() > CONFIGURATIONS { None } else { self.go(progress, state) }
+    }
+
     fn describe(&self) -> String {
         let mut operations: Vec<&Operation> = self.history.iter().flatten().collect();
-        operations.sort_unstable_by_key(|operation| operation.invoked);
+        operations.sort_by_key(|operation| operation.invoked);
         let mut text = format!("{} of {} commands fit into an order\n", self.farthest, operations.len());
         for operation in operations {
             let Operation { client, database, command, answer, invoked, returned } = operation;

@@ -74,7 +74,10 @@ impl Bench {
         }
         for database in ["0", "1"] {
             control.ask(&["SELECT", database]);
-            control.ask(&["DEL", "a", "b", "c", "d"]);
+            for key in ["a", "b", "c", "d"] {
+                control.ask(&["GETDEL", key]);
+                control.ask(&["LTRIM", key, "1", "0"]);
+            }
         }
     }
 

@@ -78,6 +78,8 @@ pub struct State {
     watched: BTreeMap<usize, BTreeSet<Place>>,
     /// Clients that watch something that has changed.
     dirty: BTreeSet<usize>,
+    /// Clients whose blocking pop has begun to wait.
+    parked: BTreeSet<usize>,
 }
 
 fn wrong_type() -> Answer {
@@ -267,8 +269,35 @@ impl State {
         }
     }
 
-    /// The model of one that waits: it takes effect when it is served, or, if its time ran out, when it
-    /// began to wait.
+    /// A blocking pop that finds none of its keys begins to wait. False if it does not have to, or if
+    /// the command is none that looks at several keys.
+    pub fn park(&mut self, client: usize, database: usize, command: &Command) -> bool {
+        let Command::Blpop(keys) = command else { return false };
+        keys.iter().all(|key| !self.databases[database].contains_key(key)) && self.parked.insert(client)
+    }
+
+    /// Whether the client waits.
+    pub fn is_parked(&self, client: usize) -> bool {
+        self.parked.contains(&client)
+    }
+
+    /// Serves a waiting client from the key that its answer names: what the others hold by then, which
+    /// they did not when it began to wait, does not matter. False if it cannot get that answer now.
+    pub fn serve(&mut self, client: usize, database: usize, command: &Command, answer: &Answer) -> bool {
+        self.parked.remove(&client);
+        match (command, answer) {
+            (_, Answer::Nil) => true,
+            (Command::Blpop(keys), Answer::Many(pair)) => match &pair[..] {
+                [Answer::Key(key), value] => keys
+                    .iter()
+                    .find(|other| *other == key)
+                    .is_some_and(|key| self.pop((database, key), End::Left).as_ref() == Ok(value)),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
     fn blpop(&mut self, database: usize, keys: &[&'static str]) -> Answer {
         for key in keys {
             match self.pop((database, key), End::Left) {
