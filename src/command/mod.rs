@@ -10,6 +10,8 @@
 pub mod args;
 pub mod client;
 pub mod context;
+pub mod cursor;
+pub mod database;
 pub mod error;
 pub mod keys;
 pub mod ports;
@@ -21,6 +23,7 @@ pub mod table;
 pub mod timeout;
 
 mod connection;
+mod generic;
 pub mod introspection;
 mod lists;
 mod server;

@@ -8,6 +8,13 @@ use super::{keys, syntax};
 /// The families. Adding a family adds a line here; adding a command does not.
 static FAMILIES: &[&[Command]] = &[
     super::connection::COMMANDS,
+    super::generic::existence::COMMANDS,
+    super::generic::expire::COMMANDS,
+    super::generic::keyspace::COMMANDS,
+    super::generic::object::COMMANDS,
+    super::generic::scan::COMMANDS,
+    super::generic::transfer::COMMANDS,
+    super::generic::ttl::COMMANDS,
     super::introspection::COMMANDS,
     super::lists::BLOCK,
     super::lists::EDIT,

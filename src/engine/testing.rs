@@ -51,7 +51,7 @@ impl Rig {
             clock,
             clients: Arc::new(ClientTable::new(workers)),
             world: Arc::new(World::new(workers)),
-            status: Engine::status(options.databases),
+            status: Engine::status(),
             tracer: crate::observe::trace::Tracer::off(),
             server: fake,
         });

@@ -209,6 +209,18 @@ pub struct Counts {
     pub keys: usize,
     /// Keys with an expiry.
     pub expiring: usize,
+    /// Sum of the expiries, each in milliseconds since 1970.
+    pub expiry_sum_ms: u128,
     /// Bytes of the tables.
     pub table_bytes: usize,
+}
+
+impl Counts {
+    /// Mean remaining life of the keys that expire, in milliseconds; 0 when none does.
+    pub fn average_ttl_ms(&self, now_ms: u64) -> u64 {
+        let keys = self.expiring as u128;
+        let now_sum = keys * u128::from(now_ms);
+        let average = self.expiry_sum_ms.saturating_sub(now_sum).checked_div(keys).unwrap_or(0);
+        u64::try_from(average).unwrap_or(u64::MAX)
+    }
 }

@@ -166,7 +166,7 @@ impl<'s> View<'s> {
     }
 
     #[inline]
-    fn hold(&mut self, physical: usize, shard: usize) {
+    pub(super) fn hold(&mut self, physical: usize, shard: usize) {
         let (guard, waited_ns) = self.store.lock_timed(physical, shard);
         if waited_ns > 0 {
             self.tally.lock_waits += 1;
@@ -277,6 +277,22 @@ impl<'s> View<'s> {
         }
     }
 
+    /// Before a walk that locks shards one at a time: lets go of what is held.
+    ///
+    /// # Panics
+    ///
+    /// When the unit declared keys and does not hold the whole keyspace: to lock further shards now
+    /// could wait for itself. The command's row lacks a flag.
+    pub(super) fn begin_walk(&mut self) {
+        assert!(self.whole || self.held.is_empty(), "a walk over the keyspace among declared keys");
+        self.held.clear();
+    }
+
+    /// Lets go of the shard that a walk holds.
+    pub(super) fn release_walked(&mut self) {
+        self.held.clear();
+    }
+
     #[inline]
     pub(super) fn guard(&mut self, held: usize) -> &mut ShardGuard<'s> {
         &mut self.held[held].guard
@@ -349,6 +365,28 @@ impl<'s> View<'s> {
                 None
             }
         }
+    }
+
+    /// Looks at a key for a client that does not use its value (TTL, TYPE): a hit or a miss, no access.
+    pub fn look(&mut self, key: Key<'_>) -> Option<&Entry> {
+        match self.find(key) {
+            Some(place) => {
+                self.tally.hits += 1;
+                self.entry(place)
+            }
+            None => {
+                self.tally.misses += 1;
+                None
+            }
+        }
+    }
+
+    /// Looks at a key that is about to be changed as a whole (EXPIRE, RENAME): an access, but neither
+    /// a hit nor a miss.
+    pub fn look_to_change(&mut self, key: Key<'_>) -> Option<&Entry> {
+        let place = self.find(key)?;
+        self.touch(place);
+        self.entry(place)
     }
 
     /// Whether a key exists; neither a hit nor an access.
@@ -425,17 +463,30 @@ impl<'s> View<'s> {
 
     /// Takes an entry out of its slot.
     pub(super) fn detach(&mut self, place: Place) -> Option<Entry> {
+        let entry = self.detach_in_place(place)?;
+        self.held[place.held].guard.shrink_if_sparse();
+        Some(entry)
+    }
+
+    /// As [`View::detach`], but all other entries keep their slots.
+    fn detach_in_place(&mut self, place: Place) -> Option<Entry> {
         let guard = &mut self.held[place.held].guard;
         let entry = guard.remove(place.slot)?;
         count_expiry(guard, entry.expire_at_ms(), None);
-        guard.shrink_if_sparse();
         Some(entry)
     }
 
     /// Removes an expired entry. Its removal is an effect of its own.
     #[cold]
     pub(super) fn expire(&mut self, place: Place) {
-        let Some(entry) = self.detach(place) else { return };
+        self.expire_in_place(place);
+        self.held[place.held].guard.shrink_if_sparse();
+    }
+
+    /// As [`View::expire`], but all other entries keep their slots: for who walks over them, and asks
+    /// the shard to shrink when done.
+    pub(super) fn expire_in_place(&mut self, place: Place) {
+        let Some(entry) = self.detach_in_place(place) else { return };
         self.tally.expired += 1;
         self.notify_hooks(place.held, entry.key());
         self.expired.push((self.number, entry.key().to_vec()));
@@ -506,10 +557,10 @@ pub(super) fn count_expiry(guard: &mut ShardGuard<'_>, before: Option<u64>, afte
     if before.is_none() && after.is_none() {
         return;
     }
-    guard.count_expiring(u32::from(after.is_some()), u32::from(before.is_some()));
+    guard.count_expiring(before, after);
     if let Some(at) = after {
         let side = guard.side_mut();
         side.next_due_ms = side.next_due_ms.min(at);
-        side.set_due_ms = side.set_due_ms.min(at);
+        side.due_since_sweep_ms = side.due_since_sweep_ms.min(at);
     }
 }
