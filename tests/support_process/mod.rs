@@ -1,7 +1,8 @@
 //! A real server process of a test's own, and plain connections to it.
 //!
 //! The process gets free ports and an empty folder, and ends with the test. Every read has a time
-//! limit, so a server that does not answer is a failure and no hang.
+//! limit, so a server that does not answer is a failure and no hang. `GLASSWING_SERVER` names another
+//! binary than the one that was built with the tests: an optimised one, say.
 
 #![allow(dead_code, clippy::unwrap_used)]
 
@@ -44,7 +45,8 @@ impl Server {
         let folder = tempfile::tempdir().unwrap();
         let (port, admin) = (free_port(), free_port());
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
-        let process = Command::new(env!("CARGO_BIN_EXE_glasswing"))
+        let built = || env!("CARGO_BIN_EXE_glasswing").into();
+        let process = Command::new(std::env::var_os("GLASSWING_SERVER").unwrap_or_else(built))
             .args(["--port", &port.to_string(), "--admin-port", &admin.to_string()])
             .args(["--workers", &workers.to_string(), "--save", "", "--bind", "127.0.0.1"])
             .arg("--dir")
