@@ -251,10 +251,8 @@ impl State {
     }
 
     fn lmove(&mut self, from: Place, to: Place, take: End, put: End) -> Answer {
-        let is_list = |place: Place| match self.databases[place.0].get(place.1) {
-            None => None,
-            Some(value) => Some(matches!(value, Value::List(_))),
-        };
+        let is_list =
+            |place: Place| self.databases[place.0].get(place.1).map(|value| matches!(value, Value::List(_)));
         match (is_list(from), is_list(to)) {
             (None, _) => return Answer::Nil,
             (Some(false), _) | (_, Some(false)) => return wrong_type(),

@@ -5,6 +5,8 @@
 //! wake-ups and deadlocks. The last tests plant one of each and want it found.
 
 #![allow(clippy::unwrap_used)]
+// Once with shuttle's primitives and once with one that is broken.
+#![allow(clippy::duplicate_mod)]
 
 mod forgetful;
 mod sync;

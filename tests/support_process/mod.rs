@@ -65,7 +65,7 @@ impl Server {
                 eprintln!("{}", server.log());
                 return None;
             }
-            if TcpStream::connect(server.address).is_ok_and(|stream| Connection::over(stream).is_ready()) {
+            if TcpStream::connect(server.address).is_ok_and(|stream| Connection::over(stream).answers()) {
                 return Some(server);
             }
             std::thread::yield_now();
@@ -162,7 +162,7 @@ impl Connection {
         Connection { stream: BufReader::new(stream) }
     }
 
-    fn is_ready(mut self) -> bool {
+    fn answers(mut self) -> bool {
         self.send(&encode(&["PING"])).is_ok()
             && self.read().is_ok_and(|reply| reply == Reply::Simple("PONG".to_owned()))
     }
