@@ -2,7 +2,7 @@
 //!
 //! Commands over several keys, in several databases, transactions, commands that need the whole
 //! keyspace, and blocking ones with short times run against each other. A reply that does not come
-//! within [`PATIENCE`] fails the test. `GLASSWING_DEADLOCK_SECONDS` makes it longer.
+//! within [`PATIENCE`] fails the test. `DEADLOCK_SECONDS` makes it longer.
 
 #![allow(clippy::unwrap_used)]
 
@@ -136,7 +136,7 @@ fn client(mut connection: Connection, seed: u64, until: Instant) -> Answered {
 
 #[test]
 fn every_command_is_answered_whatever_keys_the_others_hold() {
-    let seconds = std::env::var("GLASSWING_DEADLOCK_SECONDS").ok().and_then(|text| text.parse().ok());
+    let seconds = std::env::var("DEADLOCK_SECONDS").ok().and_then(|text| text.parse().ok());
     let until = Instant::now() + Duration::from_secs(seconds.unwrap_or(10));
     let server = Server::start(4, &[]);
     let mut all = Answered::new();

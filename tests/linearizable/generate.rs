@@ -39,33 +39,59 @@ pub struct Plan {
 pub struct Mix {
     pub name: &'static str,
     pub commands: &'static [&'static str],
+    pub clients: usize,
     pub commands_per_client: usize,
+    /// One in so many commands leaves in the same write as the one before it.
+    pub joined_one_in: usize,
 }
 
 pub const MIXES: &[Mix] = &[
     Mix {
         name: "strings",
         commands: &["GET", "SET", "INCR", "DEL", "MSET", "MSET", "MGET", "MGET", "MGET"],
+        clients: 8,
         commands_per_client: 5,
+        joined_one_in: 3,
+    },
+    // Whole batches run against each other, back to back: what is open for a microsecond only shows here.
+    Mix {
+        name: "pipelines of strings",
+        commands: &["MSET", "MGET", "MGET", "SET"],
+        clients: 4,
+        commands_per_client: 24,
+        joined_one_in: 1,
+    },
+    Mix {
+        name: "pipelines of transactions",
+        commands: &["INCR", "MGET", "MSET", "MULTI", "WATCH", "RENAME"],
+        clients: 4,
+        commands_per_client: 12,
+        joined_one_in: 1,
     },
     Mix {
         name: "transactions",
         commands: &["GET", "SET", "INCR", "DEL", "MSET", "MGET", "WATCH", "MULTI", "MULTI", "MULTI"],
+        clients: 8,
         commands_per_client: 4,
+        joined_one_in: 3,
     },
     Mix {
         name: "lists",
         commands: &[
             "LPUSH", "RPUSH", "LPUSH", "LPOP", "LMOVE", "BLPOP", "BLMOVE", "RENAME", "DEL", "MULTI", "SET",
         ],
+        clients: 8,
         commands_per_client: 4,
+        joined_one_in: 3,
     },
     Mix {
         name: "the whole keyspace",
         commands: &[
             "GET", "SET", "MSET", "MGET", "COPY", "RENAME", "DBSIZE", "FLUSHALL", "SWAPDB", "WATCH", "MULTI",
         ],
+        clients: 8,
         commands_per_client: 4,
+        joined_one_in: 3,
     },
     Mix {
         name: "everything",
@@ -73,7 +99,9 @@ pub const MIXES: &[Mix] = &[
             "GET", "SET", "INCR", "DEL", "MSET", "MGET", "RENAME", "COPY", "LPUSH", "RPUSH", "LPOP", "LMOVE",
             "BLPOP", "BLMOVE", "DBSIZE", "FLUSHALL", "SWAPDB", "WATCH", "MULTI", "MULTI",
         ],
+        clients: 8,
         commands_per_client: 4,
+        joined_one_in: 3,
     },
 ];
 
@@ -100,9 +128,9 @@ impl<'a> Generator<'a> {
         Generator { random, mix, known, keys, written: 0 }
     }
 
-    /// Plans for so many clients.
-    pub fn plans(&mut self, clients: usize) -> Vec<Plan> {
-        (0..clients).map(|_| self.plan()).collect()
+    /// A plan for each client.
+    pub fn plans(&mut self) -> Vec<Plan> {
+        (0..self.mix.clients).map(|_| self.plan()).collect()
     }
 
     fn plan(&mut self) -> Plan {
@@ -112,7 +140,7 @@ impl<'a> Generator<'a> {
             let name = self.name(self.mix.commands);
             let command = self.command(name);
             match bursts.last_mut() {
-                Some(burst) if self.random.chance(3) => burst.push(command),
+                Some(burst) if self.random.chance(self.mix.joined_one_in) => burst.push(command),
                 _ => bursts.push(vec![command]),
             }
         }

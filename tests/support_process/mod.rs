@@ -1,7 +1,7 @@
 //! A real server process of a test's own, and plain connections to it.
 //!
 //! The process gets free ports and an empty folder, and ends with the test. Every read has a time
-//! limit, so a server that does not answer is a failure and no hang. `GLASSWING_SERVER` names another
+//! limit, so a server that does not answer is a failure and no hang. `TESTED_SERVER` names another
 //! binary than the one that was built with the tests: an optimised one, say.
 
 #![allow(dead_code, clippy::unwrap_used)]
@@ -29,6 +29,11 @@ fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
+/// Whether the server reads an environment variable of this name.
+fn is_setting(name: &str) -> bool {
+    name.starts_with("GLASSWING_") || name.starts_with("OTEL_")
+}
+
 impl Server {
     /// Starts the server with so many workers and these further arguments, and waits until it answers.
     pub fn start(workers: usize, arguments: &[&str]) -> Server {
@@ -46,7 +51,12 @@ impl Server {
         let (port, admin) = (free_port(), free_port());
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         let built = || env!("CARGO_BIN_EXE_glasswing").into();
-        let process = Command::new(std::env::var_os("GLASSWING_SERVER").unwrap_or_else(built))
+        let mut command = Command::new(std::env::var_os("TESTED_SERVER").unwrap_or_else(built));
+        // Settings of whoever runs the tests are not the server's.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| is_setting(&name.to_string_lossy())) {
+            command.env_remove(name);
+        }
+        let process = command
             .args(["--port", &port.to_string(), "--admin-port", &admin.to_string()])
             .args(["--workers", &workers.to_string(), "--save", "", "--bind", "127.0.0.1"])
             .arg("--dir")
