@@ -1,8 +1,12 @@
 //! Gathers the figures that INFO and the metrics show.
 
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
+use crate::admin::InfoSection;
+use crate::command::client::Client;
 use crate::observe::Figures;
+use crate::observe::info::{self, Selection};
 use crate::observe::metrics::{DbFigures, Progress, WorkerFigures};
 
 use super::host::Host;
@@ -10,45 +14,95 @@ use super::host::Host;
 /// All gauges as they are now.
 pub(super) fn gather(host: &Host) -> Figures {
     let settings = host.config.current();
-    let now_ms = host.clock.unix_ms();
-    let jobs = host.jobs.status();
-    let (garbage, _) = host.store.garbage();
-    Figures {
+    let now_us = host.clock.unix_us();
+    let databases = databases(host);
+    let mut figures = Figures {
         redis_version: crate::config::REDIS_VERSION.to_owned(),
         glasswing_version: env!("CARGO_PKG_VERSION").to_owned(),
         config_file: host.config.config_file().map_or_else(String::new, |path| path.display().to_string()),
         role: "master".to_owned(),
-        process_id: std::process::id(),
         run_id: host.run_id.clone(),
+        replication_id: host.replication_id.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         tcp_port: settings.port,
-        uptime_seconds: now_ms.saturating_sub(host.started_ms) / 1_000,
+        now_unix_us: now_us,
+        monotonic_clock: "time-stamp counter, calibrated".to_owned(),
+        hz: u64::from(settings.hz),
+        configured_hz: u64::from(settings.hz),
+        uptime_seconds: (now_us / 1_000).saturating_sub(host.started_ms) / 1_000,
         start_time_unix_seconds: host.started_ms / 1_000,
         maxmemory_policy: settings.maxmemory_policy.name().to_owned(),
-        connected_clients: host.clients.count() as u64,
-        blocked_clients: host.clients.blocked() as u64,
-        maxclients: u64::from(settings.maxclients),
-        used_memory_peak: host.memory_peak.load(Ordering::Relaxed),
-        lazyfree_pending_objects: garbage as u64,
-        loading: host.status.loading.load(Ordering::Relaxed),
-        load: host.load_progress().map(|progress| {
-            let report = progress.report();
-            Progress { keys_done: report.keys, keys_total: report.expected_keys }
-        }),
-        rdb_changes_since_last_save: host.status.changes.load(Ordering::Relaxed),
-        save: jobs.running.as_ref().map(|running| Progress {
-            keys_done: running.progress.keys,
-            keys_total: running.progress.expected_keys,
-        }),
-        save_retained_bytes: host.store.saves().retained_bytes() as u64,
-        rdb_last_save_unix_seconds: jobs.last_success_unix_ms / 1_000,
-        rdb_last_bgsave_ok: jobs.last_ok,
-        rdb_last_bgsave_seconds: jobs.last_save.as_ref().map(|ended| ended.duration_ms / 1_000),
-        databases: databases(host),
+        config_io_threads: u64::from(settings.io_threads),
+        repl_backlog_size: settings.repl_backlog_size_bytes,
+        latency_percentiles: settings.latency_tracking_info_percentiles.0.clone(),
+        databases,
         workers: (0..host.workers)
             .map(|worker| WorkerFigures { connections: host.clients.count_of(worker) as u64 })
             .collect(),
         ..Figures::default()
+    };
+    clients(host, &mut figures);
+    host.process.fill(host.clock.stamp(), &mut figures);
+    memory(host, &mut figures);
+    persistence(host, &mut figures);
+    figures
+}
+
+fn clients(host: &Host, figures: &mut Figures) {
+    figures.connected_clients = host.clients.count() as u64;
+    figures.blocked_clients = host.clients.blocked() as u64;
+    figures.maxclients = u64::from(host.config.current().maxclients);
+    for worker in 0..host.workers {
+        host.clients.each_of(worker, |client| {
+            let input = client.query_used.load(Ordering::Relaxed) + client.query_free.load(Ordering::Relaxed);
+            let output = client.output_pending.load(Ordering::Relaxed);
+            let largest = &mut figures.client_recent_max_input_buffer;
+            *largest = (*largest).max(input as u64);
+            let largest = &mut figures.client_recent_max_output_buffer;
+            *largest = (*largest).max(output as u64);
+            figures.mem_clients_normal += (input + output + size_of::<Client>()) as u64;
+        });
     }
+}
+
+/// What is not the data set itself: the tables, the clients' buffers, what a save holds, and what the
+/// server used before it held anything.
+fn memory(host: &Host, figures: &mut Figures) {
+    let tables: usize = (0..host.store.databases()).map(|number| host.store.counts(number).table_bytes).sum();
+    let overhead = figures.used_memory_startup
+        + tables as u64
+        + figures.mem_clients_normal
+        + host.store.saves().retained_bytes() as u64;
+    figures.used_memory_overhead = overhead.min(figures.used_memory);
+    figures.used_memory_dataset = figures.used_memory.saturating_sub(overhead);
+    let (pending, freed) = host.store.garbage();
+    figures.lazyfree_pending_objects = pending as u64;
+    figures.lazyfreed_objects = freed;
+}
+
+fn persistence(host: &Host, figures: &mut Figures) {
+    figures.loading = host.status.loading.load(Ordering::Relaxed);
+    if let Some(progress) = host.load_progress() {
+        let report = progress.report();
+        figures.load = Some(Progress { keys_done: report.keys, keys_total: report.expected_keys });
+        figures.load_start_unix_seconds = host.started_ms / 1_000;
+        figures.load_done_bytes = report.bytes;
+        figures.load_total_bytes = std::fs::metadata(host.snapshot_path()).map_or(0, |meta| meta.len());
+        figures.load_seconds_left = report.seconds_left;
+    }
+    figures.rdb_last_load_keys_loaded = host.loaded_keys.load(Ordering::Relaxed);
+    let jobs = host.jobs.status();
+    let now_ms = host.clock.unix_ms();
+    figures.rdb_changes_since_last_save = host.status.changes.load(Ordering::Relaxed);
+    if let Some(running) = &jobs.running {
+        let report = &running.progress;
+        figures.save = Some(Progress { keys_done: report.keys, keys_total: report.expected_keys });
+        figures.save_seconds_left = report.seconds_left;
+        figures.rdb_current_bgsave_seconds = Some(now_ms.saturating_sub(running.started_unix_ms) / 1_000);
+    }
+    figures.save_retained_bytes = host.store.saves().retained_bytes() as u64;
+    figures.rdb_last_save_unix_seconds = jobs.last_success_unix_ms / 1_000;
+    figures.rdb_last_bgsave_ok = jobs.last_ok;
+    figures.rdb_last_bgsave_seconds = jobs.last_save.as_ref().map(|ended| ended.duration_ms / 1_000);
 }
 
 fn databases(host: &Host) -> Vec<DbFigures> {
@@ -64,24 +118,10 @@ fn databases(host: &Host) -> Vec<DbFigures> {
         .collect()
 }
 
-/// The text of INFO.
-pub(super) fn info_text(host: &Host, sections: &[String]) -> String {
-    let figures = gather(host);
-    format!(
-        "# Server\r\nredis_version:{}\r\nglasswing_version:{}\r\nsections:{}\r\n",
-        figures.redis_version,
-        figures.glasswing_version,
-        sections.len()
-    )
-}
-
-/// INFO as data.
-pub(super) fn info_sections(host: &Host) -> Vec<crate::admin::InfoSection> {
-    let _ = host;
-    Vec::new()
-}
-
-/// Notes the allocator's figure if it is a new peak.
-pub(super) fn note_peak(host: &Host) {
-    let _ = host;
+/// INFO as data: every section.
+pub(super) fn info_sections(host: &Host) -> Vec<InfoSection> {
+    info::sections(&host.stats, &gather(host), &Selection::everything())
+        .into_iter()
+        .map(|section| InfoSection { name: section.name.to_owned(), fields: section.fields })
+        .collect()
 }

@@ -2,19 +2,20 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::command::Registry;
-use crate::command::ports::{Clients, InfoContext, SaveRefusal, Saves, Server, Shutdown, Started};
+use crate::command::ports::{Clients, SaveRefusal, Saves, Server, Shutdown, Started};
 use crate::config::{ApplyError, Config, LogLevel as ConfiguredLevel, Row, Settings};
 use crate::engine::world::World;
 use crate::engine::{ClientTable, Status};
 use crate::net::{Acceptor, bind_tcp};
 use crate::observe::log::{LogHandle, LogLevel};
+use crate::observe::process::Process;
 use crate::observe::trace::Tracer;
-use crate::observe::{Metrics, Stats};
+use crate::observe::{Figures, Metrics, Stats};
 use crate::persist::files::RealFiles;
 use crate::persist::jobs::Jobs;
 use crate::persist::ownership::Guard;
@@ -39,8 +40,12 @@ pub(super) struct Host {
     pub(super) run_id: String,
     pub(super) started_ms: u64,
     pub(super) workers: usize,
-    pub(super) memory_peak: AtomicU64,
-    pub(super) memory_at_start: AtomicU64,
+    pub(super) process: Process,
+    pub(super) replication_id: Mutex<String>,
+    /// Handed to work on other threads.
+    pub(super) me: Weak<Host>,
+    /// How many keys the load at the start found, and how many of them had expired.
+    pub(super) loaded_keys: AtomicU64,
     /// What the loading of the file has come to.
     pub(super) load: Mutex<Option<Arc<crate::persist::progress::Progress>>>,
     pub(super) acceptor: OnceLock<Arc<Acceptor>>,
@@ -137,8 +142,29 @@ impl Server for Host {
         self
     }
 
-    fn info(&self, sections: &[String], _context: InfoContext) -> String {
-        super::figures::info_text(self, sections)
+    fn figures(&self) -> Figures {
+        super::figures::gather(self)
+    }
+
+    fn shared(&self) -> Arc<dyn Server> {
+        match self.me.upgrade() {
+            Some(host) => host,
+            // Whoever calls a method of it holds it.
+            None => unreachable!("the host is alive while it is asked"),
+        }
+    }
+
+    fn is_loading(&self) -> bool {
+        self.status.loading.load(Ordering::Relaxed)
+    }
+
+    fn abort_shutdown(&self) -> bool {
+        // An end is either refused or done: there is nothing between that could be given up.
+        false
+    }
+
+    fn change_replication_id(&self) {
+        *self.replication_id.lock().unwrap_or_else(PoisonError::into_inner) = super::run::random_id();
     }
 
     fn shutdown(&self, how: Shutdown) -> Result<(), String> {

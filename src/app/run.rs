@@ -20,7 +20,7 @@ use crate::engine::{ClientTable, Engine};
 use crate::net::{Acceptor, BoundListener, bind_tcp, bind_unix};
 use crate::observe::log::{self, LogConfig};
 use crate::observe::trace::{TraceSettings, Tracer};
-use crate::observe::{Metrics, Stats};
+use crate::observe::{Metrics, Process, Stats};
 use crate::persist::files::RealFiles;
 use crate::persist::jobs::{Clocks, Jobs, SavePoint};
 use crate::persist::ownership::Guard;
@@ -29,7 +29,7 @@ use crate::store::{Store, StoreOptions};
 use super::control::{self, Admin};
 use super::host::{Host, log_level};
 use super::saving::progress_line;
-use super::{figures, signals};
+use super::signals;
 
 /// Descriptors beside the clients' own: listeners, files, the admin port (Redis reserves as many).
 const RESERVED_DESCRIPTORS: u64 = 32;
@@ -192,7 +192,7 @@ fn build(config: Config, log: log::LogHandle) -> Result<Arc<Host>, String> {
         monotonic_ms: Arc::new(move || monotonic.stamp() / 1_000_000),
     };
     let metrics = Metrics::new(Arc::clone(&stats)).map_err(|error| format!("the metrics clash: {error}"))?;
-    let host = Host {
+    let host = Arc::new_cyclic(|me| Host {
         tracer: tracer(&stats),
         clients: Arc::new(ClientTable::new(workers)),
         world: Arc::new(World::new(workers)),
@@ -200,10 +200,12 @@ fn build(config: Config, log: log::LogHandle) -> Result<Arc<Host>, String> {
         jobs: Jobs::new(clocks),
         guard: Arc::new(Guard::new()),
         files: Arc::new(RealFiles),
-        run_id: run_id(),
+        run_id: random_id(),
         started_ms: clock.unix_ms(),
-        memory_peak: AtomicU64::new(0),
-        memory_at_start: AtomicU64::new(0),
+        process: Process::new(),
+        replication_id: Mutex::new(random_id()),
+        me: me.clone(),
+        loaded_keys: AtomicU64::new(0),
         load: Mutex::new(None),
         acceptor: OnceLock::new(),
         beats: OnceLock::new(),
@@ -218,9 +220,10 @@ fn build(config: Config, log: log::LogHandle) -> Result<Arc<Host>, String> {
         registry,
         stats,
         log,
-    };
+    });
     host.status.loading.store(true, Ordering::SeqCst);
-    Ok(Arc::new(host))
+    host.process.note_startup();
+    Ok(host)
 }
 
 fn tracer(stats: &Arc<Stats>) -> Tracer {
@@ -235,7 +238,7 @@ fn tracer(stats: &Arc<Stats>) -> Tracer {
 }
 
 /// 40 random hexadecimal digits, as Redis names a run.
-fn run_id() -> String {
+pub(super) fn random_id() -> String {
     let mut bytes = [0u8; 20];
     if getrandom::fill(&mut bytes).is_err() {
         bytes[..8].copy_from_slice(&unix_ns().to_le_bytes());
@@ -274,6 +277,7 @@ async fn live(host: &Arc<Host>, tcp: Vec<BoundListener>, unix: Option<BoundListe
         clients: Arc::clone(&host.clients),
         world: Arc::clone(&host.world),
         status: Arc::clone(&host.status),
+        tracer: host.tracer.clone(),
         server: Arc::clone(host) as Arc<dyn crate::command::ports::Server>,
     });
     let workers =
@@ -331,6 +335,7 @@ async fn load(host: &Arc<Host>) -> Result<(), String> {
     };
     match result {
         Ok(Some(keys)) => {
+            host.loaded_keys.store(keys, Ordering::Relaxed);
             let seconds = host.clock.stamp().saturating_sub(began) as f64 / 1e9;
             tracing::info!(keys, "DB loaded from disk: {seconds:.3} seconds");
             Ok(())
@@ -387,7 +392,8 @@ async fn end_on_signals(host: &Arc<Host>) {
 /// Ten times a second: rates, save points, the memory's peak.
 fn chores(host: &Arc<Host>) {
     host.stats.tick(host.clock.stamp());
-    figures::note_peak(host);
+    // Keeps the peak.
+    host.process.usage(host.clock.stamp());
     host.judge_saves();
     let settings = host.config.current();
     let points: Vec<SavePoint> = settings

@@ -39,6 +39,12 @@ impl<'a> Args<'a> {
         self
     }
 
+    /// The request that these arguments hold from this one on: `COMMAND GETKEYS get k` holds `get k`. It
+    /// has no declared keys, and its cursor stands behind its command's name.
+    pub fn skip(&self, count: usize) -> Args<'a> {
+        Args::new(self.buffer, &self.spans[count.min(self.spans.len())..], &[])
+    }
+
     /// Number of arguments, the command's name included.
     #[inline]
     pub fn len(&self) -> usize {

@@ -4,10 +4,12 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::Waker;
 
 use bytes::Bytes;
+
+use crate::store::WatchFlag;
 
 /// Where a client comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,11 +87,15 @@ pub struct Client {
     pub query_used: AtomicUsize,
     /// Free bytes of its query buffer.
     pub query_free: AtomicUsize,
+    /// Capacity of its output buffer, bytes.
+    pub output_room: AtomicUsize,
+    /// The largest output of late, bytes.
+    pub output_peak: AtomicUsize,
     /// Bytes of replies that it has not taken yet.
     pub output_pending: AtomicUsize,
     /// Queued commands, or -1 outside MULTI, as CLIENT LIST shows it, plus one.
     pub queued_plus_one: AtomicUsize,
-    /// Bytes of queued commands.
+    /// Bytes of the arguments of queued commands.
     pub queued_bytes: AtomicUsize,
     /// Number of watched keys.
     pub watched: AtomicUsize,
@@ -98,6 +104,7 @@ pub struct Client {
     mailbox: Mutex<Mailbox>,
     /// Whether the mailbox holds anything: one look without its lock.
     mail: AtomicBool,
+    watch: Mutex<Weak<WatchFlag>>,
     waker: OnceLock<Waker>,
 }
 
@@ -142,6 +149,8 @@ impl Client {
             last_command: AtomicUsize::new(usize::MAX),
             query_used: AtomicUsize::new(0),
             query_free: AtomicUsize::new(0),
+            output_room: AtomicUsize::new(0),
+            output_peak: AtomicUsize::new(0),
             output_pending: AtomicUsize::new(0),
             queued_plus_one: AtomicUsize::new(0),
             queued_bytes: AtomicUsize::new(0),
@@ -150,6 +159,7 @@ impl Client {
             text: Mutex::new(ClientText { user: "default".to_owned(), ..ClientText::default() }),
             mailbox: Mutex::default(),
             mail: AtomicBool::new(false),
+            watch: Mutex::default(),
             waker: OnceLock::new(),
         }
     }
@@ -183,6 +193,16 @@ impl Client {
     /// Changes what it calls itself.
     pub fn edit_text(&self, edit: impl FnOnce(&mut ClientText)) {
         edit(&mut lock(&self.text));
+    }
+
+    /// Says which flag its watched keys raise.
+    pub fn set_watch(&self, flag: &Arc<WatchFlag>) {
+        *lock(&self.watch) = Arc::downgrade(flag);
+    }
+
+    /// Whether a key that it watches has changed.
+    pub fn is_watch_broken(&self) -> bool {
+        lock(&self.watch).upgrade().is_some_and(|flag| flag.is_raised())
     }
 
     /// Says how to wake the client's task. The first caller counts.

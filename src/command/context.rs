@@ -70,8 +70,10 @@ pub struct Context<'a> {
     pub command: usize,
     /// Whether it runs inside EXEC: nothing may park then.
     pub in_transaction: bool,
-    /// What is to be repeated instead of the command.
+    /// What is to be repeated instead of the command, kept only while somebody repeats commands.
     pub replay: Replay,
+    /// Whether to keep `replay`.
+    pub collect_replay: bool,
     /// Changes of the command that runs, kept only while somebody wants to hear of them.
     pub events: Vec<(usize, Vec<u8>, Event)>,
     /// Whether to collect `events`.
@@ -105,6 +107,9 @@ impl Context<'_> {
 
     /// What is to be repeated instead of this command.
     pub fn replay_as<const N: usize>(&mut self, command: [&[u8]; N]) {
+        if !self.collect_replay {
+            return;
+        }
         let command: Vec<Vec<u8>> = command.iter().map(|part| part.to_vec()).collect();
         match &mut self.replay {
             Replay::Instead(commands) => commands.push(command),
@@ -161,6 +166,6 @@ pub fn help(ctx: &mut Context<'_>, container: &str, lines: &[&str]) -> Outcome {
     ctx.out.simple(&format!("{container} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
     lines.iter().for_each(|line| ctx.out.simple(line));
     ctx.out.simple("HELP");
-    ctx.out.simple("    Print this help.");
+    ctx.out.simple("    Prints this help.");
     Ok(Reply::Sent)
 }

@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use super::Args;
 use super::row::{Access, Keys};
 
 /// A key argument and what the command does with it.
@@ -58,6 +59,77 @@ pub fn each<'a>(
     }
 }
 
+/// How a [`Spec`] goes from its first key to the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FindKeys {
+    /// Up to the last key: relative to the first, or counted from the end when negative.
+    Range {
+        /// The last key.
+        last: i64,
+        /// From key to key.
+        step: i64,
+    },
+    /// The argument at the beginning says how many follow it.
+    Counted,
+}
+
+/// Where keys are, in the notation of Redis's COMMAND INFO.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spec {
+    /// What the command does with them.
+    pub access: Access,
+    /// The argument at which the search begins; 0 is the command's name.
+    pub begin: i64,
+    /// How the keys are found from there.
+    pub find: FindKeys,
+}
+
+/// A row's keys as Redis describes them.
+pub fn specs(keys: Keys) -> Vec<Spec> {
+    let range = |begin, last, step, access| Spec { access, begin, find: FindKeys::Range { last, step } };
+    let counted = |begin, access| Spec { access, begin, find: FindKeys::Counted };
+    match keys {
+        Keys::None => vec![],
+        Keys::One(access) => vec![range(1, 0, 1, access)],
+        Keys::Second(access) => vec![range(2, 0, 1, access)],
+        Keys::Two(first, second) if first == second => vec![range(1, 1, 1, first)],
+        Keys::Two(first, second) => vec![range(1, 0, 1, first), range(2, 0, 1, second)],
+        Keys::All(access) => vec![range(1, -1, 1, access)],
+        Keys::AllButLast(access) => vec![range(1, -2, 1, access)],
+        Keys::Pairs(access) => vec![range(1, -1, 2, access)],
+        Keys::Counted(at, access) => vec![counted(at as i64, access)],
+        Keys::TargetAndCounted(target, sources) => vec![range(1, 0, 1, target), counted(2, sources)],
+        Keys::TargetAndRest(target, sources) => vec![range(1, 0, 1, target), range(2, -1, 1, sources)],
+    }
+}
+
+/// The first key, the last and the step that COMMAND INFO shows for clients older than the specs, and
+/// whether these three miss keys (`movablekeys`). All are 0 where no range describes any key.
+pub fn legacy_range(specs: &[Spec]) -> ((i64, i64, i64), bool) {
+    let absolute = |begin: i64, last: i64| if last >= 0 { begin + last } else { last };
+    if let [Spec { access, begin, find: FindKeys::Range { last, step } }] = specs {
+        return ((*begin, absolute(*begin, *last), *step), access.has(Access::INCOMPLETE));
+    }
+    let (mut first, mut last, mut misses) = (0, 0, false);
+    for spec in specs {
+        match spec.find {
+            FindKeys::Range { last: end, step: 1 } if last == 0 || last == spec.begin - 1 => {
+                misses |= spec.access.has(Access::INCOMPLETE);
+                first = if first == 0 { spec.begin } else { first };
+                last = absolute(spec.begin, end);
+            }
+            _ => misses = true,
+        }
+    }
+    ((first, last, i64::from(first != 0)), misses)
+}
+
+/// The access of SET: it reads the old value only with GET.
+pub fn overwrites_unless_get(args: &Args<'_>, declared: Access) -> Access {
+    let reads = args.all().skip(3).any(|argument| argument.eq_ignore_ascii_case(b"get"));
+    if reads { declared } else { Access::OW | Access::UPDATE }
+}
+
 /// The end of the keys that argument `at` counts.
 fn counted<'a>(at: usize, count: usize, argument: &impl Fn(usize) -> &'a [u8]) -> usize {
     if at >= count {
@@ -79,6 +151,23 @@ mod tests {
     fn indexes(keys: Keys, request: &str) -> Vec<usize> {
         let arguments: Vec<&str> = request.split(' ').collect();
         find(keys, arguments.len(), |index| arguments[index].as_bytes()).iter().map(|key| key.index).collect()
+    }
+
+    #[test]
+    fn the_legacy_range_joins_neighbours_only() {
+        let (ro, ow) = (Access::RO, Access::OW);
+        for (keys, expected) in [
+            (Keys::None, ((0, 0, 0), false)),
+            (Keys::One(ro), ((1, 1, 1), false)),
+            (Keys::Two(ro, ro), ((1, 2, 1), false)),
+            (Keys::Two(ro, ow), ((1, 2, 1), false)),
+            (Keys::Pairs(ow), ((1, -1, 2), false)),
+            (Keys::TargetAndRest(ow, ro), ((1, -1, 1), false)),
+            (Keys::TargetAndCounted(ow, ro), ((1, 1, 1), true)),
+            (Keys::Counted(1, ro), ((0, 0, 0), true)),
+        ] {
+            assert_eq!(legacy_range(&specs(keys)), expected, "{keys:?}");
+        }
     }
 
     #[test]

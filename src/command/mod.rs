@@ -19,9 +19,13 @@ pub mod session;
 pub mod syntax;
 pub mod table;
 
+mod connection;
+pub mod introspection;
+mod server;
 mod strings;
 #[cfg(test)]
 pub(crate) mod testing;
+mod transactions;
 
 pub use args::{Args, KeyAt};
 pub use context::Context;

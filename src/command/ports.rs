@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::observe::Stats;
+use crate::observe::{Figures, Stats};
 
 use super::client::Client;
 
@@ -29,25 +29,27 @@ pub trait Server: Send + Sync {
     fn clock(&self) -> &Clock;
     /// Saving.
     fn saves(&self) -> &dyn Saves;
-    /// The text of INFO for these sections (lower case; empty means the default ones).
-    fn info(&self, sections: &[String], context: InfoContext) -> String;
+    /// What is not counted but asked for: what INFO and MEMORY STATS show beside the counters.
+    /// Called without the keyspace held, or with all of it, or with some shards inside EXEC.
+    fn figures(&self) -> Figures;
+    /// A handle that work on another thread can keep (SAVE, SHUTDOWN, DEBUG RELOAD).
+    fn shared(&self) -> Arc<dyn Server>;
+    /// Whether the data set is being loaded.
+    fn is_loading(&self) -> bool;
     /// Asks the server to end. Returns only when it cannot.
     fn shutdown(&self, how: Shutdown) -> Result<(), String>;
+    /// Gives up an end that is under way (SHUTDOWN ABORT). False when there is none to give up.
+    fn abort_shutdown(&self) -> bool;
     /// Stops this thread for a while (DEBUG SLEEP).
     fn sleep(&self, time: Duration);
     /// Turns the active expiry on or off (DEBUG SET-ACTIVE-EXPIRE).
     fn set_active_expiry(&self, on: bool);
-    /// Loads the snapshot anew over an emptied keyspace (DEBUG RELOAD). The caller holds the keyspace.
+    /// Loads the snapshot anew over an emptied keyspace (DEBUG RELOAD). Takes the keyspace itself.
     fn reload(&self, save_first: bool) -> Result<(), String>;
     /// The 40 hexadecimal digits that name this run.
     fn run_id(&self) -> &str;
-}
-
-/// What INFO reports that only the asking unit knows.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct InfoContext {
-    /// Wall time of the unit.
-    pub now_ms: u64,
+    /// Draws another name for the data set (DEBUG CHANGE-REPL-ID): `Figures::replication_id`.
+    fn change_replication_id(&self);
 }
 
 /// Connected clients.

@@ -29,6 +29,10 @@ pub struct Command {
     pub acl: Acl,
     /// Which arguments are keys.
     pub keys: Keys,
+    /// What is really done with a key, where [`Access::VARIABLE_FLAGS`] says that the arguments decide.
+    pub access: fn(&Args<'_>, Access) -> Access,
+    /// Hints for clients, as COMMAND INFO shows them: `nondeterministic_output`.
+    pub tips: &'static [&'static str],
     /// Which other database the arguments name, where they can.
     pub databases: fn(Args<'_>) -> Option<OtherDatabase>,
     /// The handler. A container's answers for a missing or unknown subcommand.
@@ -49,6 +53,8 @@ impl Command {
         flags: Flags::NONE,
         acl: Acl::NONE,
         keys: Keys::None,
+        access: |_, declared| declared,
+        tips: &[],
         databases: |_| None,
         run: super::context::unimplemented_row,
         subcommands: &[],
@@ -141,7 +147,7 @@ bits! {
         /// Allowed before authentication.
         NO_AUTH = 13, "no_auth";
         /// May change things though it is no write.
-        MAY_REPLICATE = 14, "may_replicate";
+        MAY_REPLICATE = 14, "";
         /// Not while a replica loads beside its old data.
         NO_ASYNC_LOADING = 15, "no_async_loading";
         /// Not inside MULTI.
@@ -162,7 +168,8 @@ bits! {
         SECRET = 23, "";
         /// Does not count as an access of keys it looks at.
         NO_TOUCH = 24, "";
-        /// Keys are not always where the row's specs find them: ask COMMAND GETKEYS.
+        /// Keys are not always where the first, last and step of COMMAND INFO say: ask COMMAND GETKEYS.
+        /// Derived from the key specs; no row sets it.
         MOVABLE_KEYS = 25, "movablekeys";
         /// Not paused by CLIENT PAUSE although it may write.
         UNPAUSED = 26, "";
@@ -172,6 +179,9 @@ bits! {
         FORGETS_WATCHES = 28, "";
         /// May touch its keys in a second database, which `databases` names.
         CROSS_DATABASE = 29, "";
+        /// Takes more arguments than its syntax names: QUIT ignores them, COMMAND has subcommands but
+        /// runs without one.
+        OPEN_ENDED = 40, "";
     }
 }
 
@@ -220,6 +230,8 @@ bits! {
         TRANSACTION = 19, "transaction";
         /// Scripts.
         SCRIPTING = 20, "scripting";
+        /// The group implies no category for this row (SORT is no keyspace command to Redis).
+        NOT_GROUP = 31, "";
     }
 }
 
@@ -280,7 +292,9 @@ impl Group {
 impl Command {
     /// All ACL categories: those of the row and those that flags and group imply.
     pub fn categories(&self) -> Acl {
-        let mut all = self.acl | self.group.category();
+        // Containers do nothing themselves, so they belong to no family.
+        let familiar = self.subcommands.is_empty() && !self.acl.has(Acl::NOT_GROUP);
+        let mut all = if familiar { self.acl | self.group.category() } else { self.acl };
         let implied = [
             (Flags::WRITE, Acl::WRITE),
             (Flags::READONLY, Acl::READ),
@@ -297,7 +311,6 @@ impl Command {
         if !self.flags.has(Flags::FAST) {
             all = all | Acl::SLOW;
         }
-        // Redis files what scripts use under the keyspace only when it touches keys.
         all
     }
 }

@@ -8,6 +8,7 @@ use crate::resp::Span;
 use crate::store::WatchFlag;
 
 use super::client::{Client, ClientFlag};
+use super::row::Flags;
 
 /// What CLIENT REPLY has asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,12 +36,22 @@ pub struct Queued {
 }
 
 /// An open MULTI.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Multi {
     /// What EXEC will run.
     pub queue: Vec<Queued>,
     /// A command was refused while queueing: EXEC will refuse all.
     pub refused: bool,
+    /// Flags that any queued command has.
+    pub flags: Flags,
+    /// Flags that any queued command lacks.
+    pub lacks: Flags,
+}
+
+impl Default for Multi {
+    fn default() -> Multi {
+        Multi { queue: Vec::new(), refused: false, flags: Flags::NONE, lacks: Flags::NONE }
+    }
 }
 
 /// One connection's state.
@@ -58,8 +69,12 @@ pub struct Session {
     pub watched: Vec<(usize, Box<[u8]>)>,
     /// Raised when a watched key changes; made by the first WATCH.
     pub watch_flag: Option<Arc<WatchFlag>>,
+    /// A command has asked that all watched keys be forgotten once it is over.
+    pub forgets_watches: bool,
     /// CLIENT REPLY.
     pub reply_mode: ReplyMode,
+    /// CLIENT NO-TOUCH: what it reads does not count as used.
+    pub no_touch: bool,
 }
 
 impl Session {
@@ -72,7 +87,9 @@ impl Session {
             multi: None,
             watched: Vec::new(),
             watch_flag: None,
+            forgets_watches: false,
             reply_mode: ReplyMode::On,
+            no_touch: false,
         }
     }
 
@@ -99,11 +116,13 @@ impl Session {
         multi
     }
 
-    /// Queues a command.
-    pub fn queue(&mut self, queued: Queued) {
+    /// Queues a command whose row has these flags.
+    pub fn queue(&mut self, queued: Queued, flags: Flags) {
         let Some(multi) = &mut self.multi else { return };
-        let bytes = queued.request.len() + size_of::<Queued>() + queued.spans.len() * size_of::<Span>();
+        let bytes = queued.request.len();
         multi.queue.push(queued);
+        multi.flags = multi.flags | flags;
+        multi.lacks = multi.lacks | Flags(!flags.0);
         let length = multi.queue.len();
         self.note_queue(length, bytes);
     }
@@ -123,6 +142,11 @@ impl Session {
 
     /// The flag that watched keys raise, made when first needed.
     pub fn watch_flag(&mut self) -> Arc<WatchFlag> {
+        if self.watch_flag.is_none() {
+            let flag = Arc::<WatchFlag>::default();
+            self.client.set_watch(&flag);
+            self.watch_flag = Some(flag);
+        }
         Arc::clone(self.watch_flag.get_or_insert_default())
     }
 

@@ -1,10 +1,18 @@
 //! All commands, and the way from a name to its row.
 
+#[cfg(test)]
+use super::row::Handler;
 use super::row::{Command, Flags};
-use super::syntax;
+use super::{keys, syntax};
 
 /// The families. Adding a family adds a line here; adding a command does not.
-static FAMILIES: &[&[Command]] = &[super::strings::COMMANDS];
+static FAMILIES: &[&[Command]] = &[
+    super::connection::COMMANDS,
+    super::introspection::COMMANDS,
+    super::server::COMMANDS,
+    super::strings::COMMANDS,
+    super::transactions::COMMANDS,
+];
 
 /// A row with what is derived from it.
 #[derive(Debug)]
@@ -19,6 +27,8 @@ pub struct Registered {
     pub arity: i32,
     /// Indexes of the subcommands.
     pub children: Vec<usize>,
+    /// Where its keys are, in Redis's notation.
+    pub specs: Vec<keys::Spec>,
 }
 
 impl Registered {
@@ -83,13 +93,19 @@ impl Registry {
             Some(parent) => format!("{}|{own}", self.commands[parent].full_name),
         };
         let words = if parent.is_some() { 2 } else { 1 };
-        let arity = if row.subcommands.is_empty() { syntax::arity(row.syntax, words) } else { -2 };
+        let open_ended = row.flags.has(Flags::OPEN_ENDED);
+        let arity = match syntax::arity(row.syntax, words) {
+            exact if open_ended => -exact.abs(),
+            _ if !row.subcommands.is_empty() => -2,
+            derived => derived,
+        };
         self.commands.push(Registered {
             row,
             full_name: Box::leak(full.into_boxed_str()),
             parent,
             arity,
             children: Vec::new(),
+            specs: keys::specs(row.keys),
         });
         self.commands.len() - 1
     }
@@ -202,7 +218,7 @@ mod tests {
             assert!(seen.insert(command.full_name), "{} stands twice", command.full_name);
             assert!(!command.row.summary.is_empty(), "{} has no summary", command.full_name);
             assert!(
-                command.row.run as usize != super::super::context::unimplemented_row as usize,
+                !std::ptr::fn_addr_eq(command.row.run, super::super::context::unimplemented_row as Handler),
                 "{} has no handler",
                 command.full_name
             );

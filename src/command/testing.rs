@@ -6,18 +6,18 @@
 //! A line `! advance 1500` moves the clock by that many milliseconds (a real server makes us wait).
 
 use std::io::{Read, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::{ApplyError, Config, Row, Settings};
-use crate::observe::Stats;
+use crate::observe::{Figures, Stats};
 use crate::resp::{Encoder, Protocol, Span, Value, ValueDecoder};
 use crate::store::{KeyHasher, Moment, Store, StoreOptions};
 
 use super::client::{Address, Client};
-use super::context::Replay;
-use super::ports::{Clients, InfoContext, Pause, SaveRefusal, Saves, Server, Shutdown, Started};
+use super::context::{Event, Replay};
+use super::ports::{Clients, Pause, SaveRefusal, Saves, Server, Shutdown, Started};
 use super::{Args, Context, KeyAt, Registry, Reply, Session, keys};
 
 /// A server without sockets.
@@ -28,34 +28,49 @@ pub(crate) struct Bench {
     pub(crate) settings: Arc<Settings>,
     pub(crate) clock: Clock,
     pub(crate) protocol: Protocol,
-    pub(crate) server: FakeServer,
+    pub(crate) server: Arc<FakeServer>,
     /// The last command parked: what it would answer when its time is up is shown.
     pub(crate) parked: bool,
+    /// What the last command did beside answering.
+    pub(crate) done: Done,
+}
+
+/// What a command did beside answering.
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    /// What is to be repeated for it.
+    pub(crate) replay: Replay,
+    /// Its events: database, key, event.
+    pub(crate) events: Vec<(usize, Vec<u8>, Event)>,
+    /// Changes that it counted.
+    pub(crate) changes: u64,
 }
 
 impl Bench {
     /// An empty server with default settings.
     pub(crate) fn new() -> Bench {
+        Bench::with(Settings::default(), None)
+    }
+
+    /// An empty server with these settings; CLIENT LIST shows `client` in place of the one that asks.
+    pub(crate) fn with(settings: Settings, listed: Option<Arc<Client>>) -> Bench {
         let registry = Registry::new();
         let clock = Clock::manual();
         let store =
             Store::with_hasher(&StoreOptions { databases: 16, shards: 16 }, KeyHasher::with_key(&[3; 16]));
         let client = Arc::new(Client::new(1, Address::Internal, Address::Internal, -1, 0, clock.unix_ms()));
-        let config = Config::from_settings(Settings::default());
+        let config = Config::from_settings(settings);
+        let listed = listed.unwrap_or_else(|| Arc::clone(&client));
         Bench {
             store: Arc::new(store),
             session: Session::new(Arc::clone(&client), true),
             settings: config.current(),
-            server: FakeServer {
-                stats: Stats::new(1, &registry.names()),
-                config,
-                clock: clock.clone(),
-                client,
-            },
+            server: FakeServer::new(config, clock.clone(), listed, &registry),
             registry,
             clock,
             protocol: Protocol::Resp2,
             parked: false,
+            done: Done::default(),
         }
     }
 
@@ -97,18 +112,25 @@ impl Bench {
             out: &mut out,
             session: &mut self.session,
             settings: &self.settings,
-            server: &self.server,
+            server: &*self.server,
             registry: &self.registry,
             command,
             in_transaction: false,
             replay: Replay::AsSent,
+            collect_replay: true,
             events: Vec::new(),
-            collect_events: false,
+            collect_events: true,
         };
         let args = if registered.parent.is_some() { args.of_subcommand() } else { args };
         let outcome = (registered.row.run)(&mut ctx, args);
+        let (replay, events) = (std::mem::take(&mut ctx.replay), std::mem::take(&mut ctx.events));
+        self.done = Done { replay, events, changes: ctx.view.tally.changes };
         drop(ctx);
         self.parked = false;
+        let outcome = match outcome {
+            Ok(Reply::Later(work)) => work.run(),
+            other => other,
+        };
         match outcome {
             Ok(Reply::Park(park)) => {
                 self.parked = true;
@@ -264,6 +286,35 @@ pub(crate) struct FakeServer {
     pub(crate) config: Config,
     pub(crate) clock: Clock,
     pub(crate) client: Arc<Client>,
+    me: Weak<FakeServer>,
+    /// What INFO shows beside the counters.
+    pub(crate) figures: Mutex<Figures>,
+    /// What the server was asked to do: `save`, `reload`, a shutdown.
+    pub(crate) asked: Mutex<Vec<String>>,
+}
+
+impl FakeServer {
+    /// A server that lists one client.
+    pub(crate) fn new(
+        config: Config,
+        clock: Clock,
+        client: Arc<Client>,
+        registry: &Registry,
+    ) -> Arc<FakeServer> {
+        Arc::new_cyclic(|me| FakeServer {
+            stats: Stats::new(1, &registry.names()),
+            config,
+            clock,
+            client,
+            me: Weak::clone(me),
+            figures: Mutex::default(),
+            asked: Mutex::default(),
+        })
+    }
+
+    fn note(&self, what: String) {
+        self.asked.lock().expect("no test panics with this lock").push(what);
+    }
 }
 
 impl Server for FakeServer {
@@ -285,18 +336,34 @@ impl Server for FakeServer {
     fn saves(&self) -> &dyn Saves {
         self
     }
-    fn info(&self, sections: &[String], _: InfoContext) -> String {
-        sections.iter().map(|section| format!("# {section}\r\n")).collect()
+    fn figures(&self) -> Figures {
+        self.figures.lock().expect("no test panics with this lock").clone()
     }
-    fn shutdown(&self, _: Shutdown) -> Result<(), String> {
+    fn shared(&self) -> Arc<dyn Server> {
+        self.me.upgrade().expect("the bench owns the server")
+    }
+    fn is_loading(&self) -> bool {
+        false
+    }
+    fn shutdown(&self, how: Shutdown) -> Result<(), String> {
+        self.note(format!("{how:?}"));
         Ok(())
+    }
+    fn abort_shutdown(&self) -> bool {
+        false
     }
     fn sleep(&self, time: Duration) {
         self.clock.advance_ms(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
     }
-    fn set_active_expiry(&self, _: bool) {}
-    fn reload(&self, _: bool) -> Result<(), String> {
+    fn set_active_expiry(&self, on: bool) {
+        self.note(format!("active expiry {on}"));
+    }
+    fn reload(&self, save_first: bool) -> Result<(), String> {
+        self.note(format!("reload, save first: {save_first}"));
         Ok(())
+    }
+    fn change_replication_id(&self) {
+        self.note("change the replication id".to_owned());
     }
     fn run_id(&self) -> &str {
         "0123456789012345678901234567890123456789"
@@ -319,9 +386,11 @@ impl Clients for FakeServer {
 
 impl Saves for FakeServer {
     fn save(&self) -> Result<(), SaveRefusal> {
+        self.note("save".to_owned());
         Ok(())
     }
-    fn start(&self, _: bool) -> Result<Started, SaveRefusal> {
+    fn start(&self, schedule: bool) -> Result<Started, SaveRefusal> {
+        self.note(format!("background save, schedule: {schedule}"));
         Ok(Started::Now)
     }
     fn last_save_unix_s(&self) -> u64 {

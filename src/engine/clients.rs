@@ -110,9 +110,15 @@ impl Clients for ClientTable {
     }
 
     fn pause(&self, writes_only: bool, until_ms: u64) {
-        // As in Redis, a running pause is never shortened by a new one.
-        let until = if writes_only { &self.pause_writes_until } else { &self.pause_all_until };
-        until.fetch_max(until_ms, Ordering::Relaxed);
+        // As in Redis, a new pause neither shortens nor weakens a running one: there is one pause, which
+        // ends with the latest and is as strict as the strictest. CLIENT PAUSE asks for ALL again while
+        // ALL holds; a pause of writes that would last longer lasts for all from now on.
+        if writes_only {
+            self.pause_writes_until.fetch_max(until_ms, Ordering::Relaxed);
+        } else {
+            let until_ms = until_ms.max(self.pause_writes_until.load(Ordering::Relaxed));
+            self.pause_all_until.fetch_max(until_ms, Ordering::Relaxed);
+        }
     }
 
     fn unpause(&self) {

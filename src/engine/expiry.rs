@@ -1,5 +1,6 @@
 //! Active expiry: each worker sweeps its share of the shards between batches.
 
+use std::cell::Cell;
 use std::sync::atomic::Ordering;
 
 use crate::observe::Counter;
@@ -46,7 +47,14 @@ impl Sweeper {
                 stats.add(Counter::ExpiredKeys, u64::from(swept.tally.expired));
             }
             if !swept.ready.is_empty() {
-                let scope = super::unit::Scope { engine, stats, settings, moment, whole: false };
+                let scope = super::unit::Scope {
+                    engine,
+                    stats,
+                    settings,
+                    moment,
+                    whole: false,
+                    lock_wait_ns: Cell::new(0),
+                };
                 blocked::serve_later(&scope, &blocked::nobody(), swept.ready);
             }
             let spent = engine.clock.stamp().saturating_sub(began);

@@ -1,6 +1,7 @@
 //! The ladder of refusals: one reason a rung, in Redis's order. Handlers refuse nothing of this.
 
 use crate::command::row::{Flags, Group};
+use crate::command::session::Multi;
 use crate::command::table::Registered;
 use crate::command::{Args, CommandError, Registry};
 use crate::config::{ProtectedAction, Settings};
@@ -13,8 +14,8 @@ pub struct Situation<'a> {
     pub settings: &'a Settings,
     /// The connection has authenticated, or need not.
     pub authenticated: bool,
-    /// The connection is inside MULTI.
-    pub in_multi: bool,
+    /// The connection's open MULTI.
+    pub multi: Option<&'a Multi>,
     /// The connection comes from this machine.
     pub local: bool,
     /// The server is loading its file.
@@ -37,15 +38,13 @@ pub fn check(command: &Registered, args: &Args<'_>, at: &Situation<'_>) -> Resul
     if !at.authenticated && !flags.has(Flags::NO_AUTH) {
         return Err((Refusal::NoAuth, CommandError::fixed("NOAUTH Authentication required.")));
     }
-    if at.in_multi && flags.has(Flags::NO_MULTI) {
+    if at.multi.is_some() && flags.has(Flags::NO_MULTI) {
         return Err((Refusal::Context, CommandError::fixed("ERR Command not allowed inside a transaction")));
     }
-    if at.writes_stopped
-        && (flags.has(Flags::WRITE) || flags.has(Flags::MAY_REPLICATE) || tells_health(command))
-    {
+    if at.writes_stopped && (does(flags, at, Flags::WRITE) || tells_health(command)) {
         return Err((Refusal::Misconfigured, CommandError::fixed(MISCONF)));
     }
-    if at.loading && !flags.has(Flags::LOADING) {
+    if at.loading && lacks(flags, at, Flags::LOADING) {
         let text = "LOADING Redis is loading the dataset in memory";
         return Err((Refusal::Loading, CommandError::fixed(text)));
     }
@@ -56,6 +55,21 @@ const MISCONF: &str = "MISCONF Redis is configured to save RDB snapshots, but it
      disk. Commands that may modify the data set are disabled, because this instance is configured to report \
      errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis \
      logs for details about the RDB error.";
+
+/// Whether the command has a flag. EXEC has those of all that it will run.
+fn does(flags: Flags, at: &Situation<'_>, flag: Flags) -> bool {
+    flags.has(flag) || queue_of(flags, at).is_some_and(|multi| multi.flags.has(flag))
+}
+
+/// Whether the command lacks a flag. EXEC lacks what anything lacks that it will run.
+fn lacks(flags: Flags, at: &Situation<'_>, flag: Flags) -> bool {
+    !flags.has(flag) || queue_of(flags, at).is_some_and(|multi| multi.lacks.has(flag))
+}
+
+/// The queue that the command will run.
+fn queue_of<'a>(flags: Flags, at: &Situation<'a>) -> Option<&'a Multi> {
+    if flags.has(Flags::EXECUTES_QUEUE) { at.multi } else { None }
+}
 
 /// PING tells a health check that the server cannot persist, as in Redis.
 fn tells_health(command: &Registered) -> bool {

@@ -17,6 +17,9 @@ pub mod unit;
 pub mod worker;
 pub mod world;
 
+#[cfg(test)]
+mod tests;
+
 pub use clients::ClientTable;
 pub use shared::{Engine, Status};
 pub use worker::{Connection, Next, Ran, Worker};

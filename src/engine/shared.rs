@@ -8,6 +8,7 @@ use crate::command::Registry;
 use crate::command::ports::Server;
 use crate::config::Config;
 use crate::observe::Stats;
+use crate::observe::trace::Tracer;
 use crate::store::Store;
 
 use super::clients::ClientTable;
@@ -58,6 +59,8 @@ pub struct Engine {
     pub world: Arc<World>,
     /// States that decide about commands.
     pub status: Arc<Status>,
+    /// Spans of sampled commands.
+    pub tracer: Tracer,
     /// The rest of the server, for commands that ask.
     pub server: Arc<dyn Server>,
 }

@@ -20,9 +20,9 @@ use super::blocked;
 use super::unit::{self, Scope};
 
 /// Puts a command into the open MULTI's queue.
-pub fn queue(session: &mut Session, command: usize, args: &Args<'_>) {
+pub fn queue(session: &mut Session, registry: &Registry, command: usize, args: &Args<'_>) {
     let (request, spans) = blocked::owned(args);
-    session.queue(Queued { request, spans, command });
+    session.queue(Queued { request, spans, command }, registry.get(command).row.flags);
 }
 
 /// Whether an EXEC of this queue needs the whole keyspace.
@@ -156,10 +156,17 @@ fn refuse(scope: &Scope<'_>, out: &mut Encoder, error: &CommandError) {
     scope.stats.error(&text);
 }
 
+/// What a refused EXEC answers, from the words of the refusal. Redis leaves a plain `ERR` out.
+pub fn abort_text(refusal: &str) -> String {
+    let reason = refusal.strip_prefix("ERR ").unwrap_or(refusal);
+    format!("EXECABORT Transaction discarded because of: {reason}")
+}
+
 /// Watches nothing any more: after EXEC or DISCARD, UNWATCH, RESET, and when the connection ends.
 pub fn unwatch(scope: &Scope<'_>, session: &mut Session) {
     let watched = std::mem::take(&mut session.watched);
     session.client.watched.store(0, std::sync::atomic::Ordering::Relaxed);
+    session.forgets_watches = false;
     let Some(flag) = session.watch_flag.take() else { return };
     unwatch_keys(scope, &watched, &flag);
 }

@@ -28,6 +28,8 @@ pub struct Scope<'a> {
     pub moment: Moment,
     /// The unit runs with the whole keyspace held.
     pub whole: bool,
+    /// What the unit has waited for locks, nanoseconds: for its trace.
+    pub lock_wait_ns: std::cell::Cell<u64>,
 }
 
 /// How a command ended.
@@ -81,11 +83,12 @@ fn lock_across<'a>(scope: &Scope<'a>, database: usize, row: &Command, args: &Arg
 #[inline]
 pub fn context<'a>(
     scope: &Scope<'a>,
-    view: View<'a>,
+    mut view: View<'a>,
     session: &'a mut Session,
     out: &'a mut Encoder,
     command: usize,
 ) -> Context<'a> {
+    view.set_no_touch(session.no_touch);
     Context {
         view,
         out,
@@ -96,6 +99,7 @@ pub fn context<'a>(
         command,
         in_transaction: false,
         replay: Replay::AsSent,
+        collect_replay: false,
         events: Vec::new(),
         collect_events: false,
     }
@@ -197,6 +201,10 @@ pub fn count(scope: &Scope<'_>, view: &mut View<'_>) {
     if tally.expired > 0 {
         scope.stats.add(Counter::ExpiredKeys, u64::from(tally.expired));
         view.take_expired();
+    }
+    if tally.lock_waits > 0 {
+        scope.stats.lock_waited(tally.lock_wait_ns);
+        scope.lock_wait_ns.set(scope.lock_wait_ns.get() + tally.lock_wait_ns);
     }
     if tally.changes > 0 {
         scope.engine.status.changes.fetch_add(tally.changes, Ordering::Relaxed);

@@ -5,6 +5,7 @@
 //! keyspace, or when a command must wait for something. It never awaits: what it must wait for it
 //! says as [`Next`], and the connection's task waits and comes again.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,6 +18,7 @@ use crate::command::row::Flags;
 use crate::command::session::ReplyMode;
 use crate::command::{Args, KeyAt, Session, keys};
 use crate::config::{MaxmemoryPolicy, Settings};
+use crate::observe::trace::{CommandSpan, Stages, WorkerTracer};
 use crate::observe::{Counter, Refusal, WorkerStats};
 use crate::resp::{Decoded, Encoder, Protocol, ProtocolError, RequestDecoder, RequestLimits, Span};
 use crate::store::{KeyHash, Moment, Usage};
@@ -64,7 +66,7 @@ impl Connection {
 }
 
 /// Why a batch ended.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub enum Next {
     /// More input is needed; at least so many bytes more, or 0 if unknown.
     Input(usize),
@@ -120,6 +122,25 @@ pub struct Worker {
     plan: Vec<Planned>,
     prefetch: Vec<(usize, KeyHash)>,
     seed: u64,
+    tracer: WorkerTracer,
+    /// Commands of this batch that are traced once their replies are written.
+    sampled: Vec<Sampled>,
+    /// What decoding the last group took, by request; measured only while traces are on.
+    parse_nanos: u64,
+}
+
+/// A command that was drawn for a trace.
+#[derive(Debug)]
+struct Sampled {
+    name: &'static str,
+    database: u32,
+    client: u64,
+    keys: usize,
+    batch: usize,
+    began: Stamp,
+    lock_wait_nanos: u64,
+    run_nanos: u64,
+    error: Option<String>,
 }
 
 impl std::fmt::Debug for Worker {
@@ -152,6 +173,9 @@ impl Worker {
             plan: Vec::new(),
             prefetch: Vec::new(),
             seed: engine.store.hash(&index.to_le_bytes()) | 1,
+            tracer: engine.tracer.worker(index),
+            sampled: Vec::new(),
+            parse_nanos: 0,
             engine,
         };
         worker.read_settings();
@@ -207,6 +231,7 @@ impl Worker {
         self.limits.authenticated = connection.session.authenticated;
         let mut encoder = Encoder::with_buffer(std::mem::take(out), connection.protocol);
         let began = self.wall.stamp();
+        connection.session.client.query_used.store(input.len(), Ordering::Relaxed);
         let mut batch = Batch { stamp: began, began, commands: 0, consumed: 0, whole };
         // What a panic can leave behind is the worker's scratch, which the next batch clears, and the
         // connection, which is closed. Locks and permits are given back as the stack unwinds.
@@ -218,6 +243,7 @@ impl Worker {
             Next::Close
         });
         connection.partial_at = connection.partial_at.saturating_sub(batch.consumed);
+        connection.session.client.query_used.store(input.len() - batch.consumed, Ordering::Relaxed);
         if batch.commands > 0 {
             self.stats().batch(batch.commands as u64, batch.stamp.saturating_sub(began));
             connection.session.client.active_ms.store(self.wall.at(batch.stamp), Ordering::Relaxed);
@@ -237,7 +263,11 @@ impl Worker {
         batch: &mut Batch,
     ) -> Next {
         loop {
-            let decoded = self.decode_group(connection, input, batch);
+            let decoded = if self.engine.tracer.is_on() {
+                self.decode_timed(connection, input, batch)
+            } else {
+                self.decode_group(connection, input, batch)
+            };
             self.fetch(connection.session.database);
             let plan = std::mem::take(&mut self.plan);
             let mut stopped = None;
@@ -292,6 +322,46 @@ impl Worker {
             || out.len() >= BATCH_REPLY_BYTES
             || self.engine.world.is_wanted();
         over.then_some(Next::Again)
+    }
+
+    /// The same with a measure of what each request's decoding took.
+    fn decode_timed(&mut self, connection: &mut Connection, input: &[u8], batch: &Batch) -> Group {
+        let began = self.wall.stamp();
+        let decoded = self.decode_group(connection, input, batch);
+        self.parse_nanos = self.wall.stamp().saturating_sub(began) / self.plan.len().max(1) as u64;
+        decoded
+    }
+
+    /// Whether commands of the last batch wait to be traced.
+    #[inline]
+    pub fn has_spans(&self) -> bool {
+        !self.sampled.is_empty()
+    }
+
+    /// The replies of the last batch are written, which took so long: sends the spans of its sampled commands.
+    #[cold]
+    pub fn trace(&mut self, write_nanos: u64) {
+        let now_ns = self.engine.clock.unix_us() * 1_000;
+        let now = self.wall.stamp();
+        for one in std::mem::take(&mut self.sampled) {
+            let before = now.saturating_sub(one.began) + self.parse_nanos;
+            self.tracer.command(&CommandSpan {
+                name: one.name,
+                db: one.database,
+                start_unix_nanos: now_ns.saturating_sub(before),
+                stages: Stages {
+                    parse_nanos: self.parse_nanos,
+                    lock_wait_nanos: one.lock_wait_nanos,
+                    run_nanos: one.run_nanos,
+                    write_nanos,
+                },
+                keys: one.keys,
+                batch: one.batch,
+                worker: self.index,
+                client: one.client,
+                error: one.error.as_deref(),
+            });
+        }
     }
 
     /// Decodes up to [`GROUP`] requests and finds their commands and keys.
@@ -470,6 +540,7 @@ impl Worker {
                 log_http_slip(&session.client);
                 return Step::Stop(Next::Close);
             }
+            session.client.last_command.store(usize::MAX, Ordering::Relaxed);
             self.refuse(session, out, gate::unknown(&engine.registry, args), None);
             batch.count(self.wall.stamp());
             return Step::Done;
@@ -480,13 +551,16 @@ impl Worker {
         let situation = Situation {
             settings: &self.settings,
             authenticated: session.authenticated,
-            in_multi: session.multi.is_some(),
+            multi: session.multi.as_deref(),
             local: is_local(&session.client),
             loading: engine.status.loading.load(Ordering::Relaxed),
             writes_stopped: engine.status.writes_stopped.load(Ordering::Relaxed),
         };
         if let Err(refused) = gate::check(registered, args, &situation) {
             self.refuse(session, out, refused, Some(index));
+            if flags.has(Flags::EXECUTES_QUEUE) {
+                self.abandon(session, batch);
+            }
             batch.count(self.wall.stamp());
             return Step::Done;
         }
@@ -494,7 +568,7 @@ impl Worker {
             return Step::Before(next);
         }
         if session.multi.is_some() && !transaction::runs_inside_multi(flags) {
-            transaction::queue(session, index, args);
+            transaction::queue(session, &engine.registry, index, args);
             out.simple("QUEUED");
             self.after(session, out, out.len());
             batch.count(self.wall.stamp());
@@ -508,6 +582,7 @@ impl Worker {
             settings: &self.settings,
             moment,
             whole: batch.whole,
+            lock_wait_ns: Cell::new(0),
         };
         let ended = if flags.has(Flags::EXECUTES_QUEUE) {
             transaction::exec(&scope, session, out, index);
@@ -515,12 +590,26 @@ impl Worker {
         } else {
             unit::run(&scope, session, out, index, args)
         };
-        if flags.has(Flags::FORGETS_WATCHES) && session.multi.is_none() {
+        if flags.has(Flags::FORGETS_WATCHES) && session.forgets_watches {
             transaction::unwatch(&scope, session);
         }
         let stamp = self.wall.stamp();
         if !matches!(ended, Ended::Parked(_)) {
             scope.stats.record(index, stamp.saturating_sub(batch.stamp));
+        }
+        if self.tracer.sample() {
+            let waited = scope.lock_wait_ns.get();
+            self.sampled.push(Sampled {
+                name: registered.full_name,
+                database: session.database as u32,
+                client: session.client.id,
+                keys: args.keys().len(),
+                batch: batch.commands + 1,
+                began: batch.stamp,
+                lock_wait_nanos: waited,
+                run_nanos: stamp.saturating_sub(batch.stamp).saturating_sub(waited),
+                error: error_of(out, mark),
+            });
         }
         batch.count(stamp);
         self.after(session, out, mark);
@@ -547,7 +636,7 @@ impl Worker {
         if (self.engine.registry.is_whole(index) && !queueing || executes_whole) && !batch.whole {
             return Some(Next::Whole);
         }
-        if self.engine.clients.may_be_paused() && self.paused(session, flags, queueing) {
+        if self.engine.clients.may_be_paused() && self.paused(session, flags) {
             return Some(Next::Paused);
         }
         let writes = flags.has(Flags::WRITE) || flags.has(Flags::EXECUTES_QUEUE);
@@ -557,7 +646,7 @@ impl Worker {
         None
     }
 
-    fn paused(&mut self, session: &Session, flags: Flags, queueing: bool) -> bool {
+    fn paused(&mut self, session: &Session, flags: Flags) -> bool {
         if flags.has(Flags::UNPAUSED) {
             return false;
         }
@@ -565,20 +654,15 @@ impl Worker {
         let now_ms = self.wall.at(stamp);
         let writes = flags.has(Flags::WRITE) || flags.has(Flags::MAY_REPLICATE);
         let queue_writes = flags.has(Flags::EXECUTES_QUEUE)
-            && session.multi.as_ref().is_some_and(|multi| {
-                multi.queue.iter().any(|queued| {
-                    self.engine
-                        .registry
-                        .get(queued.command)
-                        .row
-                        .flags
-                        .any(Flags::WRITE.with(Flags::MAY_REPLICATE))
-                })
-            });
+            && session
+                .multi
+                .as_ref()
+                .is_some_and(|multi| multi.flags.any(Flags::WRITE.with(Flags::MAY_REPLICATE)));
         match self.engine.clients.paused(now_ms) {
             None => false,
             Some(Pause::All) => true,
-            Some(Pause::Writes) => (writes && !queueing) || queue_writes,
+            // A write is held back before it is queued, too.
+            Some(Pause::Writes) => writes || queue_writes,
         }
     }
 
@@ -594,7 +678,10 @@ impl Worker {
         let (reason, error) = refused;
         session.refuse_multi();
         let mark = out.len();
-        let text = error.text();
+        let mut text = error.text();
+        if command.is_some_and(|index| self.engine.registry.get(index).row.flags.has(Flags::EXECUTES_QUEUE)) {
+            text = transaction::abort_text(&text).into();
+        }
         out.error(&text);
         let stats = self.stats();
         stats.refused(reason);
@@ -603,6 +690,23 @@ impl Worker {
             stats.rejected(command);
         }
         self.after(session, out, mark);
+    }
+
+    /// After a refused EXEC nothing is left of its transaction.
+    #[cold]
+    fn abandon(&mut self, session: &mut Session, batch: &Batch) {
+        let engine = Arc::clone(&self.engine);
+        let moment = self.moment(batch.stamp);
+        let scope = Scope {
+            engine: &engine,
+            stats: engine.stats.worker(self.index),
+            settings: &self.settings,
+            moment,
+            whole: batch.whole,
+            lock_wait_ns: Cell::new(0),
+        };
+        session.end_multi();
+        transaction::unwatch(&scope, session);
     }
 
     /// CLIENT REPLY: takes the reply back that began at `mark`.
@@ -635,6 +739,7 @@ impl Worker {
             settings: &self.settings,
             moment,
             whole: false,
+            lock_wait_ns: Cell::new(0),
         };
         transaction::unwatch(&scope, &mut connection.session);
         engine.clients.remove(&connection.session.client);
@@ -713,6 +818,13 @@ enum Group {
     Short(usize),
     /// The input is no RESP.
     Broken(ProtocolError),
+}
+
+/// The error that a command's reply begins with, if it is one.
+fn error_of(out: &Encoder, mark: usize) -> Option<String> {
+    let reply = out.as_slice().get(mark..)?.strip_prefix(b"-")?;
+    let end = reply.iter().position(|&byte| byte == b'\r').unwrap_or(reply.len());
+    Some(String::from_utf8_lossy(&reply[..end]).into_owned())
 }
 
 fn usage_of(settings: &Settings) -> Usage {

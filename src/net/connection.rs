@@ -150,7 +150,11 @@ impl Task {
         self.count_read(read);
         let ran = worker.run(&mut self.connection, &input[..read], out, false);
         self.rest.extend_from_slice(&input[ran.consumed..read]);
+        let began = if worker.has_spans() { self.engine.clock.stamp() } else { 0 };
         let wrote = self.write_now(cx, out);
+        if began > 0 {
+            worker.trace(self.engine.clock.stamp().saturating_sub(began));
+        }
         Poll::Ready(wrote.map(|()| Woken::Ran(self.after(ran))))
     }
 
@@ -185,6 +189,10 @@ impl Task {
         let ran = worker.run(&mut self.connection, &self.rest, out, whole);
         self.rest.advance(ran.consumed);
         self.pending.append(out);
+        if worker.has_spans() {
+            // The replies leave later: what their writing takes is not known here.
+            worker.trace(0);
+        }
         shrink(out);
         drop(shared);
         self.after(ran)

@@ -52,7 +52,7 @@ impl Store {
         for physical in 0..self.databases() {
             let Some(database) = self.existing(physical) else { continue };
             for shard in 0..database.shards() {
-                let mut guard = database.lock(shard, || {});
+                let mut guard = database.lock(shard);
                 for slot in 0..guard.slots() {
                     if let Some(entry) = guard.get_mut(slot) {
                         entry.set_epoch(epoch);

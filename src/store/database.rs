@@ -72,18 +72,11 @@ impl Database {
         shard_of(hash, self.sides.len())
     }
 
-    /// Locks a shard. `waited` is called once when somebody else holds it, before waiting.
+    /// Locks a shard.
     #[inline]
-    pub fn lock(&self, shard: usize, waited: impl FnOnce()) -> ShardGuard<'_> {
-        let lock = &self.map.shards()[shard];
+    pub fn lock(&self, shard: usize) -> ShardGuard<'_> {
         // Always exclusively: even a read writes the entry's LRU clock.
-        let table = match lock.try_write() {
-            Some(table) => table,
-            None => {
-                waited();
-                lock.write()
-            }
-        };
+        let table = self.map.shards()[shard].write();
         ShardGuard::new(table, &self.sides[shard].0, &self.hints[shard], &self.hasher)
     }
 
@@ -92,6 +85,18 @@ impl Database {
     pub fn try_lock(&self, shard: usize) -> Option<ShardGuard<'_>> {
         let table = self.map.shards()[shard].try_write()?;
         Some(ShardGuard::new(table, &self.sides[shard].0, &self.hints[shard], &self.hasher))
+    }
+
+    /// What the shards hold, without locking them.
+    pub fn counts(&self) -> super::keyspace::Counts {
+        let mut counts = super::keyspace::Counts::default();
+        for hint in &self.hints {
+            let (keys, expiring, table_bytes) = hint.counts();
+            counts.keys += keys;
+            counts.expiring += expiring;
+            counts.table_bytes += table_bytes;
+        }
+        counts
     }
 
     /// First stage of a batch's prefetch: the line of the shard's lock and the hint beside it.

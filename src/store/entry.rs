@@ -110,6 +110,22 @@ impl Entry {
         entry
     }
 
+    /// A string entry of `len` bytes: `start`, then zero bytes. `start` is not longer than `len`.
+    pub fn padded(key: &[u8], start: &[u8], len: usize, meta: Meta) -> Entry {
+        debug_assert!(start.len() <= len);
+        if len > MAX_INLINE {
+            // Zeroed memory costs nothing until it is touched.
+            let mut bytes = vec![0; len];
+            bytes[..start.len()].copy_from_slice(start);
+            return Entry::large(key, bytes, meta);
+        }
+        let mut entry = Entry::allocate(key, EntryKind::Inline, len, meta);
+        let (head, tail) = entry.inline_mut().split_at_mut(start.len());
+        head.copy_from_slice(start);
+        tail.fill(0);
+        entry
+    }
+
     /// A collection's entry.
     pub fn object(key: &[u8], object: Object, meta: Meta) -> Entry {
         let entry = Entry::allocate(key, EntryKind::Object, 0, meta);
@@ -404,6 +420,23 @@ impl Entry {
         let flags = self.flags() & !RAW;
         self.set_byte(1, flags);
         self.inline_mut().copy_from_slice(value);
+        true
+    }
+
+    /// Grows an Inline string to `len` bytes with zero bytes when that fits the allocation's class.
+    /// False, and nothing changed, when it does not or when the string is not shorter than that.
+    pub fn grow_inline(&mut self, len: usize) -> bool {
+        if self.kind() != EntryKind::Inline || len > MAX_INLINE {
+            return false;
+        }
+        let (used, before) = (self.used(), self.inline_len());
+        if len <= before || size_class(used - before + len) != size_class(used) {
+            return false;
+        }
+        let bytes = (len as u16).to_le_bytes();
+        self.set_byte(6, bytes[0]);
+        self.set_byte(7, bytes[1]);
+        self.inline_mut()[before..].fill(0);
         true
     }
 

@@ -4,6 +4,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 
+use crate::clock::Clock;
+
 use super::database::Database;
 use super::entry::Entry;
 use super::hash::{KeyHash, KeyHasher};
@@ -40,11 +42,11 @@ pub struct Store {
     pub(super) saves: Saves,
     /// How many watches and waits exist: while none does, a write need not look for them.
     pub(super) hooks: AtomicUsize,
+    /// Measures waits for locks.
+    clock: Clock,
     garbage: OnceLock<Sender<Garbage>>,
     garbage_pending: AtomicUsize,
     garbage_freed: AtomicU64,
-    /// Waits for a shard's lock.
-    lock_waits: AtomicU64,
 }
 
 impl Store {
@@ -65,7 +67,7 @@ impl Store {
             garbage: OnceLock::new(),
             garbage_pending: AtomicUsize::new(0),
             garbage_freed: AtomicU64::new(0),
-            lock_waits: AtomicU64::new(0),
+            clock: Clock::system(),
         }
     }
 
@@ -109,21 +111,29 @@ impl Store {
         self.shards
     }
 
+    /// Locks a shard, however long it takes.
     #[inline]
     pub(super) fn lock(&self, physical: usize, shard: usize) -> ShardGuard<'_> {
-        self.database(physical).lock(shard, || {
-            self.lock_waits.fetch_add(1, Ordering::Relaxed);
-        })
+        self.database(physical).lock(shard)
+    }
+
+    /// Locks a shard and says how long somebody else kept it, in nanoseconds: 0 when nobody did.
+    #[inline]
+    pub(super) fn lock_timed(&self, physical: usize, shard: usize) -> (ShardGuard<'_>, u64) {
+        let database = self.database(physical);
+        match database.try_lock(shard) {
+            Some(guard) => (guard, 0),
+            None => {
+                let began = self.clock.stamp();
+                let guard = database.lock(shard);
+                (guard, self.clock.stamp().saturating_sub(began).max(1))
+            }
+        }
     }
 
     /// What a running save shares with the writers.
     pub fn saves(&self) -> &Saves {
         &self.saves
-    }
-
-    /// How often a shard's lock was held by somebody else.
-    pub fn lock_waits(&self) -> u64 {
-        self.lock_waits.load(Ordering::Relaxed)
     }
 
     /// Says who frees large values. Without it they are freed where they were removed.
@@ -176,18 +186,10 @@ impl Store {
         }
     }
 
-    /// Keys of a database and how many of them expire, shard by shard (exact only while the caller
-    /// holds the whole keyspace).
+    /// Keys of a database and how many of them expire. No lock is taken: exact while the caller holds
+    /// the whole keyspace, else each shard is as some moment of the call found it.
     pub fn counts(&self, number: usize) -> Counts {
-        let Some(database) = self.existing(self.physical(number)) else { return Counts::default() };
-        let mut counts = Counts::default();
-        for shard in 0..database.shards() {
-            let guard = database.lock(shard, || {});
-            counts.keys += guard.len();
-            counts.expiring += guard.side().expiring as usize;
-            counts.table_bytes += guard.table_bytes();
-        }
-        counts
+        self.existing(self.physical(number)).map_or_else(Counts::default, Database::counts)
     }
 }
 

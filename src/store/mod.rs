@@ -23,6 +23,8 @@ mod shard;
 mod size;
 mod strings;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod usage;
 mod view;
 mod whole;

@@ -50,7 +50,7 @@ impl View<'_> {
         // Ten slots looked at for one asked for bounds the work on a sparse table.
         let look_limit = count.saturating_mul(10);
         while shard < database.shards() {
-            let guard = database.lock(shard, || {});
+            let guard = database.lock(shard);
             let generation = guard.side().generation;
             let start = cursor.slot_in(generation);
             let slots = if guard.is_empty() { 0 } else { guard.slots() };
@@ -70,7 +70,7 @@ impl View<'_> {
             // The next shard begins at its first slot whatever its generation is.
             cursor = Cursor(0);
             if shown >= count && shard < database.shards() {
-                let generation = database.lock(shard, || {}).side().generation;
+                let generation = database.lock(shard).side().generation;
                 return Cursor::new(generation, 0, shard);
             }
         }

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use dashmap::{RwLockWriteGuard, SharedValue};
 use hashbrown::raw::RawTable;
@@ -29,13 +29,16 @@ pub struct Side {
     pub generation: u32,
     /// No entry expires before this time (it may be too early, never too late).
     pub next_due_ms: u64,
+    /// The earliest expiry that was set since the running sweep of this shard began: the sweep may be
+    /// past that entry already.
+    pub set_due_ms: u64,
     /// Who waits for or watches keys of this shard, when anybody does.
     pub hooks: Option<Box<Hooks>>,
 }
 
 impl Default for Side {
     fn default() -> Side {
-        Side { expiring: 0, generation: 0, next_due_ms: u64::MAX, hooks: None }
+        Side { expiring: 0, generation: 0, next_due_ms: u64::MAX, set_due_ms: u64::MAX, hooks: None }
     }
 }
 
@@ -47,17 +50,29 @@ pub(super) struct SideCell(UnsafeCell<Side>);
 // exclusive lock for as long as the reference lives; Side itself is Send.
 unsafe impl Sync for SideCell {}
 
-/// Where a shard's table lies, readable without its lock, for prefetching only.
+/// What may be known of a shard without its lock: where its table lies, for prefetching, and how much
+/// it holds, for whoever counts. Written by the holder of the lock.
 #[derive(Debug, Default)]
 pub(super) struct Hint {
     control: AtomicUsize,
     mask: AtomicUsize,
+    keys: AtomicU32,
+    expiring: AtomicU32,
 }
 
 impl Hint {
     fn set(&self, table: &Table) {
         self.control.store(table.data_end().as_ptr() as usize, Ordering::Relaxed);
         self.mask.store(table.buckets() - 1, Ordering::Relaxed);
+    }
+
+    /// Keys, expiring keys and bytes of the table, as the last holder of the lock left them.
+    pub(super) fn counts(&self) -> (usize, usize, usize) {
+        let slots =
+            if self.control.load(Ordering::Relaxed) == 0 { 0 } else { self.mask.load(Ordering::Relaxed) + 1 };
+        // A slot, its control byte, and the group that is repeated at the end.
+        let bytes = if slots == 0 { 0 } else { slots * (size_of::<Entry>() + 1) + 16 };
+        (self.keys.load(Ordering::Relaxed) as usize, self.expiring.load(Ordering::Relaxed) as usize, bytes)
     }
 
     /// Fetches the control bytes and the slot where a search for `hash` begins. The address may be
@@ -166,8 +181,11 @@ impl<'a> ShardGuard<'a> {
         let mut item = (entry, SharedValue::new(()));
         loop {
             match self.table.try_insert_no_grow(hash, item) {
-                // SAFETY: the bucket was just made in this table.
-                Ok(bucket) => return unsafe { self.table.bucket_index(&bucket) },
+                Ok(bucket) => {
+                    self.note_keys();
+                    // SAFETY: the bucket was just made in this table.
+                    return unsafe { self.table.bucket_index(&bucket) };
+                }
                 Err(back) => item = back,
             }
             // Full of entries: double. Full of tombstones: the same size again.
@@ -183,6 +201,7 @@ impl<'a> ShardGuard<'a> {
             let bucket = self.table.bucket(slot);
             self.table.remove(bucket)
         };
+        self.note_keys();
         Some(entry)
     }
 
@@ -228,6 +247,8 @@ impl<'a> ShardGuard<'a> {
     pub fn take_all(&mut self) -> Vec<Entry> {
         let old = std::mem::take(&mut *self.table);
         self.hint.control.store(0, Ordering::Relaxed);
+        self.note_keys();
+        self.hint.expiring.store(0, Ordering::Relaxed);
         let side = self.side_mut();
         side.generation = side.generation.wrapping_add(1);
         side.expiring = 0;
@@ -235,9 +256,17 @@ impl<'a> ShardGuard<'a> {
         old.into_iter().map(|(entry, _)| entry).collect()
     }
 
-    /// Bytes that the table itself takes.
-    pub fn table_bytes(&self) -> usize {
-        self.table.allocation_info().1.size()
+    #[inline]
+    fn note_keys(&self) {
+        self.hint.keys.store(self.table.len() as u32, Ordering::Relaxed);
+    }
+
+    /// Changes the count of entries with an expiry.
+    pub fn count_expiring(&mut self, more: u32, fewer: u32) {
+        let side = self.side_mut();
+        side.expiring = side.expiring + more - fewer;
+        let expiring = side.expiring;
+        self.hint.expiring.store(expiring, Ordering::Relaxed);
     }
 
     /// Fetches the entry that a search for `hash` will most likely compare first.

@@ -1,6 +1,7 @@
 //! What a view can do with string values.
 
-use super::entry::{Entry, EntryKind, MAX_INLINE, Meta, Str};
+use super::entry::{Entry, EntryKind, MAX_INLINE, Str};
+use super::usage::Usage;
 use super::view::{Key, Place, View};
 
 /// The value under the key is of another type than the command works on.
@@ -60,23 +61,50 @@ impl View<'_> {
         }
     }
 
+    /// Sets a key to the number that `next` makes of the string there (`None` when the key is absent),
+    /// with one lookup. The expiry stays. Returns the new number; an error of `next` changes nothing.
+    #[inline]
+    pub fn change_int<E: From<WrongType>>(
+        &mut self,
+        key: Key<'_>,
+        next: impl FnOnce(Option<Str<'_>>) -> Result<i64, E>,
+    ) -> Result<i64, E> {
+        let Some(place) = self.find(key) else {
+            let number = next(None)?;
+            let meta = self.fresh_meta(None);
+            self.insert(key, Entry::string(key.bytes, Str::Int(number), meta));
+            return Ok(number);
+        };
+        let before = self.entry(place).and_then(Entry::as_str).ok_or(WrongType)?;
+        let number = next(Some(before))?;
+        self.set_existing(place, key, Str::Int(number), Expiry::Keep);
+        Ok(number)
+    }
+
     #[inline]
     fn set_existing(&mut self, place: Place, key: Key<'_>, value: Str<'_>, expiry: Expiry) {
+        self.touch(place);
         let Some(entry) = self.entry(place) else { return };
-        let before = entry.expire_at_ms();
+        let (before, lru, unsaved) = (entry.expire_at_ms(), entry.lru(), self.is_unsaved(entry));
         let after = expiry.resolve(before);
-        let unsaved = self.is_unsaved(entry);
-        if before == after && !unsaved {
+        // In place when the entry has room for what it is to hold and no save needs what it holds.
+        if before.is_some() == after.is_some() && !unsaved {
             let written = self.entry_mut(place).is_some_and(|entry| match value {
                 Str::Int(number) => entry.set_int(number),
                 Str::Bytes(bytes) => entry.overwrite_inline(bytes),
             });
             if written {
-                self.touch(place);
+                if before != after {
+                    self.set_expiry(place, after);
+                }
                 return;
             }
         }
-        let meta = self.fresh_meta(after);
+        let mut meta = self.fresh_meta(after);
+        if self.moment.usage != Usage::Lru {
+            // As in Redis, how often a key was used outlives its value.
+            meta.lru = lru;
+        }
         self.replace(place, Entry::string(key.bytes, value, meta));
     }
 
@@ -107,10 +135,7 @@ impl View<'_> {
     ) -> Result<R, WrongType> {
         let place = match self.find(key) {
             Some(place) => place,
-            None => {
-                let entry = Entry::string(key.bytes, Str::Bytes(b""), self.fresh_meta(None));
-                self.insert(key, entry)
-            }
+            None => self.insert(key, Entry::padded(key.bytes, b"", len, self.fresh_meta(None))),
         };
         if self.entry(place).is_some_and(|entry| entry.kind() == EntryKind::Object) {
             return Err(WrongType);
@@ -139,30 +164,18 @@ impl View<'_> {
             }
             return;
         }
+        if entry.grow_inline(len) {
+            return;
+        }
         let mut digits = itoa::Buffer::new();
         let old = match entry.as_str() {
             Some(Str::Bytes(bytes)) if bytes.len() >= len => return,
-            Some(Str::Bytes(bytes)) => bytes.to_vec(),
-            Some(Str::Int(number)) => digits.format(number).as_bytes().to_vec(),
+            Some(Str::Bytes(bytes)) => bytes,
+            Some(Str::Int(number)) => digits.format(number).as_bytes(),
             None => return,
         };
-        let mut grown = old;
-        let target = grown.len().max(len);
-        grown.resize(target, 0);
-        if entry.overwrite_inline(&grown) {
-            return;
-        }
-        let meta = entry.meta();
-        let new = string_entry(entry.key(), grown, meta);
+        let grown = Entry::padded(entry.key(), old, len.max(old.len()), entry.meta());
         // Not `replace`: the value moved, it was not disposed of, and its expiry is the same.
-        *entry = new;
-    }
-}
-
-fn string_entry(key: &[u8], value: Vec<u8>, meta: Meta) -> Entry {
-    if value.len() <= MAX_INLINE {
-        Entry::string(key, Str::Bytes(&value), meta)
-    } else {
-        Entry::large(key, value, meta)
+        *entry = grown;
     }
 }

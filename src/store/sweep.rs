@@ -132,6 +132,7 @@ impl Sweep {
         let generation = view.guard(0).side().generation;
         if self.slot == 0 || generation != self.generation {
             (self.slot, self.generation, self.earliest_ms) = (0, generation, u64::MAX);
+            view.guard(0).side_mut().set_due_ms = u64::MAX;
         }
         let (now, slots) = (view.now_ms(), view.guard(0).slots());
         let end = (self.slot + SLOTS_A_HOLD).min(slots);
@@ -153,7 +154,7 @@ impl Sweep {
         }
         if end == slots {
             let side = view.guard(0).side_mut();
-            side.next_due_ms = self.earliest_ms;
+            side.next_due_ms = self.earliest_ms.min(side.set_due_ms);
             self.shard += self.parts;
             self.slot = 0;
         }

@@ -51,6 +51,10 @@ pub struct Tally {
     pub expired: u32,
     /// Changes, as Redis counts them for its save points.
     pub changes: u64,
+    /// Locks that somebody else held.
+    pub lock_waits: u32,
+    /// Nanoseconds spent waiting for them.
+    pub lock_wait_ns: u64,
 }
 
 /// The place of an entry: which held shard, which slot. Valid until the next insertion or removal.
@@ -163,7 +167,11 @@ impl<'s> View<'s> {
 
     #[inline]
     fn hold(&mut self, physical: usize, shard: usize) {
-        let guard = self.store.lock(physical, shard);
+        let (guard, waited_ns) = self.store.lock_timed(physical, shard);
+        if waited_ns > 0 {
+            self.tally.lock_waits += 1;
+            self.tally.lock_wait_ns += waited_ns;
+        }
         self.held.push(Held { physical, shard, guard });
     }
 
@@ -246,10 +254,16 @@ impl<'s> View<'s> {
 
     fn held_among(&mut self, shard: usize) -> usize {
         let physical = self.physical;
+        if !self.whole {
+            // Locked in ascending order, so that many keys are found fast.
+            let found =
+                self.held.binary_search_by_key(&(physical, shard), |held| (held.physical, held.shard));
+            assert!(found.is_ok(), "a command touched a key that its row does not declare");
+            return found.unwrap_or(0);
+        }
         match self.held.iter().position(|held| held.shard == shard && held.physical == physical) {
             Some(index) => index,
             None => {
-                assert!(self.whole, "a command touched a key that its row does not declare");
                 self.hold(physical, shard);
                 self.held.len() - 1
             }
@@ -492,9 +506,10 @@ pub(super) fn count_expiry(guard: &mut ShardGuard<'_>, before: Option<u64>, afte
     if before.is_none() && after.is_none() {
         return;
     }
-    let side = guard.side_mut();
-    side.expiring = side.expiring + u32::from(after.is_some()) - u32::from(before.is_some());
+    guard.count_expiring(u32::from(after.is_some()), u32::from(before.is_some()));
     if let Some(at) = after {
+        let side = guard.side_mut();
         side.next_due_ms = side.next_due_ms.min(at);
+        side.set_due_ms = side.set_due_ms.min(at);
     }
 }

@@ -10,16 +10,7 @@ use super::view::View;
 impl View<'_> {
     /// Keys and expiring keys of the current database. Exact for a unit that holds the whole keyspace.
     pub fn counts(&self) -> Counts {
-        debug_assert!(self.is_whole(), "counting locks every shard");
-        let mut counts = Counts::default();
-        if let Some(database) = self.store.existing(self.physical) {
-            for shard in 0..database.shards() {
-                let guard = database.lock(shard, || {});
-                counts.keys += guard.len();
-                counts.expiring += guard.side().expiring as usize;
-            }
-        }
-        counts
+        self.store.counts(self.number)
     }
 
     /// Removes every key of a database. The unit holds the whole keyspace. What is removed is freed
@@ -39,7 +30,7 @@ impl View<'_> {
         let (physical, epoch) = (self.physical, self.epoch);
         let mut removed = 0;
         for shard in 0..database.shards() {
-            let mut guard = database.lock(shard, || {});
+            let mut guard = database.lock(shard);
             if let Some(hooks) = &guard.side().hooks {
                 // As Redis does: only a watched key that existed has changed.
                 let watched: Vec<&[u8]> = hooks.keys().collect();
@@ -84,7 +75,7 @@ impl View<'_> {
         let (first, second) =
             (self.store.database(self.store.physical(a)), self.store.database(self.store.physical(b)));
         for shard in 0..first.shards() {
-            let (mut one, mut two) = (first.lock(shard, || {}), second.lock(shard, || {}));
+            let (mut one, mut two) = (first.lock(shard), second.lock(shard));
             std::mem::swap(&mut one.side_mut().hooks, &mut two.side_mut().hooks);
             for (number, guard, other) in [(a, &one, &two), (b, &two, &one)] {
                 let Some(hooks) = &guard.side().hooks else { continue };
@@ -123,7 +114,7 @@ impl View<'_> {
     fn random_in_shard(&mut self, shard: usize, tries: usize) -> Option<Vec<u8>> {
         let (start, now) = (self.random() as usize, self.now_ms());
         let database = self.store.existing(self.physical)?;
-        let guard = database.lock(shard, || {});
+        let guard = database.lock(shard);
         if guard.is_empty() {
             return None;
         }
@@ -141,7 +132,7 @@ impl View<'_> {
         let now = self.now_ms();
         let Some(database) = self.store.existing(self.physical) else { return };
         for shard in 0..database.shards() {
-            let guard = database.lock(shard, || {});
+            let guard = database.lock(shard);
             (0..guard.slots())
                 .filter_map(|slot| guard.get(slot))
                 .filter(|entry| !entry.is_expired(now))

@@ -62,6 +62,18 @@ pub struct Figures {
     pub uptime_seconds: u64,
     /// When the server started, in seconds since 1970.
     pub start_time_unix_seconds: u64,
+    /// Wall time of the look, in microseconds since 1970.
+    pub now_unix_us: u64,
+    /// The path of the program that runs, or empty.
+    pub executable: String,
+    /// What durations are measured with, such as `POSIX clock_gettime`.
+    pub monotonic_clock: String,
+    /// How often a second the background work runs now.
+    pub hz: u64,
+    /// `hz`.
+    pub configured_hz: u64,
+    /// The 40 hexadecimal digits that replicas would know the data set by.
+    pub replication_id: String,
     /// `maxmemory-policy`.
     pub maxmemory_policy: String,
     /// `io-threads` as CONFIG GET shows it.
@@ -104,6 +116,10 @@ pub struct Figures {
     pub mem_clients_normal: u64,
     /// Values waiting to be freed off the workers.
     pub lazyfree_pending_objects: u64,
+    /// Values that were freed off the workers.
+    pub lazyfreed_objects: u64,
+    /// The allocator's name and version, as INFO prints it: `jemalloc-5.3.0`.
+    pub mem_allocator: String,
     /// The allocator: bytes in live allocations.
     pub allocator_allocated: u64,
     /// The allocator: bytes in pages that hold any of them.
@@ -119,12 +135,28 @@ pub struct Figures {
     pub loading: bool,
     /// How far the load is, while there is one.
     pub load: Option<Progress>,
+    /// When that load began, in seconds since 1970.
+    pub load_start_unix_seconds: u64,
+    /// Bytes of the file that is loaded.
+    pub load_total_bytes: u64,
+    /// Bytes of it that are read.
+    pub load_done_bytes: u64,
+    /// How long the load will go on, when that can be told yet.
+    pub load_seconds_left: Option<f64>,
+    /// Keys that the last load found expired and left out.
+    pub rdb_last_load_keys_expired: u64,
+    /// Keys that the last load took over.
+    pub rdb_last_load_keys_loaded: u64,
     /// Changes since the last save.
     pub rdb_changes_since_last_save: u64,
     /// How far the save is, while one runs in the background.
     pub save: Option<Progress>,
+    /// How long that save will go on, when that can be told yet.
+    pub save_seconds_left: Option<f64>,
     /// Bytes that the running save holds back for the instant it saves.
     pub save_retained_bytes: u64,
+    /// The most of them so far, while a save runs.
+    pub save_retained_peak_bytes: u64,
     /// The most of them during the last save that has ended.
     pub rdb_last_cow_size: u64,
     /// When a save last succeeded, in seconds since 1970.
@@ -138,6 +170,8 @@ pub struct Figures {
     // Statistics that are no counters.
     /// Per cent of the keys with an expiry that are probably past it.
     pub expired_stale_percent: f64,
+    /// The percentiles that INFO latencystats shows (`latency-tracking-info-percentiles`).
+    pub latency_percentiles: Vec<f64>,
     /// Entries of the slow log.
     pub slowlog_length: u64,
     /// The number of its newest entry, 0 without one.

@@ -1,0 +1,36 @@
+//! Commands about the server itself: its configuration, its figures, saving and ending it, debugging.
+//!
+//! One file a subject. Nothing here measures, saves or configures: that is asked of the rest of the
+//! server through its ports.
+
+mod config;
+mod debug;
+mod info;
+mod lolwut;
+mod memory;
+mod modules;
+mod replication;
+mod saving;
+#[cfg(test)]
+mod tests;
+
+use super::row::Command;
+
+/// The rows of this family.
+pub static COMMANDS: &[Command] = &[
+    config::CONFIG,
+    debug::DEBUG,
+    info::INFO,
+    info::TIME,
+    lolwut::LOLWUT,
+    memory::MEMORY,
+    modules::MODULE,
+    replication::REPLICAOF,
+    replication::ROLE,
+    replication::SLAVEOF,
+    replication::WAIT,
+    saving::BGSAVE,
+    saving::LASTSAVE,
+    saving::SAVE,
+    saving::SHUTDOWN,
+];

@@ -1,0 +1,85 @@
+//! Memory.
+
+use super::{Fields, Look, minus, ratio};
+
+pub(super) fn memory(fields: &mut Fields, look: &Look<'_>) {
+    usage(fields, look);
+    scripts(fields);
+    limits_and_ratios(fields, look);
+    buffers(fields, look);
+}
+
+fn usage(fields: &mut Fields, look: &Look<'_>) {
+    let figures = look.figures;
+    fields.bytes("used_memory", figures.used_memory);
+    fields.bytes("used_memory_rss", figures.used_memory_rss);
+    fields.bytes("used_memory_peak", figures.used_memory_peak);
+    fields.put("used_memory_peak_perc", percent(figures.used_memory, figures.used_memory_peak));
+    fields.put("used_memory_overhead", figures.used_memory_overhead);
+    fields.put("used_memory_startup", figures.used_memory_startup);
+    fields.put("used_memory_dataset", figures.used_memory_dataset);
+    let net = figures.used_memory.saturating_sub(figures.used_memory_startup);
+    fields.put("used_memory_dataset_perc", percent(figures.used_memory_dataset, net));
+    fields.put("allocator_allocated", figures.allocator_allocated);
+    fields.put("allocator_active", figures.allocator_active);
+    fields.put("allocator_resident", figures.allocator_resident);
+    fields.bytes("total_system_memory", figures.total_system_memory);
+}
+
+/// There are no scripts and functions: nothing is used for them.
+fn scripts(fields: &mut Fields) {
+    fields.absent(&[
+        ("used_memory_lua", "0"),
+        ("used_memory_vm_eval", "0"),
+        ("used_memory_lua_human", "0B"),
+        ("used_memory_scripts_eval", "0"),
+        ("number_of_cached_scripts", "0"),
+        ("number_of_functions", "0"),
+        ("number_of_libraries", "0"),
+        ("used_memory_vm_functions", "0"),
+        ("used_memory_vm_total", "0"),
+        ("used_memory_vm_total_human", "0B"),
+        ("used_memory_functions", "0"),
+        ("used_memory_scripts", "0"),
+        ("used_memory_scripts_human", "0B"),
+    ]);
+}
+
+fn limits_and_ratios(fields: &mut Fields, look: &Look<'_>) {
+    let figures = look.figures;
+    fields.bytes("maxmemory", figures.maxmemory);
+    fields.put("maxmemory_policy", &figures.maxmemory_policy);
+    let (allocated, active) = (figures.allocator_allocated, figures.allocator_active);
+    let (resident, rss) = (figures.allocator_resident, figures.used_memory_rss);
+    let used = figures.used_memory;
+    let mut pair = |name: &str, more: u64, less: u64| {
+        fields.put(format!("{name}_ratio"), format_args!("{:.2}", ratio(more, less)));
+        fields.put(format!("{name}_bytes"), minus(more, less));
+    };
+    pair("allocator_frag", active, allocated);
+    pair("allocator_rss", resident, active);
+    pair("rss_overhead", rss, resident);
+    pair("mem_fragmentation", rss, used);
+}
+
+fn buffers(fields: &mut Fields, look: &Look<'_>) {
+    let figures = look.figures;
+    fields.put("mem_not_counted_for_evict", figures.mem_not_counted_for_evict);
+    fields.absent(&[
+        ("mem_replication_backlog", "0"),
+        ("mem_total_replication_buffers", "0"),
+        ("mem_clients_slaves", "0"),
+    ]);
+    fields.put("mem_clients_normal", figures.mem_clients_normal);
+    fields.absent(&[("mem_cluster_links", "0"), ("mem_aof_buffer", "0")]);
+    fields.put("mem_allocator", &figures.mem_allocator);
+    fields.put("active_defrag_running", 0);
+    fields.put("lazyfree_pending_objects", figures.lazyfree_pending_objects);
+    fields.put("lazyfreed_objects", figures.lazyfreed_objects);
+    fields.put("glasswing_allocator_retained", figures.allocator_retained);
+    fields.put("glasswing_allocator_metadata", figures.allocator_metadata);
+}
+
+fn percent(part: u64, of: u64) -> String {
+    format!("{:.2}%", ratio(part, of) * 100.0)
+}
