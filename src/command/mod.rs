@@ -18,6 +18,7 @@ pub mod row;
 pub mod session;
 pub mod syntax;
 pub mod table;
+pub mod transcript;
 
 mod connection;
 pub mod introspection;
