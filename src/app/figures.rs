@@ -112,7 +112,7 @@ fn databases(host: &Host) -> Vec<DbFigures> {
             DbFigures {
                 keys: counts.keys as u64,
                 expires: counts.expiring as u64,
-                avg_ttl_ms: host.status.average_ttl_ms[number].load(Ordering::Relaxed),
+                avg_ttl_ms: counts.average_ttl_ms(host.clock.unix_ms()),
             }
         })
         .collect()

@@ -217,6 +217,15 @@ impl Saves for Host {
         }
     }
 
+    fn flushed(&self) {
+        // A save of what is gone would only cost time; the empty keyspace is saved as soon as it ends.
+        self.jobs.cancel();
+        self.status.changes.store(0, Ordering::Relaxed);
+        if !self.config.current().save.is_empty() {
+            self.jobs.schedule();
+        }
+    }
+
     fn last_save_unix_s(&self) -> u64 {
         self.jobs.status().last_success_unix_ms / 1_000
     }

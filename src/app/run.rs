@@ -196,7 +196,7 @@ fn build(config: Config, log: log::LogHandle) -> Result<Arc<Host>, String> {
         tracer: tracer(&stats),
         clients: Arc::new(ClientTable::new(workers)),
         world: Arc::new(World::new(workers)),
-        status: Engine::status(databases),
+        status: Engine::status(),
         jobs: Jobs::new(clocks),
         guard: Arc::new(Guard::new()),
         files: Arc::new(RealFiles),

@@ -97,6 +97,14 @@ impl Context<'_> {
         }
     }
 
+    /// As [`Context::effect`], for a command that changed several elements of the key: Redis counts each
+    /// of them as a change. `elements` is not 0.
+    #[inline]
+    pub fn effect_on(&mut self, key: Key<'_>, class: EventClass, name: &'static str, elements: usize) {
+        self.effect(key, class, name);
+        self.view.tally.changes += (elements as u64).saturating_sub(1);
+    }
+
     /// An event that is no change of its own (the `del` that follows the last pop, for example).
     #[inline]
     pub fn event(&mut self, key: Key<'_>, class: EventClass, name: &'static str) {

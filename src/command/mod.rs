@@ -10,6 +10,9 @@
 pub mod args;
 pub mod client;
 pub mod context;
+pub mod cursor;
+pub mod database;
+pub mod element_scan;
 pub mod error;
 pub mod keys;
 pub mod ports;
@@ -18,11 +21,17 @@ pub mod row;
 pub mod session;
 pub mod syntax;
 pub mod table;
+pub mod timeout;
 pub mod transcript;
 
 mod connection;
+mod generic;
+mod hashes;
 pub mod introspection;
+mod lists;
 mod server;
+mod sets;
+mod sorted_sets;
 mod strings;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -182,6 +182,9 @@ bits! {
         /// Takes more arguments than its syntax names: QUIT ignores them, COMMAND has subcommands but
         /// runs without one.
         OPEN_ENDED = 40, "";
+        /// Walks over keys that it does not name: alone it locks one shard at a time, in a transaction
+        /// that holds other keys it needs the whole keyspace.
+        WANDERS = 30, "";
     }
 }
 

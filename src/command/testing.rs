@@ -12,14 +12,14 @@ use crate::clock::Clock;
 use crate::config::{ApplyError, Config, Row, Settings};
 use crate::observe::{Figures, Stats};
 use crate::resp::{Encoder, Protocol, Span, ValueDecoder};
-use crate::store::{KeyHasher, Moment, Store, StoreOptions};
+use crate::store::{KeyHasher, Moment, Store, StoreOptions, Usage, View};
 
 use super::client::{Address, Client};
 use super::context::{Event, Replay};
 use super::ports::{Clients, Pause, SaveRefusal, Saves, Server, Shutdown, Started};
 pub(crate) use super::transcript::format_value;
 use super::transcript::{Step, steps};
-use super::{Args, Context, KeyAt, Registry, Reply, Session, keys};
+use super::{Args, Command, Context, Flags, KeyAt, Registry, Reply, Session, keys};
 
 /// A server without sockets.
 pub(crate) struct Bench {
@@ -29,6 +29,8 @@ pub(crate) struct Bench {
     pub(crate) settings: Arc<Settings>,
     pub(crate) clock: Clock,
     pub(crate) protocol: Protocol,
+    /// How accesses are recorded; the engine takes it from `maxmemory-policy`.
+    pub(crate) usage: Usage,
     pub(crate) server: Arc<FakeServer>,
     /// The last command parked: what it would answer when its time is up is shown.
     pub(crate) parked: bool,
@@ -70,6 +72,7 @@ impl Bench {
             registry,
             clock,
             protocol: Protocol::Resp2,
+            usage: Usage::Lru,
             parked: false,
             done: Done::default(),
         }
@@ -106,8 +109,8 @@ impl Bench {
         );
         let args = Args::new(&buffer, &spans, &found);
         self.settings = self.server.config.current();
-        // One client at a time: the whole keyspace is always there.
-        let view = self.store.view_whole(Moment::at(self.clock.unix_ms()), self.session.database);
+        let moment = Moment { usage: self.usage, ..Moment::at(self.clock.unix_ms()) };
+        let view = lock(&self.store, moment, self.session.database, registered.row, &args);
         let mut ctx = Context {
             view,
             out: &mut out,
@@ -155,6 +158,21 @@ impl Bench {
         let reply = self.raw(&words);
         shown(&reply)
     }
+}
+
+/// Locks what the row declares, as the engine does: a handler that touches more panics.
+fn lock<'s>(store: &'s Store, moment: Moment, database: usize, row: &Command, args: &Args<'_>) -> View<'s> {
+    if row.flags.has(Flags::WHOLE) {
+        return store.view_whole(moment, database);
+    }
+    let other = if row.flags.has(Flags::CROSS_DATABASE) { (row.databases)(args.clone()) } else { None };
+    let places: Vec<(usize, u64)> = [Some(database), other.map(|other| other.number)]
+        .into_iter()
+        .flatten()
+        .filter(|&number| number < store.databases())
+        .flat_map(|number| args.keys().iter().map(move |key| (number, key.hash)))
+        .collect();
+    store.view_many(moment, database, &places)
 }
 
 fn shown(reply: &[u8]) -> String {
@@ -227,7 +245,27 @@ pub(crate) struct FakeServer {
     pub(crate) asked: Mutex<Vec<String>>,
 }
 
+impl Done {
+    /// The events as `name key@database`.
+    pub(crate) fn events(&self) -> Vec<String> {
+        let show = |(database, key, event): &(usize, Vec<u8>, Event)| {
+            format!("{} {}@{database}", event.name, String::from_utf8_lossy(key))
+        };
+        self.events.iter().map(show).collect()
+    }
+}
+
 impl FakeServer {
+    /// How often the saver was told that all is flushed.
+    pub(crate) fn flushed(&self) -> usize {
+        self.asked
+            .lock()
+            .expect("no test panics with this lock")
+            .iter()
+            .filter(|what| *what == "flushed")
+            .count()
+    }
+
     /// A server that lists one client.
     pub(crate) fn new(
         config: Config,
@@ -332,5 +370,8 @@ impl Saves for FakeServer {
     }
     fn running(&self) -> bool {
         false
+    }
+    fn flushed(&self) {
+        self.note("flushed".to_owned());
     }
 }

@@ -6,6 +6,7 @@
 //! let go: so waiting clients are served in order, and nobody who has seen the change can overtake
 //! them. A client is claimed by one compare-and-swap, because several of its keys may change at once.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -86,8 +87,9 @@ pub fn owned(args: &Args<'_>) -> (Bytes, Box<[Span]>) {
     (Bytes::from(request), spans)
 }
 
-/// Serves the clients that wait for these keys as far as the unit's own locks go. Returns the keys at
-/// which somebody must be served under other locks.
+/// Serves the clients that wait for these keys, in the order in which the keys became ready, as far as
+/// the unit's own locks go. Returns the keys at which somebody must be served under other locks: the
+/// first such key and all that come after it, so that the order stays.
 pub fn serve_held(
     scope: &Scope<'_>,
     ctx: &mut Context<'_>,
@@ -97,11 +99,14 @@ pub fn serve_held(
     let before = ctx.view.database();
     while !ready.is_empty() {
         for (database, key) in std::mem::take(&mut ready) {
-            ctx.view.select(database);
-            let key_at = ctx.view.key(&key);
-            if !ctx.view.covers(key_at.hash) || !serve_key(scope, ctx, key_at) {
-                later.push((database, key));
+            if later.is_empty() {
+                ctx.view.select(database);
+                let key_at = ctx.view.key(&key);
+                if ctx.view.covers(key_at.hash) && serve_key(scope, ctx, key_at) {
+                    continue;
+                }
             }
+            later.push((database, key));
         }
         // What a served client pushed elsewhere may serve others.
         ready = ctx.view.take_ready();
@@ -110,9 +115,15 @@ pub fn serve_held(
     later
 }
 
-/// Serves the queue of one key. False when its head needs keys that the unit does not hold.
+/// Serves the queue of one key until the key is gone. False when its head needs keys that the unit does
+/// not hold.
 fn serve_key(scope: &Scope<'_>, ctx: &mut Context<'_>, key: Key<'_>) -> bool {
-    for waiter in ctx.view.waiting(key) {
+    let mut place = 0;
+    // The queue does not change meanwhile: who is served leaves it under a lock of this shard.
+    while ctx.view.exists(key)
+        && let Some(waiter) = ctx.view.waiter(key, place)
+    {
+        place += 1;
         let Some(errand) = waiter.errand.downcast_ref::<Errand>() else { continue };
         if !waiter.is_waiting() {
             continue;
@@ -123,31 +134,38 @@ fn serve_key(scope: &Scope<'_>, ctx: &mut Context<'_>, key: Key<'_>) -> bool {
         if !waiter.claim() {
             continue;
         }
-        if !serve(scope, ctx, errand, key) {
+        match serve(scope, ctx, errand, key) {
+            Some(reply) => {
+                waiter.serve();
+                errand.client.send(reply);
+            }
             // The key holds nothing for this client: it may hold something for one that wants another type.
-            waiter.release();
+            None => waiter.release(),
         }
     }
     true
 }
 
 /// Runs the parked command's second half on the unit's view, in the name of the client that waits: its
-/// session and its output take the place of the unit's own meanwhile. True when the client got its answer.
-fn serve(scope: &Scope<'_>, ctx: &mut Context<'_>, errand: &Errand, key: Key<'_>) -> bool {
+/// session, its output and its replay take the place of the unit's own meanwhile. The encoded answer, or
+/// nothing when the key does not suffice.
+fn serve(scope: &Scope<'_>, ctx: &mut Context<'_>, errand: &Errand, key: Key<'_>) -> Option<Bytes> {
     let mut out = Encoder::new(errand.protocol);
     let mut session = Session::new(Arc::clone(&errand.client), true);
     session.database = ctx.view.database();
     let (command, in_transaction) = (ctx.command, ctx.in_transaction);
+    // What the unit's own command is repeated as must not take in what the served one is.
+    let replay = std::mem::take(&mut ctx.replay);
     std::mem::swap(ctx.out, &mut out);
     std::mem::swap(ctx.session, &mut session);
     (ctx.command, ctx.in_transaction) = (errand.command, false);
     let began = scope.engine.clock.stamp();
     let outcome = (errand.serve)(ctx, Args::new(&errand.request, &errand.spans, &errand.keys), key);
-    (ctx.command, ctx.in_transaction) = (command, in_transaction);
+    (ctx.command, ctx.in_transaction, ctx.replay) = (command, in_transaction, replay);
     std::mem::swap(ctx.out, &mut out);
     std::mem::swap(ctx.session, &mut session);
     match outcome {
-        Ok(None) => return false,
+        Ok(None) => return None,
         Ok(Some(reply)) => reply.write(&mut out),
         Err(error) => {
             let text = error.text();
@@ -159,17 +177,17 @@ fn serve(scope: &Scope<'_>, ctx: &mut Context<'_>, errand: &Errand, key: Key<'_>
     }
     scope.stats.record(errand.command, scope.engine.clock.stamp().saturating_sub(began));
     scope.stats.incr(Counter::ClientsUnblocked);
-    errand.client.send(Bytes::from(out.into_vec()));
-    true
+    Some(Bytes::from(out.into_vec()))
 }
 
 /// Serves clients whose commands need keys beyond those of the unit that woke them: as units of their
 /// own, with all their locks taken in order.
-pub fn serve_later(scope: &Scope<'_>, client: &Arc<Client>, mut ready: Vec<(usize, Vec<u8>)>) {
+pub fn serve_later(scope: &Scope<'_>, client: &Arc<Client>, ready: Vec<(usize, Vec<u8>)>) {
+    let mut ready = VecDeque::from(ready);
     let store = &scope.engine.store;
     let mut out = Encoder::new(Protocol::Resp2);
     let mut session = Session::new(Arc::clone(client), true);
-    while let Some((database, key)) = ready.pop() {
+    while let Some((database, key)) = ready.pop_front() {
         let key_at = Key { bytes: &key, hash: store.hash(&key) };
         let heads = store.view_one(scope.moment, database, key_at.hash).waiting(key_at);
         let mut places: SmallVec<[(usize, KeyHash); 16]> = SmallVec::new();
@@ -183,26 +201,33 @@ pub fn serve_later(scope: &Scope<'_>, client: &Arc<Client>, mut ready: Vec<(usiz
         let mut ctx = unit::context(scope, view, &mut session, &mut out, 0);
         if !serve_key(scope, &mut ctx, key_at) {
             // Somebody joined the queue meanwhile: look again.
-            ready.push((database, key.clone()));
+            ready.push_front((database, key.clone()));
         }
         let woken = ctx.view.take_ready();
-        ready.extend(serve_held(scope, &mut ctx, woken));
+        // Keys that were ready before go first; where there is none, the locks at hand may do.
+        let woken = if ready.is_empty() { serve_held(scope, &mut ctx, woken) } else { woken };
+        ready.extend(woken);
         unit::count(scope, &mut ctx.view);
     }
 }
 
 impl Parked {
-    /// Takes the right to answer the client. False if somebody has it.
-    pub fn claim(&self) -> bool {
-        self.waiter.claim()
+    /// Whether somebody has served the client: its answer is in its mailbox.
+    pub fn is_served(&self) -> bool {
+        self.waiter.is_served()
     }
 
-    /// Takes the client out of all queues.
-    pub fn leave(&self, engine: &Engine, moment: crate::store::Moment) {
+    /// Takes the client out of all queues: it was served, its time is up, or it has gone. True if this
+    /// call won the right to answer it, false if somebody has served it.
+    ///
+    /// It leaves the queues first. Whoever tries to serve it holds the lock of one of its keys as long
+    /// as he claims it, so once all of them have been passed a claim that failed to serve is given back.
+    pub fn leave(&self, engine: &Engine, moment: crate::store::Moment) -> bool {
         for (database, key) in &self.keys {
             let hash = engine.store.hash(key);
             engine.store.view_one(moment, *database, hash).forget(Key { bytes: key, hash }, &self.waiter);
         }
+        self.waiter.claim()
     }
 
     /// What the client is told when its time is up.

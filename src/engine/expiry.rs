@@ -60,20 +60,11 @@ impl Sweeper {
             let spent = engine.clock.stamp().saturating_sub(began);
             if swept.rest_until_ms.is_some() {
                 stats.add(Counter::ExpiryCycleNanos, spent);
-                self.publish(engine);
                 return false;
             }
             if spent >= SLICE_NS || engine.world.is_wanted() {
                 stats.add(Counter::ExpiryCycleNanos, spent);
                 return true;
-            }
-        }
-    }
-
-    fn publish(&self, engine: &Engine) {
-        if self.worker == 0 {
-            for (number, average) in engine.status.average_ttl_ms.iter().enumerate() {
-                average.store(self.sweep.average_ttl_ms(number), Ordering::Relaxed);
             }
         }
     }

@@ -8,10 +8,14 @@
 //! [`transaction`], [`blocked`], [`world`], [`expiry`].
 
 pub mod blocked;
+#[cfg(test)]
+mod blocked_tests;
 pub mod clients;
 pub mod expiry;
 pub mod gate;
 pub mod shared;
+#[cfg(test)]
+mod testing;
 pub mod transaction;
 pub mod unit;
 pub mod worker;

@@ -27,17 +27,11 @@ pub struct Status {
     pub active_expiry: AtomicBool,
     /// Changes since the last save.
     pub changes: AtomicU64,
-    /// Mean remaining life of the expiring keys of database 0 and so on, milliseconds.
-    pub average_ttl_ms: Box<[AtomicU64]>,
 }
 
 impl Status {
-    fn new(databases: usize) -> Status {
-        Status {
-            active_expiry: AtomicBool::new(true),
-            average_ttl_ms: (0..databases).map(|_| AtomicU64::new(0)).collect(),
-            ..Status::default()
-        }
+    fn new() -> Status {
+        Status { active_expiry: AtomicBool::new(true), ..Status::default() }
     }
 }
 
@@ -72,9 +66,9 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// Fresh states for this many databases.
-    pub fn status(databases: usize) -> Arc<Status> {
-        Arc::new(Status::new(databases))
+    /// Fresh states.
+    pub fn status() -> Arc<Status> {
+        Arc::new(Status::new())
     }
 
     /// Adds to the count of changes since the last save.

@@ -34,7 +34,7 @@ impl Bench {
             clock: clock.clone(),
             clients: Arc::new(ClientTable::new(1)),
             world: Arc::new(World::new(1)),
-            status: Engine::status(16),
+            status: Engine::status(),
             tracer: crate::observe::trace::Tracer::off(),
             server,
         };

@@ -28,7 +28,11 @@ pub fn queue(session: &mut Session, registry: &Registry, command: usize, args: &
 /// Whether an EXEC of this queue needs the whole keyspace.
 pub fn needs_whole(session: &Session, registry: &Registry) -> bool {
     session.multi.as_ref().is_some_and(|multi| {
-        !multi.refused && multi.queue.iter().any(|queued| registry.is_whole(queued.command))
+        !multi.refused
+            && multi
+                .queue
+                .iter()
+                .any(|queued| registry.get(queued.command).row.flags.any(Flags::WHOLE | Flags::WANDERS))
     })
 }
 
@@ -182,4 +186,24 @@ fn unwatch_keys(scope: &Scope<'_>, watched: &[(usize, Box<[u8]>)], flag: &Arc<cr
 /// Whether a command runs at once inside MULTI instead of being queued.
 pub fn runs_inside_multi(flags: Flags) -> bool {
     flags.has(Flags::TRANSACTION_CONTROL) || flags.has(Flags::EXECUTES_QUEUE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::client::{Address, Client};
+
+    #[test]
+    fn a_queue_that_walks_over_keys_takes_the_whole_keyspace() {
+        let registry = Registry::new();
+        for (name, whole) in [("GET", false), ("SCAN", true), ("RANDOMKEY", true), ("DBSIZE", true)] {
+            let client = Client::new(1, Address::Internal, Address::Internal, -1, 0, 0);
+            let mut session = Session::new(Arc::new(client), true);
+            session.begin_multi();
+            let command = registry.find(name.as_bytes()).unwrap();
+            let flags = registry.get(command).row.flags;
+            session.queue(Queued { request: bytes::Bytes::new(), spans: Box::default(), command }, flags);
+            assert_eq!(needs_whole(&session, &registry), whole, "{name}");
+        }
+    }
 }

@@ -728,8 +728,7 @@ impl Worker {
         let moment = self.moment_now();
         let engine = Arc::clone(&self.engine);
         if let Some(parked) = connection.parked.take() {
-            // If somebody is serving it just now, the reply goes where the client went.
-            parked.claim();
+            // If somebody has served it just now, the reply goes where the client went.
             parked.leave(&engine, moment);
             self.note_unparked(connection);
         }
@@ -746,34 +745,24 @@ impl Worker {
         engine.stats.worker(self.index).incr(Counter::ConnectionsClosed);
     }
 
-    /// Ends a parked command whose time is up or that is unblocked with an error, and writes what the
-    /// client is told. False if somebody holds the claim: they have served it, or will let go.
+    /// Ends a parked command: it was served, its time is up, or it is unblocked with an error. True if
+    /// nobody had served it; then what the client is told is written. Otherwise its answer lies in its
+    /// mailbox.
     pub fn unpark(&mut self, connection: &mut Connection, error: Option<&str>, out: &mut Vec<u8>) -> bool {
         let Some(parked) = connection.parked.take() else { return false };
-        if !parked.claim() {
-            connection.parked = Some(parked);
-            return false;
-        }
         let moment = self.moment_now();
-        parked.leave(&self.engine, moment);
+        let won = parked.leave(&self.engine, moment);
         self.note_unparked(connection);
-        self.stats().incr(Counter::ClientsUnblocked);
-        let mut encoder = Encoder::with_buffer(std::mem::take(out), connection.protocol);
-        match error {
-            Some(text) => encoder.error(text),
-            None => parked.write_timeout(&mut encoder),
+        if won {
+            self.stats().incr(Counter::ClientsUnblocked);
+            let mut encoder = Encoder::with_buffer(std::mem::take(out), connection.protocol);
+            match error {
+                Some(text) => encoder.error(text),
+                None => parked.write_timeout(&mut encoder),
+            }
+            *out = encoder.into_vec();
         }
-        *out = encoder.into_vec();
-        true
-    }
-
-    /// Somebody has served the parked command: its answer lies in the client's mailbox.
-    pub fn served(&mut self, connection: &mut Connection) {
-        if let Some(parked) = connection.parked.take() {
-            let moment = self.moment_now();
-            parked.leave(&self.engine, moment);
-            self.note_unparked(connection);
-        }
+        won
     }
 
     fn note_unparked(&self, connection: &Connection) {

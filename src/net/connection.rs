@@ -17,6 +17,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::ReadBuf;
 
 use crate::command::client::{Client, ClientFlag};
+use crate::engine::blocked::Parked;
 use crate::engine::{Connection, Engine, Next, Ran};
 use crate::observe::Counter;
 
@@ -341,13 +342,8 @@ impl Task {
             .await?;
             let error = match event {
                 Event::Gone => return Ok(false),
-                Event::Served => {
-                    self.shared.borrow_mut().worker.served(&mut self.connection);
-                    self.take_mail();
-                    return Ok(true);
-                }
                 Event::TimeUp if deadline.is_none() => continue,
-                Event::TimeUp => None,
+                Event::Served | Event::TimeUp => None,
                 Event::Unblocked { error } => {
                     error.then_some("UNBLOCKED client unblocked via CLIENT UNBLOCK")
                 }
@@ -355,11 +351,10 @@ impl Task {
             let mut pending = std::mem::take(&mut self.pending);
             let won = self.shared.borrow_mut().worker.unpark(&mut self.connection, error, &mut pending);
             self.pending = pending;
-            if won {
-                return Ok(true);
+            if !won {
+                self.take_mail();
             }
-            // Somebody is about to serve it, or finds that they cannot: look again in a moment.
-            tokio::task::yield_now().await;
+            return Ok(true);
         }
     }
 
@@ -368,7 +363,7 @@ impl Task {
         if self.client.has(ClientFlag::Killed) {
             return Poll::Ready(Ok(Event::Gone));
         }
-        if self.client.has_mail() {
+        if self.connection.parked.as_ref().is_none_or(Parked::is_served) {
             return Poll::Ready(Ok(Event::Served));
         }
         if self.client.has(ClientFlag::Unblock) {

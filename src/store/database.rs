@@ -91,10 +91,11 @@ impl Database {
     pub fn counts(&self) -> super::keyspace::Counts {
         let mut counts = super::keyspace::Counts::default();
         for hint in &self.hints {
-            let (keys, expiring, table_bytes) = hint.counts();
-            counts.keys += keys;
-            counts.expiring += expiring;
-            counts.table_bytes += table_bytes;
+            let shard = hint.counts();
+            counts.keys += shard.keys;
+            counts.expiring += shard.expiring;
+            counts.expiry_sum_ms += shard.expiry_sum_ms;
+            counts.table_bytes += shard.table_bytes;
         }
         counts
     }

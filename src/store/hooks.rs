@@ -23,6 +23,7 @@ impl WatchFlag {
 
 const WAITING: u8 = 0;
 const CLAIMED: u8 = 1;
+const SERVED: u8 = 2;
 
 /// A blocked client as the keyspace sees it: somebody to be served once, by whoever claims it first.
 pub struct Waiter {
@@ -51,6 +52,16 @@ impl Waiter {
     /// Gives the right back: the keys did not suffice after all.
     pub fn release(&self) {
         self.state.store(WAITING, Ordering::Release);
+    }
+
+    /// Says that the client has its answer: nobody will claim it again.
+    pub fn serve(&self) {
+        self.state.store(SERVED, Ordering::Release);
+    }
+
+    /// Whether the client has its answer.
+    pub fn is_served(&self) -> bool {
+        self.state.load(Ordering::Acquire) == SERVED
     }
 
     /// Whether nobody has claimed it.
@@ -101,12 +112,22 @@ impl Hooks {
 
     /// Takes a client out of the key's queue.
     pub fn forget(&mut self, key: &[u8], waiter: &Arc<Waiter>) {
-        self.edit(key, |hooks| hooks.waiters.retain(|other| !Arc::ptr_eq(other, waiter)));
+        // Who leaves was most often served, and so stands near the front.
+        self.edit(key, |hooks| {
+            if let Some(at) = hooks.waiters.iter().position(|other| Arc::ptr_eq(other, waiter)) {
+                hooks.waiters.remove(at);
+            }
+        });
     }
 
     /// The clients that wait for the key, the longest waiting first.
     pub fn waiting(&self, key: &[u8]) -> Vec<Arc<Waiter>> {
         self.keys.get(key).map_or_else(Vec::new, |hooks| hooks.waiters.iter().cloned().collect())
+    }
+
+    /// The client at a place of the key's queue, 0 being the longest waiting.
+    pub fn waiter(&self, key: &[u8], place: usize) -> Option<Arc<Waiter>> {
+        self.keys.get(key)?.waiters.get(place).cloned()
     }
 
     /// Says that the key changed: raises its watchers' flags. True when clients wait for it.
@@ -128,5 +149,40 @@ impl Hooks {
                 self.keys.remove(key);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waiter() -> Arc<Waiter> {
+        Arc::new(Waiter::new(Box::new(())))
+    }
+
+    #[test]
+    fn a_waiter_is_claimed_once_and_served_for_good() {
+        let waiter = waiter();
+        assert!(waiter.claim() && !waiter.claim() && !waiter.is_served());
+        waiter.release();
+        assert!(waiter.is_waiting() && waiter.claim());
+        waiter.serve();
+        assert!(waiter.is_served() && !waiter.is_waiting() && !waiter.claim());
+    }
+
+    #[test]
+    fn a_queue_keeps_its_order_when_somebody_leaves() {
+        let (mut hooks, all) = (Hooks::default(), [waiter(), waiter(), waiter()]);
+        all.iter().for_each(|waiter| hooks.wait(b"k", waiter));
+        hooks.forget(b"k", &all[1]);
+        let is = |place, waiter: &Arc<Waiter>| {
+            hooks.waiter(b"k", place).is_some_and(|found| Arc::ptr_eq(&found, waiter))
+        };
+        assert!(is(0, &all[0]) && is(1, &all[2]));
+        assert!(hooks.waiter(b"k", 2).is_none() && hooks.waiter(b"other", 0).is_none());
+        assert!(hooks.changed(b"k") && !hooks.changed(b"other"));
+        hooks.forget(b"k", &all[0]);
+        hooks.forget(b"k", &all[2]);
+        assert!(hooks.is_empty());
     }
 }

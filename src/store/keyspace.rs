@@ -42,6 +42,8 @@ pub struct Store {
     pub(super) saves: Saves,
     /// How many watches and waits exist: while none does, a write need not look for them.
     pub(super) hooks: AtomicUsize,
+    /// How often somebody found a shard's lock taken.
+    lock_waits: AtomicU64,
     /// Measures waits for locks.
     clock: Clock,
     garbage: OnceLock<Sender<Garbage>>,
@@ -67,6 +69,7 @@ impl Store {
             garbage: OnceLock::new(),
             garbage_pending: AtomicUsize::new(0),
             garbage_freed: AtomicU64::new(0),
+            lock_waits: AtomicU64::new(0),
             clock: Clock::system(),
         }
     }
@@ -124,6 +127,7 @@ impl Store {
         match database.try_lock(shard) {
             Some(guard) => (guard, 0),
             None => {
+                self.lock_waits.fetch_add(1, Ordering::Relaxed);
                 let began = self.clock.stamp();
                 let guard = database.lock(shard);
                 (guard, self.clock.stamp().saturating_sub(began).max(1))
@@ -134,6 +138,11 @@ impl Store {
     /// What a running save shares with the writers.
     pub fn saves(&self) -> &Saves {
         &self.saves
+    }
+
+    /// How often a unit of work found a shard's lock taken.
+    pub fn lock_waits(&self) -> u64 {
+        self.lock_waits.load(Ordering::Relaxed)
     }
 
     /// Says who frees large values. Without it they are freed where they were removed.
@@ -200,6 +209,18 @@ pub struct Counts {
     pub keys: usize,
     /// Keys with an expiry.
     pub expiring: usize,
+    /// Sum of the expiries, each in milliseconds since 1970.
+    pub expiry_sum_ms: u128,
     /// Bytes of the tables.
     pub table_bytes: usize,
+}
+
+impl Counts {
+    /// Mean remaining life of the keys that expire, in milliseconds; 0 when none does.
+    pub fn average_ttl_ms(&self, now_ms: u64) -> u64 {
+        let keys = self.expiring as u128;
+        let now_sum = keys * u128::from(now_ms);
+        let average = self.expiry_sum_ms.saturating_sub(now_sum).checked_div(keys).unwrap_or(0);
+        u64::try_from(average).unwrap_or(u64::MAX)
+    }
 }

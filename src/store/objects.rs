@@ -78,6 +78,12 @@ impl View<'_> {
         empty
     }
 
+    /// Frees a value that no key holds any more, or a part of one, elsewhere when that is set up. For
+    /// what takes long to free; small values are simply dropped.
+    pub fn discard(&mut self, object: Object) {
+        self.store.discard(vec![Entry::object(b"", object, self.fresh_meta(None))]);
+    }
+
     /// Removes a key. True if it was there.
     pub fn remove(&mut self, key: Key<'_>) -> bool {
         let Some(place) = self.find(key) else { return false };
@@ -158,6 +164,12 @@ impl View<'_> {
     pub fn waiting(&mut self, key: Key<'_>) -> Vec<Arc<Waiter>> {
         let held = self.held_for(key.hash);
         self.guard(held).side().hooks.as_ref().map_or_else(Vec::new, |hooks| hooks.waiting(key.bytes))
+    }
+
+    /// The client at a place of the key's queue, 0 being the longest waiting.
+    pub fn waiter(&mut self, key: Key<'_>, place: usize) -> Option<Arc<Waiter>> {
+        let held = self.held_for(key.hash);
+        self.guard(held).side().hooks.as_ref()?.waiter(key.bytes, place)
     }
 
     fn with_hooks(&mut self, key: Key<'_>, change: impl FnOnce(&mut super::hooks::Hooks), count: isize) {

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use dashmap::{RwLockWriteGuard, SharedValue};
 use hashbrown::raw::RawTable;
@@ -10,6 +10,7 @@ use hashbrown::raw::RawTable;
 use super::entry::Entry;
 use super::hash::{KeyHash, KeyHasher};
 use super::hooks::Hooks;
+use super::keyspace::Counts;
 
 /// What dashmap keeps in a shard when its value is nothing.
 pub(super) type Table = RawTable<(Entry, SharedValue<()>)>;
@@ -29,16 +30,24 @@ pub struct Side {
     pub generation: u32,
     /// No entry expires before this time (it may be too early, never too late).
     pub next_due_ms: u64,
-    /// The earliest expiry that was set since the running sweep of this shard began: the sweep may be
-    /// past that entry already.
-    pub set_due_ms: u64,
+    /// The earliest expiry set since a sweep of this shard began: the sweep may have passed its slot.
+    pub due_since_sweep_ms: u64,
+    /// Sum of all expiries, for the mean remaining life.
+    pub expiry_sum_ms: u128,
     /// Who waits for or watches keys of this shard, when anybody does.
     pub hooks: Option<Box<Hooks>>,
 }
 
 impl Default for Side {
     fn default() -> Side {
-        Side { expiring: 0, generation: 0, next_due_ms: u64::MAX, set_due_ms: u64::MAX, hooks: None }
+        Side {
+            expiring: 0,
+            generation: 0,
+            next_due_ms: u64::MAX,
+            due_since_sweep_ms: u64::MAX,
+            expiry_sum_ms: 0,
+            hooks: None,
+        }
     }
 }
 
@@ -58,6 +67,8 @@ pub(super) struct Hint {
     mask: AtomicUsize,
     keys: AtomicU32,
     expiring: AtomicU32,
+    /// Saturates, far beyond any mean that makes sense.
+    expiry_sum_ms: AtomicU64,
 }
 
 impl Hint {
@@ -66,13 +77,18 @@ impl Hint {
         self.mask.store(table.buckets() - 1, Ordering::Relaxed);
     }
 
-    /// Keys, expiring keys and bytes of the table, as the last holder of the lock left them.
-    pub(super) fn counts(&self) -> (usize, usize, usize) {
+    /// What the shard holds, as the last holder of the lock left it.
+    pub(super) fn counts(&self) -> Counts {
         let slots =
             if self.control.load(Ordering::Relaxed) == 0 { 0 } else { self.mask.load(Ordering::Relaxed) + 1 };
         // A slot, its control byte, and the group that is repeated at the end.
         let bytes = if slots == 0 { 0 } else { slots * (size_of::<Entry>() + 1) + 16 };
-        (self.keys.load(Ordering::Relaxed) as usize, self.expiring.load(Ordering::Relaxed) as usize, bytes)
+        Counts {
+            keys: self.keys.load(Ordering::Relaxed) as usize,
+            expiring: self.expiring.load(Ordering::Relaxed) as usize,
+            expiry_sum_ms: u128::from(self.expiry_sum_ms.load(Ordering::Relaxed)),
+            table_bytes: bytes,
+        }
     }
 
     /// Fetches the control bytes and the slot where a search for `hash` begins. The address may be
@@ -123,12 +139,6 @@ impl<'a> ShardGuard<'a> {
     pub fn side_mut(&mut self) -> &mut Side {
         // SAFETY: this guard holds the shard's exclusive lock and is borrowed exclusively.
         unsafe { &mut *self.side.0.get() }
-    }
-
-    /// Number of keys.
-    #[inline]
-    pub fn len(&self) -> usize {
-        self.table.len()
     }
 
     /// Whether it holds no key.
@@ -249,10 +259,13 @@ impl<'a> ShardGuard<'a> {
         self.hint.control.store(0, Ordering::Relaxed);
         self.note_keys();
         self.hint.expiring.store(0, Ordering::Relaxed);
+        self.hint.expiry_sum_ms.store(0, Ordering::Relaxed);
         let side = self.side_mut();
         side.generation = side.generation.wrapping_add(1);
         side.expiring = 0;
+        side.expiry_sum_ms = 0;
         side.next_due_ms = u64::MAX;
+        side.due_since_sweep_ms = u64::MAX;
         old.into_iter().map(|(entry, _)| entry).collect()
     }
 
@@ -262,11 +275,14 @@ impl<'a> ShardGuard<'a> {
     }
 
     /// Changes the count of entries with an expiry.
-    pub fn count_expiring(&mut self, more: u32, fewer: u32) {
+    pub fn count_expiring(&mut self, before: Option<u64>, after: Option<u64>) {
         let side = self.side_mut();
-        side.expiring = side.expiring + more - fewer;
-        let expiring = side.expiring;
+        side.expiring = side.expiring + u32::from(after.is_some()) - u32::from(before.is_some());
+        side.expiry_sum_ms =
+            side.expiry_sum_ms + u128::from(after.unwrap_or(0)) - u128::from(before.unwrap_or(0));
+        let (expiring, sum) = (side.expiring, side.expiry_sum_ms);
         self.hint.expiring.store(expiring, Ordering::Relaxed);
+        self.hint.expiry_sum_ms.store(u64::try_from(sum).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// Fetches the entry that a search for `hash` will most likely compare first.

@@ -7,11 +7,22 @@
 //! keys: the work stays below about two percent of a core, and what has expired waits a second at
 //! most per million keys (it is invisible to clients from the millisecond it expires).
 
+use super::entry::Entry;
 use super::keyspace::Store;
 use super::view::{Moment, Place, Tally, View};
 
 /// Slots looked at in one hold of a shard.
 const SLOTS_A_HOLD: usize = 512;
+
+/// Shards passed over in one step because nothing in them is due: at about 20 ns each, so that a step
+/// stays far below the time a worker's clients may wait.
+const SHARDS_A_STEP: usize = 1_024;
+
+/// A round starts at most this often.
+const SHORTEST_ROUND_MS: u64 = 100;
+
+/// A round starts at least this often, however many keys expire.
+const LONGEST_ROUND_MS: u64 = 10_000;
 
 /// One sweeper's walk over its part of the shards of all databases.
 #[derive(Debug)]
@@ -21,15 +32,23 @@ pub struct Sweep {
     parts: usize,
     number: usize,
     shard: usize,
-    slot: usize,
-    generation: u32,
-    earliest_ms: u64,
-    round_began_ms: u64,
-    expiring_seen: u64,
+    /// The walk through the shard that is being swept, between two holds.
+    walk: Option<Walk>,
+    /// When the round that is under way began.
+    round_began_ms: Option<u64>,
     next_round_ms: u64,
-    /// Remaining life of the keys met in this round: their number and sum, for INFO's avg_ttl.
-    ttl_sum_ms: u128,
-    averages_ms: Vec<u64>,
+    expiring_seen: u64,
+}
+
+/// How far the sweep of one shard has come.
+#[derive(Debug)]
+struct Walk {
+    /// The walk is of this table. After SWAPDB or a rebuild it begins anew.
+    physical: usize,
+    generation: u32,
+    slot: usize,
+    /// The first expiry among the entries that stay.
+    earliest_ms: u64,
 }
 
 /// What a step of the sweep did.
@@ -45,9 +64,6 @@ pub struct Swept {
     pub rest_until_ms: Option<u64>,
 }
 
-/// A round starts at most this often.
-const SHORTEST_ROUND_MS: u64 = 100;
-
 impl Sweep {
     /// The walk of sweeper `part` of `parts`.
     pub fn new(part: usize, parts: usize) -> Sweep {
@@ -56,71 +72,55 @@ impl Sweep {
             parts,
             number: 0,
             shard: part,
-            slot: 0,
-            generation: 0,
-            earliest_ms: u64::MAX,
-            round_began_ms: 0,
-            expiring_seen: 0,
+            walk: None,
+            round_began_ms: None,
             next_round_ms: 0,
-            ttl_sum_ms: 0,
-            averages_ms: Vec::new(),
+            expiring_seen: 0,
         }
     }
 
-    /// Mean remaining life of a database's expiring keys as the last round saw it, in milliseconds.
-    pub fn average_ttl_ms(&self, number: usize) -> u64 {
-        self.averages_ms.get(number).copied().unwrap_or(0)
-    }
-
-    /// Looks at one shard, or at a part of it: one hold of its lock.
+    /// Looks at one shard that is due, or at a part of it: one hold of its lock.
     pub fn step(&mut self, store: &Store, moment: Moment) -> Swept {
         let mut swept = Swept::default();
         if moment.now_ms < self.next_round_ms {
             swept.rest_until_ms = Some(self.next_round_ms);
             return swept;
         }
-        if self.number == 0 && self.shard == self.part && self.slot == 0 {
-            self.round_began_ms = moment.now_ms;
-        }
+        let began_ms = *self.round_began_ms.get_or_insert(moment.now_ms);
         self.visit(store, moment, &mut swept);
         if self.number >= store.databases() {
-            self.finish_round(moment.now_ms);
+            self.finish_round(began_ms, moment.now_ms);
             swept.rest_until_ms = Some(self.next_round_ms);
         }
         swept
     }
 
-    fn finish_round(&mut self, now_ms: u64) {
-        // A million expiring keys of this part's share: rest a second.
-        let rest = (self.expiring_seen * self.parts as u64 / 1_000).clamp(SHORTEST_ROUND_MS, 10_000);
-        self.next_round_ms = (self.round_began_ms + rest).max(now_ms + SHORTEST_ROUND_MS / 2);
-        (self.number, self.shard, self.slot, self.expiring_seen) = (0, self.part, 0, 0);
-    }
-
-    fn next_database(&mut self) {
-        self.number += 1;
-        self.shard = self.part;
-        self.slot = 0;
-        self.ttl_sum_ms = 0;
+    fn finish_round(&mut self, began_ms: u64, now_ms: u64) {
+        // A million expiring keys (this part's share times the parts): rest a second.
+        let rest = self.expiring_seen * self.parts as u64 / 1_000;
+        let rest = rest.clamp(SHORTEST_ROUND_MS, LONGEST_ROUND_MS);
+        self.next_round_ms = (began_ms + rest).max(now_ms + SHORTEST_ROUND_MS / 2);
+        (self.number, self.shard, self.expiring_seen) = (0, self.part, 0);
+        self.round_began_ms = None;
     }
 
     /// Passes over shards that are not due until one hold has done some work.
     fn visit(&mut self, store: &Store, moment: Moment, swept: &mut Swept) {
-        while self.number < store.databases() {
+        let mut passed = 0;
+        while self.number < store.databases() && passed < SHARDS_A_STEP {
             if store.existing(store.physical(self.number)).is_none() || self.shard >= store.shards() {
-                self.next_database();
+                self.number += 1;
+                self.shard = self.part;
+                self.walk = None;
                 continue;
             }
             let mut view = store.view_shard(moment, self.number, self.shard);
-            let side = view.guard(0).side();
-            self.expiring_seen += if self.slot == 0 { u64::from(side.expiring) } else { 0 };
-            let due = side.expiring > 0 && side.next_due_ms <= moment.now_ms;
-            if !due {
+            if self.walk.is_none() && !self.is_due(&mut view) {
                 self.shard += self.parts;
-                self.slot = 0;
+                passed += 1;
                 continue;
             }
-            self.sweep_shard(&mut view);
+            self.sweep_held(&mut view);
             swept.tally = view.tally;
             swept.expired = view.take_expired();
             swept.ready = view.take_ready();
@@ -128,35 +128,198 @@ impl Sweep {
         }
     }
 
-    fn sweep_shard(&mut self, view: &mut View<'_>) {
-        let generation = view.guard(0).side().generation;
-        if self.slot == 0 || generation != self.generation {
-            (self.slot, self.generation, self.earliest_ms) = (0, generation, u64::MAX);
-            view.guard(0).side_mut().set_due_ms = u64::MAX;
-        }
+    /// Whether a shard that the round comes to has to be swept.
+    fn is_due(&mut self, view: &mut View<'_>) -> bool {
+        let now = view.now_ms();
+        let side = view.guard(0).side();
+        self.expiring_seen += u64::from(side.expiring);
+        side.expiring > 0 && side.next_due_ms <= now
+    }
+
+    /// Sweeps the next slots of the shard that is held.
+    fn sweep_held(&mut self, view: &mut View<'_>) {
+        let mut walk = self.go_on(view);
         let (now, slots) = (view.now_ms(), view.guard(0).slots());
-        let end = (self.slot + SLOTS_A_HOLD).min(slots);
-        while self.slot < end {
-            let place = Place { held: 0, slot: self.slot };
-            self.slot += 1;
-            match view.entry(place).and_then(super::entry::Entry::expire_at_ms) {
-                Some(at) if at <= now => {
-                    view.expire(place);
-                    if view.guard(0).side().generation != self.generation {
-                        // The table shrank under us: its slots are new. Go on with it next time.
-                        self.slot = 0;
-                        return;
-                    }
-                }
-                Some(at) => self.earliest_ms = self.earliest_ms.min(at),
+        let end = (walk.slot + SLOTS_A_HOLD).min(slots);
+        for slot in walk.slot..end {
+            let place = Place { held: 0, slot };
+            match view.entry(place).and_then(Entry::expire_at_ms) {
+                Some(at) if at <= now => view.expire_in_place(place),
+                Some(at) => walk.earliest_ms = walk.earliest_ms.min(at),
                 None => {}
             }
         }
-        if end == slots {
-            let side = view.guard(0).side_mut();
-            side.next_due_ms = self.earliest_ms.min(side.set_due_ms);
-            self.shard += self.parts;
-            self.slot = 0;
+        walk.slot = end;
+        if end < slots {
+            self.walk = Some(walk);
+            return;
         }
+        let guard = view.guard(0);
+        let side = guard.side_mut();
+        side.next_due_ms = walk.earliest_ms.min(side.due_since_sweep_ms);
+        guard.shrink_if_sparse();
+        self.shard += self.parts;
+    }
+
+    /// The walk through the held shard: the one that is under way if its slots are still the same.
+    fn go_on(&mut self, view: &mut View<'_>) -> Walk {
+        let physical = view.physical;
+        let side = view.guard(0).side_mut();
+        match self.walk.take() {
+            Some(walk) if walk.physical == physical && walk.generation == side.generation => walk,
+            _ => {
+                side.due_since_sweep_ms = u64::MAX;
+                Walk { physical, generation: side.generation, slot: 0, earliest_ms: u64::MAX }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::entry::Str;
+    use super::super::hash::KeyHasher;
+    use super::super::keyspace::StoreOptions;
+    use super::super::strings::Expiry;
+    use super::*;
+
+    const NOW: u64 = 1_700_000_000_000;
+
+    fn store() -> Store {
+        Store::with_hasher(&StoreOptions { databases: 2, shards: 16 }, KeyHasher::with_key(&[9; 16]))
+    }
+
+    fn set(store: &Store, now: u64, number: usize, name: &str, expiry: Expiry) {
+        let mut view = store.view_whole(Moment::at(now), number);
+        let key = view.key(name.as_bytes());
+        view.set_string(key, Str::Bytes(b"value"), expiry);
+    }
+
+    fn fill(store: &Store, name: &str, count: usize, expiry: Expiry) {
+        (0..count).for_each(|at| set(store, NOW, 0, &format!("{name}{at}"), expiry));
+    }
+
+    /// Steps until the round is over; the number of removed keys and when to come again.
+    fn round(sweep: &mut Sweep, store: &Store, now: u64) -> (u32, u64) {
+        let mut expired = 0;
+        loop {
+            let swept = sweep.step(store, Moment::at(now));
+            assert!(swept.tally.expired as usize <= SLOTS_A_HOLD);
+            assert_eq!(swept.tally.expired as usize, swept.expired.len());
+            expired += swept.tally.expired;
+            if let Some(rest) = swept.rest_until_ms {
+                return (expired, rest);
+            }
+        }
+    }
+
+    #[test]
+    fn expired_keys_go_though_nobody_touches_them() {
+        let (store, mut sweep) = (store(), Sweep::new(0, 1));
+        fill(&store, "stays", 100, Expiry::Clear);
+        fill(&store, "goes", 900, Expiry::At(NOW + 1_000));
+        fill(&store, "later", 50, Expiry::At(NOW + 5_000));
+        let (expired, rest) = round(&mut sweep, &store, NOW);
+        assert_eq!((expired, rest), (0, NOW + SHORTEST_ROUND_MS));
+        assert_eq!(round(&mut sweep, &store, NOW + 999).0, 0);
+        assert_eq!(round(&mut sweep, &store, NOW + 1_100).0, 900);
+        let counts = store.counts(0);
+        assert_eq!((counts.keys, counts.expiring), (150, 50));
+        assert_eq!(round(&mut sweep, &store, NOW + 5_000).0, 50);
+        assert_eq!(store.counts(0).keys, 100);
+    }
+
+    #[test]
+    fn the_mean_remaining_life_is_exact_swept_or_not() {
+        let (store, mut sweep) = (store(), Sweep::new(0, 1));
+        assert_eq!(store.counts(0).average_ttl_ms(NOW), 0);
+        fill(&store, "never", 10, Expiry::Clear);
+        fill(&store, "soon", 10, Expiry::At(NOW + 1_000));
+        fill(&store, "late", 10, Expiry::At(NOW + 9_000));
+        assert_eq!(store.counts(0).average_ttl_ms(NOW), 5_000);
+        round(&mut sweep, &store, NOW + 1_000);
+        assert_eq!(store.counts(0).average_ttl_ms(NOW + 1_000), 8_000);
+        let mut view = store.view_whole(Moment::at(NOW + 1_000), 0);
+        for at in 0..5 {
+            let name = format!("late{at}");
+            let key = view.key(name.as_bytes());
+            assert!(view.expire_at(key, None));
+        }
+        drop(view);
+        let counts = store.counts(0);
+        assert_eq!((counts.expiring, counts.average_ttl_ms(NOW + 1_000)), (5, 8_000));
+        assert_eq!(counts.average_ttl_ms(NOW + 60_000), 0, "what has expired has no life left");
+    }
+
+    #[test]
+    fn a_round_is_followed_by_a_rest_that_grows_with_the_expiring_keys() {
+        let (store, mut sweep) = (store(), Sweep::new(0, 1));
+        fill(&store, "k", 200_000, Expiry::At(NOW + 60_000));
+        let (_, rest) = round(&mut sweep, &store, NOW);
+        assert_eq!(rest, NOW + 200);
+        let swept = sweep.step(&store, Moment::at(NOW + 199));
+        assert_eq!(swept.rest_until_ms, Some(NOW + 200));
+    }
+
+    /// Steps until the sweep stands in the middle of a shard, and names that shard.
+    fn into_a_shard(sweep: &mut Sweep, store: &Store, now: u64) -> usize {
+        while sweep.walk.is_none() {
+            assert_eq!(sweep.step(store, Moment::at(now)).rest_until_ms, None, "no shard is large enough");
+        }
+        sweep.shard
+    }
+
+    #[test]
+    fn a_key_set_behind_the_sweep_is_not_forgotten() {
+        let (store, mut sweep) = (store(), Sweep::new(0, 1));
+        fill(&store, "large", 40_000, Expiry::At(NOW + 60_000));
+        fill(&store, "due", 200, Expiry::At(NOW + 1));
+        let shard = into_a_shard(&mut sweep, &store, NOW + 1);
+        let behind = {
+            let guard = store.lock(store.physical(0), shard);
+            let key = (0..SLOTS_A_HOLD).find_map(|slot| guard.get(slot).map(|entry| entry.key().to_vec()));
+            String::from_utf8(key.unwrap()).unwrap()
+        };
+        // In place: the table keeps its shape and the walk goes on.
+        set(&store, NOW, 0, &behind, Expiry::At(NOW + 500));
+        round(&mut sweep, &store, NOW + 1);
+        assert_eq!(store.counts(0).keys, 40_000);
+        assert_eq!(round(&mut sweep, &store, NOW + 1_000).0, 1);
+    }
+
+    #[test]
+    fn a_swap_in_the_middle_of_a_shard_loses_nothing() {
+        let (store, mut sweep) = (store(), Sweep::new(0, 1));
+        fill(&store, "large", 40_000, Expiry::At(NOW + 500));
+        fill(&store, "due", 200, Expiry::At(NOW + 1));
+        into_a_shard(&mut sweep, &store, NOW + 1);
+        store.view_whole(Moment::at(NOW + 1), 0).swap(0, 1);
+        set(&store, NOW, 0, "alone", Expiry::At(NOW + 2));
+        let now = round(&mut sweep, &store, NOW + 1).1;
+        round(&mut sweep, &store, now);
+        assert_eq!((store.counts(0).keys, store.counts(1).keys), (0, 40_000));
+        assert_eq!(round(&mut sweep, &store, NOW + 1_000).0, 40_000);
+        assert_eq!(store.counts(1).keys, 0);
+    }
+
+    #[test]
+    fn tables_shrink_after_many_keys_have_gone() {
+        let (store, mut sweep) = (store(), Sweep::new(0, 1));
+        fill(&store, "k", 40_000, Expiry::At(NOW + 1));
+        fill(&store, "stays", 100, Expiry::Clear);
+        let before = store.counts(0).table_bytes;
+        assert_eq!(round(&mut sweep, &store, NOW + 1).0, 40_000);
+        let after = store.counts(0).table_bytes;
+        assert!(after * 50 < before, "{before} bytes of tables became {after}");
+    }
+
+    #[test]
+    fn sweepers_share_the_shards() {
+        let store = store();
+        let mut sweeps: Vec<Sweep> = (0..3).map(|part| Sweep::new(part, 3)).collect();
+        fill(&store, "k", 5_000, Expiry::At(NOW + 1));
+        let shares: Vec<u32> = sweeps.iter_mut().map(|sweep| round(sweep, &store, NOW + 1).0).collect();
+        assert_eq!(shares.iter().sum::<u32>(), 5_000);
+        assert!(shares.iter().all(|&share| share > 1_000), "{shares:?}");
     }
 }

@@ -40,6 +40,28 @@ impl Moment {
     }
 }
 
+/// A source of random numbers that are good enough to pick elements, not to keep secrets.
+#[derive(Clone, Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// The next number, uniform over all of `u64`.
+    #[inline]
+    pub fn draw(&mut self) -> u64 {
+        // SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `bound`, which is not 0.
+    pub fn below(&mut self, bound: usize) -> usize {
+        ((u128::from(self.draw()) * bound as u128) >> 64) as usize
+    }
+}
+
 /// What a unit of work did, for the counters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -86,7 +108,7 @@ pub struct View<'s> {
     /// Keys that changed and that clients wait for, with their database's number.
     ready: Vec<(usize, Vec<u8>)>,
     expired: Vec<(usize, Vec<u8>)>,
-    random: u64,
+    random: Random,
 }
 
 impl std::fmt::Debug for View<'_> {
@@ -161,12 +183,12 @@ impl<'s> View<'s> {
             tally: Tally::default(),
             ready: Vec::new(),
             expired: Vec::new(),
-            random: moment.seed | 1,
+            random: Random(moment.seed | 1),
         }
     }
 
     #[inline]
-    fn hold(&mut self, physical: usize, shard: usize) {
+    pub(super) fn hold(&mut self, physical: usize, shard: usize) {
         let (guard, waited_ns) = self.store.lock_timed(physical, shard);
         if waited_ns > 0 {
             self.tally.lock_waits += 1;
@@ -226,12 +248,12 @@ impl<'s> View<'s> {
     /// A random number, different at each call.
     #[inline]
     pub fn random(&mut self) -> u64 {
-        // SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
-        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.random;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+        self.random.draw()
+    }
+
+    /// A source of random numbers of its own, for who draws while a value is borrowed from the view.
+    pub fn fork_random(&mut self) -> Random {
+        Random(self.random())
     }
 
     /// Which held shard a hash belongs to.
@@ -275,6 +297,22 @@ impl<'s> View<'s> {
         if self.whole {
             self.held.clear();
         }
+    }
+
+    /// Before a walk that locks shards one at a time: lets go of what is held.
+    ///
+    /// # Panics
+    ///
+    /// When the unit declared keys and does not hold the whole keyspace: to lock further shards now
+    /// could wait for itself. The command's row lacks a flag.
+    pub(super) fn begin_walk(&mut self) {
+        assert!(self.whole || self.held.is_empty(), "a walk over the keyspace among declared keys");
+        self.held.clear();
+    }
+
+    /// Lets go of the shard that a walk holds.
+    pub(super) fn release_walked(&mut self) {
+        self.held.clear();
     }
 
     #[inline]
@@ -351,6 +389,28 @@ impl<'s> View<'s> {
         }
     }
 
+    /// Looks at a key for a client that does not use its value (TTL, TYPE): a hit or a miss, no access.
+    pub fn look(&mut self, key: Key<'_>) -> Option<&Entry> {
+        match self.find(key) {
+            Some(place) => {
+                self.tally.hits += 1;
+                self.entry(place)
+            }
+            None => {
+                self.tally.misses += 1;
+                None
+            }
+        }
+    }
+
+    /// Looks at a key that is about to be changed as a whole (EXPIRE, RENAME): an access, but neither
+    /// a hit nor a miss.
+    pub fn look_to_change(&mut self, key: Key<'_>) -> Option<&Entry> {
+        let place = self.find(key)?;
+        self.touch(place);
+        self.entry(place)
+    }
+
     /// Whether a key exists; neither a hit nor an access.
     pub fn exists(&mut self, key: Key<'_>) -> bool {
         self.find(key).is_some()
@@ -425,17 +485,30 @@ impl<'s> View<'s> {
 
     /// Takes an entry out of its slot.
     pub(super) fn detach(&mut self, place: Place) -> Option<Entry> {
+        let entry = self.detach_in_place(place)?;
+        self.held[place.held].guard.shrink_if_sparse();
+        Some(entry)
+    }
+
+    /// As [`View::detach`], but all other entries keep their slots.
+    fn detach_in_place(&mut self, place: Place) -> Option<Entry> {
         let guard = &mut self.held[place.held].guard;
         let entry = guard.remove(place.slot)?;
         count_expiry(guard, entry.expire_at_ms(), None);
-        guard.shrink_if_sparse();
         Some(entry)
     }
 
     /// Removes an expired entry. Its removal is an effect of its own.
     #[cold]
     pub(super) fn expire(&mut self, place: Place) {
-        let Some(entry) = self.detach(place) else { return };
+        self.expire_in_place(place);
+        self.held[place.held].guard.shrink_if_sparse();
+    }
+
+    /// As [`View::expire`], but all other entries keep their slots: for who walks over them, and asks
+    /// the shard to shrink when done.
+    pub(super) fn expire_in_place(&mut self, place: Place) {
+        let Some(entry) = self.detach_in_place(place) else { return };
         self.tally.expired += 1;
         self.notify_hooks(place.held, entry.key());
         self.expired.push((self.number, entry.key().to_vec()));
@@ -506,10 +579,10 @@ pub(super) fn count_expiry(guard: &mut ShardGuard<'_>, before: Option<u64>, afte
     if before.is_none() && after.is_none() {
         return;
     }
-    guard.count_expiring(u32::from(after.is_some()), u32::from(before.is_some()));
+    guard.count_expiring(before, after);
     if let Some(at) = after {
         let side = guard.side_mut();
         side.next_due_ms = side.next_due_ms.min(at);
-        side.set_due_ms = side.set_due_ms.min(at);
+        side.due_since_sweep_ms = side.due_since_sweep_ms.min(at);
     }
 }

@@ -9,7 +9,8 @@ use super::view::View;
 
 impl View<'_> {
     /// Keys and expiring keys of the current database. Exact for a unit that holds the whole keyspace.
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&mut self) -> Counts {
+        self.begin_walk();
         self.store.counts(self.number)
     }
 
@@ -25,7 +26,7 @@ impl View<'_> {
     }
 
     fn flush_current(&mut self, here: bool) -> usize {
-        self.release_touched();
+        self.begin_walk();
         let Some(database) = self.store.existing(self.physical) else { return 0 };
         let (physical, epoch) = (self.physical, self.epoch);
         let mut removed = 0;
@@ -60,18 +61,21 @@ impl View<'_> {
     /// Exchanges the contents of two databases. The unit holds the whole keyspace. Who watches or
     /// waits stays with the number: hooks move back to where their number now lies.
     pub fn swap(&mut self, a: usize, b: usize) {
-        self.release_touched();
+        self.tally.changes += 1;
+        if a == b {
+            return;
+        }
+        self.begin_walk();
         self.store.swap_names(a, b);
         if self.store.hooks.load(Ordering::Relaxed) > 0 {
             self.swap_hooks(a, b);
         }
         let number = self.number;
         self.select(number);
-        self.tally.changes += 1;
     }
 
     fn swap_hooks(&mut self, a: usize, b: usize) {
-        let before = self.number;
+        let (before, now) = (self.number, self.now_ms());
         let (first, second) =
             (self.store.database(self.store.physical(a)), self.store.database(self.store.physical(b)));
         for shard in 0..first.shards() {
@@ -81,8 +85,15 @@ impl View<'_> {
                 let Some(hooks) = &guard.side().hooks else { continue };
                 for key in hooks.keys() {
                     let hash = self.store.hash(key);
-                    let (here, there) = (guard.find(hash, key).is_some(), other.find(hash, key).is_some());
-                    if (here || there) && hooks.changed(key) && here {
+                    // What was there before the swap was alive when it was watched; what came with
+                    // the swap and has expired never was.
+                    let here = guard
+                        .find(hash, key)
+                        .and_then(|slot| guard.get(slot))
+                        .is_some_and(|entry| !entry.is_expired(now));
+                    let there = other.find(hash, key).is_some();
+                    let waited_for = (here || there) && hooks.changed(key);
+                    if waited_for && here {
                         self.number = number;
                         self.note_ready(key);
                     }
@@ -97,6 +108,7 @@ impl View<'_> {
     /// A shard is drawn by its weight and a slot within it, so every key has nearly the same chance.
     pub fn random_key(&mut self) -> Option<Vec<u8>> {
         const DRAWS: usize = 64;
+        self.begin_walk();
         let database = self.store.existing(self.physical)?;
         for _ in 0..DRAWS {
             let shard = shard_of(self.random(), database.shards());
@@ -128,7 +140,7 @@ impl View<'_> {
     /// Shows every live entry of the current database, shard by shard. For a unit that holds the whole
     /// keyspace this is one consistent picture.
     pub fn each(&mut self, mut show: impl FnMut(&Entry)) {
-        self.release_touched();
+        self.begin_walk();
         let now = self.now_ms();
         let Some(database) = self.store.existing(self.physical) else { return };
         for shard in 0..database.shards() {

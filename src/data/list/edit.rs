@@ -17,6 +17,12 @@ impl Trimmed {
     pub fn node_count(&self) -> usize {
         self.nodes.len()
     }
+
+    /// The removed nodes as a list of their own, to be dropped elsewhere.
+    pub fn into_list(self) -> List {
+        let len = self.nodes.iter().map(Node::len).sum();
+        List { nodes: Nodes::Many(Box::new(Spine { nodes: self.nodes, len })) }
+    }
 }
 
 impl List {

@@ -6,7 +6,7 @@
 //! that an `f64` has no room for.
 
 use rustc_apfloat::ieee::X87DoubleExtended;
-use rustc_apfloat::{Float, Round};
+use rustc_apfloat::{Float, Round, Status};
 
 use super::float::{Decimal, Scanned, parse_hex, scan};
 
@@ -52,6 +52,15 @@ impl LongDouble {
     /// Whether this is infinite, of either sign.
     pub fn is_infinite(self) -> bool {
         self.0.is_infinite()
+    }
+
+    /// This number times `factor`, rounded up to an integer; `None` beyond the range of an `i64`.
+    pub fn times_rounded_up(self, factor: i64) -> Option<i64> {
+        let product = self.0.mul_r(Self::from(factor).0, Round::NearestTiesToEven).value;
+        let mut exact = false;
+        let rounded = product.to_i128_r(64, Round::TowardPositive, &mut exact);
+        // Beyond the range rustc_apfloat saturates and says that the operation is invalid.
+        if rounded.status.contains(Status::INVALID_OP) { None } else { i64::try_from(rounded.value).ok() }
     }
 
     /// The text that INCRBYFLOAT answers: at most 17 digits behind the point,

@@ -81,15 +81,17 @@ impl SortedSet {
     /// Gives a member this score. `score` is not NaN.
     pub fn insert(&mut self, member: &[u8], score: f64, limits: &Limits) -> Added {
         if let Form::Packed(members) = &mut self.form {
+            // Redis packs a whole number as an integer, so -0.0 comes back as 0 from there (and only there).
+            let packed = score + 0.0;
             match members.score(member) {
                 Some(old) if old == score => return Added::Same,
                 Some(old) => {
                     members.remove(member);
-                    members.insert(member, score);
+                    members.insert(member, packed);
                     return Added::Updated(old);
                 }
                 None if members.len() < limits.max_entries && member.len() <= limits.max_value => {
-                    members.insert(member, score);
+                    members.insert(member, packed);
                     return Added::New;
                 }
                 None => {}

@@ -1,0 +1,12 @@
+//! Keys of any type: whether they are there, where they are, how long they live, and all of them.
+//!
+//! What lives here: commands that never look into a value. What does not: anything that knows a type
+//! beyond its name.
+
+pub mod existence;
+pub mod expire;
+pub mod keyspace;
+pub mod object;
+pub mod scan;
+pub mod transfer;
+pub mod ttl;

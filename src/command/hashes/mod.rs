@@ -1,0 +1,12 @@
+//! Hashes.
+//!
+//! What lives here: the hash commands by what they do: [`change`] and [`read`]. What never does: how a
+//! hash is stored (`data::hash`).
+
+mod change;
+mod read;
+#[cfg(test)]
+mod tests;
+
+pub use change::COMMANDS as CHANGE;
+pub use read::COMMANDS as READ;
