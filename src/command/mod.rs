@@ -22,6 +22,7 @@ pub mod session;
 pub mod syntax;
 pub mod table;
 pub mod timeout;
+pub mod transcript;
 
 mod connection;
 mod generic;

@@ -1,9 +1,8 @@
 //! A test harness for handlers: a keyspace, one session and a manual clock, driven by transcripts.
 //!
-//! A transcript is what somebody would see in redis-cli: lines that begin with `> ` are sent, the lines
-//! after each are what is expected. `GLASSWING_TRANSCRIPTS_AT=host:port` sends the same lines to a real
-//! redis-server instead and holds it to the same expectations (its keyspace is flushed first).
-//! A line `! advance 1500` moves the clock by that many milliseconds (a real server makes us wait).
+//! `GLASSWING_TRANSCRIPTS_AT=host:port` sends a transcript's lines to a real redis-server instead and
+//! holds it to the same expectations (its keyspace is flushed first; for `! advance` it makes us wait).
+//! `tests/coverage.rs` runs the same transcripts against the started program.
 
 use std::io::{Read, Write};
 use std::sync::{Arc, Mutex, Weak};
@@ -12,12 +11,14 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::config::{ApplyError, Config, Row, Settings};
 use crate::observe::{Figures, Stats};
-use crate::resp::{Encoder, Protocol, Span, Value, ValueDecoder};
+use crate::resp::{Encoder, Protocol, Span, ValueDecoder};
 use crate::store::{KeyHasher, Moment, Store, StoreOptions, Usage, View};
 
 use super::client::{Address, Client};
 use super::context::{Event, Replay};
 use super::ports::{Clients, Pause, SaveRefusal, Saves, Server, Shutdown, Started};
+pub(crate) use super::transcript::format_value;
+use super::transcript::{Step, steps};
 use super::{Args, Command, Context, Flags, KeyAt, Registry, Reply, Session, keys};
 
 /// A server without sockets.
@@ -184,86 +185,19 @@ fn shown(reply: &[u8]) -> String {
     }
 }
 
-/// Shows a value as redis-cli does.
-pub(crate) fn format_value(value: &Value, indent: &str) -> String {
-    let quoted = |bytes: &[u8]| format!("\"{}\"", bytes.escape_ascii().to_string().replace("\\'", "'"));
-    match value {
-        Value::Simple(text) => String::from_utf8_lossy(text).into_owned(),
-        Value::Error(text) | Value::BlobError(text) => format!("(error) {}", String::from_utf8_lossy(text)),
-        Value::Int(number) => format!("(integer) {number}"),
-        Value::Bulk(bytes) => quoted(bytes),
-        Value::Null | Value::NullArray => "(nil)".to_owned(),
-        Value::Array(items) => list(items, indent, ")", "(empty array)"),
-        Value::Set(items) => list(items, indent, "~", "(empty set)"),
-        Value::Push(items) => list(items, indent, ">", "(empty push)"),
-        Value::Map(pairs) if pairs.is_empty() => "(empty hash)".to_owned(),
-        Value::Map(pairs) => numbered(pairs.len(), indent, "#", |at, inner| {
-            let (key, value) = &pairs[at];
-            format!("{} => {}", format_value(key, inner), format_value(value, inner))
-        }),
-        Value::Attribute { value, .. } => format_value(value, indent),
-        Value::Double(number) => format!("(double) {}", crate::resp::format_double(*number).as_str()),
-        Value::Bool(yes) => format!("({yes})"),
-        Value::BigNumber(digits) => String::from_utf8_lossy(digits).into_owned(),
-        Value::Verbatim { text, .. } => String::from_utf8_lossy(text).into_owned(),
-    }
-}
-
-fn list(items: &[Value], indent: &str, mark: &str, empty: &str) -> String {
-    if items.is_empty() {
-        return empty.to_owned();
-    }
-    numbered(items.len(), indent, mark, |at, inner| format_value(&items[at], inner))
-}
-
-fn numbered(count: usize, indent: &str, mark: &str, item: impl Fn(usize, &str) -> String) -> String {
-    let width = count.to_string().len();
-    let inner = format!("{indent}{}", " ".repeat(width + 2));
-    (0..count)
-        .map(|at| {
-            let lead = if at == 0 { "" } else { indent };
-            format!("{lead}{:>width$}{mark} {}", at + 1, item(at, &inner))
-        })
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
 /// Runs a transcript against a fresh [`Bench`], or against a real server when the environment names one.
 pub(crate) fn transcript(text: &str) {
     let mut bench = Bench::new();
     let mut real = std::env::var("GLASSWING_TRANSCRIPTS_AT").ok().map(RealServer::connect);
-    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
-    let mut at = 0;
-    while at < lines.len() {
-        let line = lines[at].trim_start();
-        at += 1;
-        if let Some(ms) = line.strip_prefix("! advance ") {
-            let ms: u64 = ms.trim().parse().unwrap_or_else(|_| panic!("no number: {line}"));
-            match &real {
-                Some(_) => std::thread::park_timeout(Duration::from_millis(ms)),
-                None => bench.clock.advance_ms(ms),
+    for step in steps(text).unwrap_or_else(|error| panic!("{error}")) {
+        match (step, &mut real) {
+            (Step::Advance { ms }, Some(_)) => std::thread::park_timeout(Duration::from_millis(ms)),
+            (Step::Advance { ms }, None) => bench.clock.advance_ms(ms),
+            (Step::Send { line, expected }, Some(server)) => {
+                assert_eq!(server.line(&line), expected, "after: {line}");
             }
-            continue;
+            (Step::Send { line, expected }, None) => assert_eq!(bench.line(&line), expected, "after: {line}"),
         }
-        let Some(request) = line.strip_prefix("> ") else {
-            assert!(line.is_empty(), "a transcript begins with '> ': {line}");
-            continue;
-        };
-        let indent = lines[at - 1].len() - line.len();
-        let mut expected = Vec::new();
-        while at < lines.len() {
-            let next = lines[at].get(indent..).unwrap_or("");
-            if next.starts_with("> ") || next.starts_with("! ") || next.is_empty() {
-                break;
-            }
-            expected.push(next);
-            at += 1;
-        }
-        let got = match &mut real {
-            Some(server) => server.line(request),
-            None => bench.line(request),
-        };
-        assert_eq!(got, expected.join("\n"), "after: {request}");
     }
 }
 
