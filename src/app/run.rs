@@ -101,6 +101,8 @@ fn serve(config: Config) -> Result<i32, String> {
         .build()
         .map_err(|error| format!("the runtime could not be started: {error}"))?;
     let host = build(config, log)?;
+    // Before the main runtime turns: the admin server has one of its own, and none may end inside another.
+    start_admin(&host)?;
     let pidfile = write_pidfile(&settings);
     let code = runtime.block_on(live(&host, tcp, unix));
     if let Some(path) = pidfile {
@@ -291,7 +293,6 @@ async fn live(host: &Arc<Host>, tcp: Vec<BoundListener>, unix: Option<BoundListe
     if let Some(unix) = unix {
         acceptor.listen_unix(unix);
     }
-    start_admin(host)?;
     let settings = host.config.current();
     tracing::info!(
         "Running mode=standalone, port={}, workers={}, glasswing={}, PID: {}",
