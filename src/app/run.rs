@@ -101,6 +101,8 @@ fn serve(config: Config) -> Result<i32, String> {
         .build()
         .map_err(|error| format!("the runtime could not be started: {error}"))?;
     let host = build(config, log)?;
+    // Before the main runtime turns: the admin server has one of its own, and none may end inside another.
+    start_admin(&host)?;
     let pidfile = write_pidfile(&settings);
     let code = runtime.block_on(live(&host, tcp, unix));
     if let Some(path) = pidfile {
@@ -291,7 +293,6 @@ async fn live(host: &Arc<Host>, tcp: Vec<BoundListener>, unix: Option<BoundListe
     if let Some(unix) = unix {
         acceptor.listen_unix(unix);
     }
-    start_admin(host)?;
     let settings = host.config.current();
     tracing::info!(
         "Running mode=standalone, port={}, workers={}, glasswing={}, PID: {}",
@@ -424,11 +425,19 @@ fn start_admin(host: &Arc<Host>) -> Result<(), String> {
         ..AdminOptions::default()
     };
     (options.binds, options.optional_binds) = admin_addresses(&settings)?;
-    let server = AdminServer::start(options, Arc::new(Admin(Arc::clone(host)))).map_err(|error| {
-        format!(
-            "{error}. The admin port can be changed with --admin-port, and turned off with --admin-port 0"
-        )
-    })?;
+    let server = match AdminServer::start(options, Arc::new(Admin(Arc::clone(host)))) {
+        Ok(server) => server,
+        // Nobody asked for the default port: a second server on a machine must start as a second Redis does.
+        Err(error) if settings.admin_port == Settings::default().admin_port => {
+            tracing::warn!("{error}. There is no admin HTTP; choose another port with --admin-port");
+            return Ok(());
+        }
+        Err(error) => {
+            return Err(format!(
+                "{error}. Choose another port with --admin-port, or --admin-port 0 for none"
+            ));
+        }
+    };
     for address in server.addresses() {
         tracing::info!("Admin HTTP on http://{address}/");
     }

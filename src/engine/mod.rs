@@ -14,12 +14,15 @@ pub mod clients;
 pub mod expiry;
 pub mod gate;
 pub mod shared;
+mod sync;
 #[cfg(test)]
 mod testing;
 pub mod transaction;
 pub mod unit;
 pub mod worker;
 pub mod world;
+#[cfg(test)]
+mod world_tests;
 
 #[cfg(test)]
 mod tests;

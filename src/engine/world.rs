@@ -3,11 +3,16 @@
 //! Every worker holds a permit of its own, uncontended, while it runs a batch. Whoever needs the world
 //! (FLUSHALL, SWAPDB, KEYS, a script) takes all the permits in order and then runs alone. Waiting is
 //! asynchronous on both sides, so a worker that waits still turns its loop. Holders of the world are
-//! served one at a time and in the order in which they came.
+//! served one at a time and in the order in which they came; a worker that was turned away stands in
+//! the same queue and has its turn between them.
+//!
+//! A worker that gives its permit back and a taker that finds it in use must not miss each other. The
+//! worker writes the permit and then reads `wanted`, the taker writes `wanted` and then reads the
+//! permit: with all four sequentially consistent, one of them sees what the other wrote. What the
+//! worker then sends is kept until the taker waits for it. `tests/shuttle_world` runs this file under
+//! a scheduler of its own.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-
-use tokio::sync::{Mutex, MutexGuard, Notify};
+use super::sync::{AtomicBool, AtomicU8, Mutex, MutexGuard, Notify, Ordering, thread};
 
 const FREE: u8 = 0;
 const WORKING: u8 = 1;
@@ -77,20 +82,11 @@ impl World {
         Some(Working { world: self, index })
     }
 
-    /// Takes a worker's own permit as soon as nobody holds the world.
-    pub async fn work(&self, index: usize) -> Working<'_> {
-        loop {
-            if let Some(working) = self.try_work(index) {
-                return working;
-            }
-            // Whoever has the world holds the queue; when it is our turn, nobody does.
-            drop(self.queue.lock().await);
-        }
-    }
-
-    /// Waits until nobody wants or holds the world.
-    pub async fn passed(&self) {
-        drop(self.queue.lock().await);
+    /// Waits until nobody wants or holds the world. Nobody can want it until the turn is given back, so
+    /// [`World::try_work`] succeeds meanwhile: a worker that was turned away makes progress however
+    /// many wait for the world behind it.
+    pub async fn passed(&self) -> Turn<'_> {
+        Turn(self.queue.lock().await)
     }
 
     /// Takes the whole keyspace. The caller must not hold a permit.
@@ -101,7 +97,8 @@ impl World {
         for permit in &self.permits {
             loop {
                 let freed = permit.freed.notified();
-                if permit.state.compare_exchange(FREE, WORLD, Ordering::SeqCst, Ordering::Acquire).is_ok() {
+                // A failure is the read that has to come after the write of `wanted`.
+                if permit.state.compare_exchange(FREE, WORLD, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
                     break;
                 }
                 freed.await;
@@ -124,19 +121,19 @@ impl World {
 
 /// Runs a future on a thread that is no runtime's.
 fn block_on<F: Future>(future: F) -> F::Output {
-    struct Unpark(std::thread::Thread);
+    struct Unpark(thread::Thread);
     impl std::task::Wake for Unpark {
         fn wake(self: std::sync::Arc<Self>) {
             self.0.unpark();
         }
     }
-    let waker = std::sync::Arc::new(Unpark(std::thread::current())).into();
+    let waker = std::sync::Arc::new(Unpark(thread::current())).into();
     let mut context = std::task::Context::from_waker(&waker);
     let mut future = std::pin::pin!(future);
     loop {
         match future.as_mut().poll(&mut context) {
             std::task::Poll::Ready(output) => return output,
-            std::task::Poll::Pending => std::thread::park(),
+            std::task::Poll::Pending => thread::park(),
         }
     }
 }
@@ -158,53 +155,5 @@ impl Drop for Whole<'_> {
             permit.state.store(FREE, Ordering::SeqCst);
         }
         self.world.wanted.store(false, Ordering::SeqCst);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_world_excludes_workers_and_lets_them_go_on() {
-        let world = World::new(2);
-        {
-            let _whole = world.whole_blocking();
-            assert!(world.try_work(0).is_none() && world.try_work(1).is_none());
-        }
-        let first = world.try_work(0);
-        assert!(first.is_some() && world.try_work(0).is_none());
-        assert!(world.try_work(1).is_some());
-    }
-
-    #[test]
-    fn the_world_waits_for_every_worker() {
-        let world = std::sync::Arc::new(World::new(3));
-        let holder = world.try_work(1);
-        let other = std::sync::Arc::clone(&world);
-        let taker = std::thread::spawn(move || {
-            let _whole = other.whole_blocking();
-            other.is_wanted()
-        });
-        while !world.is_wanted() {
-            std::thread::yield_now();
-        }
-        assert!(world.try_work(0).is_none(), "nobody begins while the world is wanted");
-        drop(holder);
-        assert!(taker.join().is_ok_and(|wanted| wanted));
-        assert!(!world.is_wanted());
-    }
-
-    #[test]
-    fn a_taker_that_gives_up_leaves_no_permit_behind() {
-        let world = World::new(2);
-        let holder = world.try_work(1);
-        {
-            let mut taking = Box::pin(world.whole());
-            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-            assert!(taking.as_mut().poll(&mut context).is_pending());
-        }
-        drop(holder);
-        assert!(world.try_work(0).is_some() && world.try_work(1).is_some());
     }
 }

@@ -92,7 +92,9 @@ impl Task {
                     self.run_rest(false)
                 }
                 Next::Permit => {
-                    self.engine.world.passed().await;
+                    // Held while the batch runs: nobody can want the keyspace again before it has had its turn.
+                    let engine = Arc::clone(&self.engine);
+                    let _turn = engine.world.passed().await;
                     self.run_rest(false)
                 }
                 Next::Whole => {

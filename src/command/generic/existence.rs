@@ -16,6 +16,7 @@ pub static COMMANDS: &[Command] = &[
         flags: Flags::WRITE,
         keys: Keys::All(Access::RM.with(Access::DELETE)),
         run: del,
+        tips: &["request_policy:multi_shard", "response_policy:agg_sum"],
         ..Command::BASE
     },
     Command {
@@ -27,6 +28,7 @@ pub static COMMANDS: &[Command] = &[
         flags: Flags::WRITE.with(Flags::FAST),
         keys: Keys::All(Access::RM.with(Access::DELETE)),
         run: del,
+        tips: &["request_policy:multi_shard", "response_policy:agg_sum"],
         ..Command::BASE
     },
     Command {
@@ -38,6 +40,7 @@ pub static COMMANDS: &[Command] = &[
         flags: Flags::READONLY.with(Flags::FAST),
         keys: Keys::All(Access::RO),
         run: exists,
+        tips: &["request_policy:multi_shard", "response_policy:agg_sum"],
         ..Command::BASE
     },
     Command {
@@ -60,6 +63,7 @@ pub static COMMANDS: &[Command] = &[
         flags: Flags::READONLY.with(Flags::FAST),
         keys: Keys::All(Access::RO),
         run: touch,
+        tips: &["request_policy:multi_shard", "response_policy:agg_sum"],
         ..Command::BASE
     },
 ];

@@ -18,6 +18,7 @@ pub static COMMANDS: &[Command] = &[
         flags: Flags::READONLY.with(Flags::WHOLE),
         acl: Acl::DANGEROUS,
         run: keys,
+        tips: &["nondeterministic_output_order", "request_policy:all_shards"],
         ..Command::BASE
     },
     Command {
@@ -28,6 +29,7 @@ pub static COMMANDS: &[Command] = &[
         complexity: "O(1)",
         flags: Flags::READONLY.with(Flags::WANDERS),
         run: random_key,
+        tips: &["nondeterministic_output", "request_policy:all_shards"],
         ..Command::BASE
     },
     Command {
@@ -40,6 +42,7 @@ pub static COMMANDS: &[Command] = &[
         flags: Flags::READONLY.with(Flags::FAST).with(Flags::WHOLE),
         acl: Acl::KEYSPACE,
         run: db_size,
+        tips: &["request_policy:all_shards", "response_policy:agg_sum"],
         ..Command::BASE
     },
     Command {
@@ -52,6 +55,7 @@ pub static COMMANDS: &[Command] = &[
         flags: Flags::WRITE.with(Flags::WHOLE),
         acl: Acl::KEYSPACE.with(Acl::DANGEROUS),
         run: flush_database,
+        tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
         ..Command::BASE
     },
     Command {
@@ -64,6 +68,7 @@ pub static COMMANDS: &[Command] = &[
         flags: Flags::WRITE.with(Flags::WHOLE),
         acl: Acl::KEYSPACE.with(Acl::DANGEROUS),
         run: flush_all,
+        tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
         ..Command::BASE
     },
     Command {

@@ -63,7 +63,12 @@ const SUBCOMMANDS: &[Command] = &[
 ];
 
 /// What the subcommands that look at a key have in common.
-const LOOK: Command = Command { flags: Flags::READONLY, keys: Keys::Second(Access::RO), ..Command::BASE };
+const LOOK: Command = Command {
+    flags: Flags::READONLY,
+    keys: Keys::Second(Access::RO),
+    tips: &["nondeterministic_output"],
+    ..Command::BASE
+};
 
 fn encoding(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     match ctx.view.look(args.key()).map(Entry::encoding) {

@@ -16,6 +16,7 @@ pub static COMMANDS: &[Command] = &[Command {
     complexity: "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection.",
     flags: Flags::READONLY.with(Flags::WANDERS),
     run: scan,
+    tips: &["nondeterministic_output", "request_policy:special"],
     ..Command::BASE
 }];
 

@@ -12,6 +12,7 @@ pub static COMMANDS: &[Command] = &[
         summary: "Returns the seconds that a key has left to live.",
         since: "1.0.0",
         run: ttl,
+        tips: &["nondeterministic_output"],
         ..ROW
     },
     Command {
@@ -20,6 +21,7 @@ pub static COMMANDS: &[Command] = &[
         summary: "Returns the milliseconds that a key has left to live.",
         since: "2.6.0",
         run: pttl,
+        tips: &["nondeterministic_output"],
         ..ROW
     },
     Command {

@@ -44,6 +44,7 @@ pub static COMMANDS: &[Command] = &[
         flags: Flags::READONLY,
         keys: CONTENT,
         run: hgetall,
+        tips: &["nondeterministic_output_order"],
         ..Command::BASE
     },
     Command {
@@ -56,6 +57,7 @@ pub static COMMANDS: &[Command] = &[
         flags: Flags::READONLY,
         keys: CONTENT,
         run: hkeys,
+        tips: &["nondeterministic_output_order"],
         ..Command::BASE
     },
     Command {
@@ -92,6 +94,7 @@ pub static COMMANDS: &[Command] = &[
         flags: Flags::READONLY,
         keys: CONTENT,
         run: hscan,
+        tips: &["nondeterministic_output"],
         ..Command::BASE
     },
     Command {
@@ -116,6 +119,7 @@ pub static COMMANDS: &[Command] = &[
         flags: Flags::READONLY,
         keys: CONTENT,
         run: hvals,
+        tips: &["nondeterministic_output_order"],
         ..Command::BASE
     },
 ];

@@ -37,14 +37,18 @@ fn docs(ctx: &mut Context<'_>, args: Args<'_>) -> Outcome {
 pub fn describe(out: &mut Encoder, registry: &Registry, index: usize) {
     let command = registry.get(index);
     let arguments = arguments(command);
-    out.map(4 + usize::from(!arguments.is_empty()) + usize::from(!command.children.is_empty()));
     let row = command.row;
+    let known = 3 + usize::from(!row.complexity.is_empty());
+    out.map(known + usize::from(!arguments.is_empty()) + usize::from(!command.children.is_empty()));
     for (name, value) in [
         ("summary", row.summary),
         ("since", row.since),
         ("group", row.group.name()),
         ("complexity", row.complexity),
     ] {
+        if value.is_empty() {
+            continue;
+        }
         out.bulk(name.as_bytes());
         out.bulk(value.as_bytes());
     }

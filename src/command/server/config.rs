@@ -43,6 +43,7 @@ const SET: Command = Command {
     group: Group::Server,
     flags: ADMIN,
     run: set,
+    tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
     ..Command::BASE
 };
 

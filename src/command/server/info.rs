@@ -13,6 +13,7 @@ pub(super) const INFO: Command = Command {
     flags: Flags::LOADING.with(Flags::STALE),
     acl: Acl::DANGEROUS,
     run: info,
+    tips: &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
     ..Command::BASE
 };
 
@@ -24,6 +25,7 @@ pub(super) const TIME: Command = Command {
     group: Group::Server,
     flags: Flags::LOADING.with(Flags::STALE).with(Flags::FAST),
     run: time,
+    tips: &["nondeterministic_output"],
     ..Command::BASE
 };
 

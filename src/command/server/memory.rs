@@ -27,6 +27,7 @@ const DOCTOR: Command = Command {
     since: "4.0.0",
     group: Group::Server,
     run: doctor,
+    tips: &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
     ..Command::BASE
 };
 
@@ -49,6 +50,7 @@ const MALLOC_STATS: Command = Command {
     complexity: "Depends on how much memory is allocated, could be slow",
     group: Group::Server,
     run: malloc_stats,
+    tips: &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
     ..Command::BASE
 };
 
@@ -60,6 +62,7 @@ const PURGE: Command = Command {
     complexity: "Depends on how much memory is allocated, could be slow",
     group: Group::Server,
     run: purge,
+    tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
     ..Command::BASE
 };
 
@@ -70,6 +73,7 @@ const STATS: Command = Command {
     since: "4.0.0",
     group: Group::Server,
     run: stats,
+    tips: &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
     ..Command::BASE
 };
 

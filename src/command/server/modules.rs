@@ -25,6 +25,7 @@ const LIST: Command = Command {
     group: Group::Server,
     flags: Flags::ADMIN.with(Flags::NOSCRIPT),
     run: list,
+    tips: &["nondeterministic_output_order"],
     ..Command::BASE
 };
 

@@ -48,8 +48,9 @@ pub(super) const WAIT: Command = Command {
     since: "3.0.0",
     group: Group::Generic,
     flags: Flags::NOSCRIPT,
-    acl: Acl::CONNECTION,
+    acl: Acl::CONNECTION.with(Acl::NOT_GROUP),
     run: wait,
+    tips: &["request_policy:all_shards", "response_policy:agg_min"],
     ..Command::BASE
 };
 

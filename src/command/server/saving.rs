@@ -37,6 +37,7 @@ pub(super) const LASTSAVE: Command = Command {
     flags: Flags::LOADING.with(Flags::STALE).with(Flags::FAST),
     acl: Acl::ADMIN.with(Acl::DANGEROUS),
     run: lastsave,
+    tips: &["nondeterministic_output"],
     ..Command::BASE
 };
 

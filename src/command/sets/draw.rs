@@ -23,6 +23,7 @@ pub static COMMANDS: &[Command] = &[
         flags: Flags::WRITE.with(Flags::FAST),
         keys: Keys::One(Access::RW.with(Access::ACCESS).with(Access::DELETE)),
         run: spop,
+        tips: &["nondeterministic_output"],
         ..Command::BASE
     },
     Command {
@@ -35,6 +36,7 @@ pub static COMMANDS: &[Command] = &[
         flags: Flags::READONLY,
         keys: Keys::One(Access::RO.with(Access::ACCESS)),
         run: srandmember,
+        tips: &["nondeterministic_output"],
         ..Command::BASE
     },
 ];

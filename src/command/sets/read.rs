@@ -55,6 +55,7 @@ pub static COMMANDS: &[Command] = &[
         flags: Flags::READONLY,
         keys: Keys::One(Access::RO.with(Access::ACCESS)),
         run: smembers,
+        tips: &["nondeterministic_output_order"],
         ..Command::BASE
     },
     Command {
@@ -67,6 +68,7 @@ pub static COMMANDS: &[Command] = &[
         flags: Flags::READONLY,
         keys: Keys::One(Access::RO.with(Access::ACCESS)),
         run: sscan,
+        tips: &["nondeterministic_output"],
         ..Command::BASE
     },
 ];

@@ -83,6 +83,7 @@ pub static COMMANDS: &[Command] = &[
         flags: Flags::READONLY,
         keys: CONTENT,
         run: zscan,
+        tips: &["nondeterministic_output"],
         ..Command::BASE
     },
     Command {

@@ -1,0 +1,226 @@
+//! Random plans for a round: few keys, every written value of its own.
+
+use super::model::{Command, End};
+
+/// SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
+pub struct Random(pub u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `end`.
+    pub fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
+    }
+
+    fn chance(&mut self, one_in: usize) -> bool {
+        self.below(one_in) == 0
+    }
+
+    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len())]
+    }
+}
+
+/// What one client does in a round.
+pub struct Plan {
+    pub database: usize,
+    /// Each is sent in one write.
+    pub bursts: Vec<Vec<Command>>,
+}
+
+/// Names of the commands that a round draws from; one that stands twice is drawn twice as often.
+pub struct Mix {
+    pub name: &'static str,
+    pub commands: &'static [&'static str],
+    pub clients: usize,
+    pub commands_per_client: usize,
+    /// One in so many commands leaves in the same write as the one before it.
+    pub joined_one_in: usize,
+}
+
+pub const MIXES: &[Mix] = &[
+    Mix {
+        name: "strings",
+        commands: &["GET", "SET", "INCR", "DEL", "MSET", "MSET", "MGET", "MGET", "MGET"],
+        clients: 8,
+        commands_per_client: 5,
+        joined_one_in: 3,
+    },
+    // Whole batches run against each other, back to back: what is open for a microsecond only shows here.
+    Mix {
+        name: "pipelines of strings",
+        commands: &["MSET", "MGET", "MGET", "SET"],
+        clients: 4,
+        commands_per_client: 24,
+        joined_one_in: 1,
+    },
+    Mix {
+        name: "pipelines of transactions",
+        commands: &["INCR", "MGET", "MSET", "MULTI", "WATCH", "RENAME"],
+        clients: 4,
+        commands_per_client: 12,
+        joined_one_in: 1,
+    },
+    Mix {
+        name: "transactions",
+        commands: &["GET", "SET", "INCR", "DEL", "MSET", "MGET", "WATCH", "MULTI", "MULTI", "MULTI"],
+        clients: 8,
+        commands_per_client: 4,
+        joined_one_in: 3,
+    },
+    Mix {
+        name: "lists",
+        commands: &[
+            "LPUSH", "RPUSH", "LPUSH", "LPOP", "LMOVE", "BLPOP", "BLMOVE", "RENAME", "DEL", "MULTI", "SET",
+        ],
+        clients: 8,
+        commands_per_client: 4,
+        joined_one_in: 3,
+    },
+    Mix {
+        name: "the whole keyspace",
+        commands: &[
+            "GET", "SET", "MSET", "MGET", "COPY", "RENAME", "DBSIZE", "FLUSHALL", "SWAPDB", "WATCH", "MULTI",
+        ],
+        clients: 8,
+        commands_per_client: 4,
+        joined_one_in: 3,
+    },
+    Mix {
+        name: "everything",
+        commands: &[
+            "GET", "SET", "INCR", "DEL", "MSET", "MGET", "RENAME", "COPY", "LPUSH", "RPUSH", "LPOP", "LMOVE",
+            "BLPOP", "BLMOVE", "DBSIZE", "FLUSHALL", "SWAPDB", "WATCH", "MULTI", "MULTI",
+        ],
+        clients: 8,
+        commands_per_client: 4,
+        joined_one_in: 3,
+    },
+];
+
+/// What MULTI queues.
+const QUEUED: &[&str] = &[
+    "GET", "SET", "INCR", "MSET", "MGET", "RENAME", "COPY", "LPUSH", "LPOP", "LMOVE", "DBSIZE", "FLUSHALL",
+    "SWAPDB",
+];
+
+/// Makes plans from a seed, of commands that the server knows.
+pub struct Generator<'a> {
+    random: Random,
+    mix: &'a Mix,
+    known: &'a [&'static str],
+    keys: &'static [&'static str],
+    written: i64,
+}
+
+impl<'a> Generator<'a> {
+    pub fn new(seed: u64, mix: &'a Mix, known: &'a [&'static str]) -> Generator<'a> {
+        const KEYS: &[&str] = &["a", "b", "c", "d"];
+        let mut random = Random(seed);
+        let keys = &KEYS[..2 + random.below(3)];
+        Generator { random, mix, known, keys, written: 0 }
+    }
+
+    /// A plan for each client.
+    pub fn plans(&mut self) -> Vec<Plan> {
+        (0..self.mix.clients).map(|_| self.plan()).collect()
+    }
+
+    fn plan(&mut self) -> Plan {
+        let database = usize::from(self.random.chance(4));
+        let mut bursts: Vec<Vec<Command>> = Vec::new();
+        for _ in 0..self.mix.commands_per_client {
+            let name = self.name(self.mix.commands);
+            let command = self.command(name);
+            match bursts.last_mut() {
+                Some(burst) if self.random.chance(self.mix.joined_one_in) => burst.push(command),
+                _ => bursts.push(vec![command]),
+            }
+        }
+        Plan { database, bursts }
+    }
+
+    /// Draws a name that the server knows.
+    fn name(&mut self, of: &[&'static str]) -> &'static str {
+        loop {
+            let name = self.random.pick(of);
+            if self.known.contains(&name) {
+                return name;
+            }
+        }
+    }
+
+    fn key(&mut self) -> &'static str {
+        self.random.pick(self.keys)
+    }
+
+    /// Some keys, each once, in any order.
+    fn keys(&mut self) -> Vec<&'static str> {
+        let count = 1 + self.random.below(self.keys.len());
+        let first = self.random.below(self.keys.len());
+        (first..first + count).map(|at| self.keys[at % self.keys.len()]).collect()
+    }
+
+    /// A value that nobody else writes. Steps leave room for INCR.
+    fn value(&mut self) -> i64 {
+        self.written += 1_000;
+        self.written
+    }
+
+    fn end(&mut self) -> End {
+        self.random.pick(&[End::Left, End::Right])
+    }
+
+    fn command(&mut self, name: &str) -> Command {
+        match name {
+            "GET" => Command::Get(self.key()),
+            "SET" => Command::Set(self.key(), self.value()),
+            "INCR" => Command::Incr(self.key()),
+            "DEL" => Command::Del(self.keys()),
+            "MSET" => Command::Mset(self.keys().into_iter().map(|key| (key, self.value())).collect()),
+            "MGET" => Command::Mget(self.keys()),
+            "RENAME" => Command::Rename(self.key(), self.key()),
+            "COPY" => Command::Copy {
+                from: self.key(),
+                to: self.key(),
+                database: self.random.below(2),
+                replace: self.random.chance(2),
+            },
+            "LPUSH" | "RPUSH" => {
+                let end = if name == "LPUSH" { End::Left } else { End::Right };
+                let values = (0..1 + self.random.below(2)).map(|_| self.value()).collect();
+                Command::Push(end, self.key(), values)
+            }
+            "LPOP" => Command::Lpop(self.key()),
+            "LMOVE" | "BLMOVE" => Command::Lmove {
+                from: self.key(),
+                to: self.key(),
+                take: self.end(),
+                put: self.end(),
+                blocking: name == "BLMOVE",
+            },
+            "BLPOP" => Command::Blpop(self.keys()),
+            "DBSIZE" => Command::Dbsize,
+            "FLUSHALL" => Command::Flushall,
+            "SWAPDB" => Command::Swapdb,
+            "WATCH" => Command::Watch(self.keys()),
+            _ => {
+                // A transaction of the world's commands comes with the mixes that have them.
+                let queued: Vec<&'static str> = QUEUED
+                    .iter()
+                    .copied()
+                    .filter(|name| self.mix.commands.contains(name) || *name == "GET")
+                    .collect();
+                let names: Vec<_> = (0..1 + self.random.below(3)).map(|_| self.name(&queued)).collect();
+                Command::Exec(names.into_iter().map(|name| self.command(name)).collect())
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Commands as a client sends them, answers as it reads them, and sessions over a socket.
+
+use super::model::{Answer, Command, End};
+use super::record::Session;
+use super::support_process::{Connection, Reply, encode};
+
+/// How long a blocking command waits, seconds.
+const BLOCK: &str = "0.02";
+
+impl Command {
+    /// The name that the server must know for this command.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Command::Get(_) => "GET",
+            Command::Set(..) => "SET",
+            Command::Incr(_) => "INCR",
+            Command::Del(_) => "DEL",
+            Command::Mset(_) => "MSET",
+            Command::Mget(_) => "MGET",
+            Command::Rename(..) => "RENAME",
+            Command::Copy { .. } => "COPY",
+            Command::Push(End::Left, ..) => "LPUSH",
+            Command::Push(End::Right, ..) => "RPUSH",
+            Command::Lpop(_) => "LPOP",
+            Command::Lmove { blocking: false, .. } => "LMOVE",
+            Command::Lmove { blocking: true, .. } => "BLMOVE",
+            Command::Blpop(_) => "BLPOP",
+            Command::Dbsize => "DBSIZE",
+            Command::Flushall => "FLUSHALL",
+            Command::Swapdb => "SWAPDB",
+            Command::Watch(_) => "WATCH",
+            Command::Exec(_) => "MULTI",
+        }
+    }
+
+    /// The requests that make up the command.
+    fn requests(&self) -> Vec<Vec<String>> {
+        if let Command::Exec(queue) = self {
+            let mut requests = vec![vec!["MULTI".to_owned()]];
+            requests.extend(queue.iter().flat_map(Command::requests));
+            requests.push(vec!["EXEC".to_owned()]);
+            return requests;
+        }
+        let mut request = vec![self.name().to_owned()];
+        request.extend(self.arguments());
+        vec![request]
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+        let side = |end: &End| if *end == End::Left { "LEFT" } else { "RIGHT" };
+        match self {
+            Command::Get(key) | Command::Incr(key) | Command::Lpop(key) => words(&[key]),
+            Command::Set(key, value) => words(&[key, &value.to_string()]),
+            Command::Del(keys) | Command::Mget(keys) | Command::Watch(keys) => words(keys),
+            Command::Mset(pairs) => {
+                pairs.iter().flat_map(|(key, value)| [(*key).to_owned(), value.to_string()]).collect()
+            }
+            Command::Rename(from, to) => words(&[from, to]),
+            Command::Copy { from, to, database, replace } => {
+                let mut all: Vec<String> = words(&[from, to, "DB", &database.to_string()]);
+                all.extend(replace.then(|| "REPLACE".to_owned()));
+                all
+            }
+            Command::Push(_, key, values) => {
+                std::iter::once((*key).to_owned()).chain(values.iter().map(i64::to_string)).collect()
+            }
+            Command::Lmove { from, to, take, put, blocking } => {
+                let mut all: Vec<String> = words(&[from, to, side(take), side(put)]);
+                all.extend(blocking.then(|| BLOCK.to_owned()));
+                all
+            }
+            Command::Blpop(keys) => {
+                keys.iter().copied().chain(std::iter::once(BLOCK)).map(str::to_owned).collect()
+            }
+            Command::Swapdb => words(&["0", "1"]),
+            Command::Dbsize | Command::Flushall | Command::Exec(_) => Vec::new(),
+        }
+    }
+
+    /// Reads a reply to this command as an answer.
+    fn answer(&self, reply: Reply) -> Answer {
+        let number = |bytes: &[u8]| std::str::from_utf8(bytes).ok()?.parse().ok();
+        match (self, reply) {
+            (_, Reply::Simple(_)) => Answer::Ok,
+            (_, Reply::Integer(number)) => Answer::Number(number),
+            (_, Reply::Nil) => Answer::Nil,
+            (_, Reply::Error(text)) => Answer::Error(text.split(' ').next().unwrap_or_default().to_owned()),
+            (_, Reply::Bulk(bytes)) => number(&bytes)
+                .map_or_else(|| Answer::Key(String::from_utf8_lossy(&bytes).into_owned()), Answer::Value),
+            (Command::Exec(queue), Reply::Array(replies)) => {
+                Answer::Many(queue.iter().zip(replies).map(|(queued, reply)| queued.answer(reply)).collect())
+            }
+            (_, Reply::Array(replies)) => {
+                Answer::Many(replies.into_iter().map(|reply| self.answer(reply)).collect())
+            }
+        }
+    }
+}
+
+/// A session over a connection. With `torn` it sends MSET as a SET for each key.
+pub struct Socket {
+    pub connection: Connection,
+    pub torn: bool,
+}
+
+impl Socket {
+    fn send(&mut self, commands: &[Command]) {
+        let mut bytes = Vec::new();
+        for request in commands.iter().flat_map(Command::requests) {
+            let words: Vec<&str> = request.iter().map(String::as_str).collect();
+            bytes.extend_from_slice(&encode(&words));
+        }
+        self.connection.send(&bytes).unwrap();
+    }
+
+    /// The answer to a command: that to its last request.
+    fn receive(&mut self, command: &Command) -> Answer {
+        let replies = command.requests().len();
+        let mut last = None;
+        for _ in 0..replies {
+            let reply = self.connection.read();
+            last = Some(reply.unwrap_or_else(|error| panic!("no reply to {command:?}: {error}")));
+        }
+        last.map_or(Answer::Nil, |reply| command.answer(reply))
+    }
+}
+
+impl Session for Socket {
+    fn begin(&mut self, database: usize) {
+        for request in [vec!["UNWATCH"], vec!["SELECT", &database.to_string()]] {
+            assert_eq!(self.connection.ask(&request), Reply::Simple("OK".to_owned()));
+        }
+    }
+
+    fn run(&mut self, burst: &[Command], answered: &mut dyn FnMut(Answer)) {
+        if let ([Command::Mset(pairs)], true) = (burst, self.torn) {
+            for (key, value) in pairs {
+                let part = Command::Set(key, *value);
+                self.send(std::slice::from_ref(&part));
+                assert_eq!(self.receive(&part), Answer::Ok);
+            }
+            answered(Answer::Ok);
+            return;
+        }
+        self.send(burst);
+        for command in burst {
+            let answer = self.receive(command);
+            answered(answer);
+        }
+    }
+}
