@@ -11,17 +11,16 @@ mod rules;
 mod source;
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use source::Tree;
 
-fn src() -> Tree {
-    let tree = Tree::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
-    assert!(tree.0.len() > 100, "only {} sources found: the rules would see nothing", tree.0.len());
-    tree
-}
+/// The sources, read once.
+static SRC: LazyLock<Tree> = LazyLock::new(|| Tree::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")));
 
 fn hold(rule: impl Fn(&Tree) -> Vec<String>) {
-    let complaints = rule(&src());
+    assert!(SRC.0.len() > 100, "only {} sources found: the rules would see nothing", SRC.0.len());
+    let complaints = rule(&SRC);
     assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
 }
 

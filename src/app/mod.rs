@@ -1,6 +1,6 @@
 //! Wires the rooms: the only place that sees all of them.
 //!
-//! [`run`] is the program: read the configuration, open the log, listen, start workers and the admin
+//! [`run()`] is the program: read the configuration, open the log, listen, start workers and the admin
 //! port, load the snapshot, serve until told to end. [`host`] is what commands and the admin port ask
 //! of the rest of the server; [`saving`] puts store and files together.
 

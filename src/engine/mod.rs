@@ -4,7 +4,7 @@
 //! What lives here: everything between a decoded request and its encoded reply that is the same for
 //! every command. What never does: sockets, HTTP, the meaning of any one command.
 //!
-//! Reading order: [`worker`] (a batch), [`gate`] (refusals), [`unit`] (one command under its locks),
+//! Reading order: [`worker`] (a batch), [`gate`] (refusals), [`unit`](mod@unit) (one command under its locks),
 //! [`transaction`], [`blocked`], [`world`], [`expiry`].
 
 pub mod blocked;

@@ -220,7 +220,7 @@ fn raw_string(chars: &[char], from: usize) -> Option<usize> {
     Some(end.map_or(chars.len(), |end| at + 1 + end + closing.len()))
 }
 
-fn texts<'a>(words: &'a [Word], from: usize, count: usize) -> Vec<&'a str> {
+fn texts(words: &[Word], from: usize, count: usize) -> Vec<&str> {
     words[from.min(words.len())..(from + count).min(words.len())]
         .iter()
         .map(|word| word.text.as_str())

@@ -52,7 +52,7 @@ struct Row {
     /// Without the `redis_` before it.
     name: &'static str,
     kind: Kind,
-    /// Empty for redis_exporter's usual "<name> metric".
+    /// Empty for redis_exporter's usual `<name> metric`.
     help: &'static str,
     value: Value,
 }

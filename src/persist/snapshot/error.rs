@@ -12,7 +12,7 @@ use super::format::FORMAT_VERSION;
 pub enum SaveError {
     /// The file system refused.
     Io {
-        /// What was being done, as in "could not <doing> <path>".
+        /// What was being done, as in `could not <doing> <path>`.
         doing: &'static str,
         /// To which file or folder.
         path: PathBuf,
