@@ -15,6 +15,16 @@ use super::keyspace::Counts;
 /// What dashmap keeps in a shard when its value is nothing.
 pub(super) type Table = RawTable<(Entry, SharedValue<()>)>;
 
+/// How much a table of so many buckets must hold when `len` entries and the tombstones among them have
+/// filled it: the next size, or the same one again when most of it is tombstones.
+///
+/// hashbrown fills seven eighths of its buckets, whose number is a power of two. One entry more than that
+/// asks for exactly twice the buckets; twice the entries would ask for four times as many.
+fn grown_capacity(len: usize, buckets: usize) -> usize {
+    let full = if buckets < 8 { buckets.saturating_sub(1) } else { buckets / 8 * 7 };
+    if len < full / 2 { full } else { full + 1 }
+}
+
 /// A table smaller than this is not worth shrinking.
 const SMALLEST_SHRINK: usize = 32;
 
@@ -198,8 +208,7 @@ impl<'a> ShardGuard<'a> {
                 }
                 Err(back) => item = back,
             }
-            // Full of entries: double. Full of tombstones: the same size again.
-            self.rebuild(self.table.len() * 2 + 2);
+            self.rebuild(grown_capacity(self.table.len(), self.table.buckets()));
         }
     }
 
@@ -293,5 +302,21 @@ impl<'a> ShardGuard<'a> {
             entry.prefetch();
             true
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_table_grows_to_the_next_size_and_no_further() {
+        let mut buckets = Table::with_capacity(1).buckets();
+        for _ in 0..12 {
+            let full = Table::with_capacity(1).capacity().max(buckets / 8 * 7);
+            assert_eq!(Table::with_capacity(grown_capacity(full, buckets)).buckets(), buckets * 2);
+            assert_eq!(Table::with_capacity(grown_capacity(0, buckets)).buckets(), buckets);
+            buckets *= 2;
+        }
     }
 }
