@@ -232,7 +232,7 @@ impl Worker {
         let mut encoder = Encoder::with_buffer(std::mem::take(out), connection.protocol);
         let began = self.wall.stamp();
         connection.session.client.query_used.store(input.len(), Ordering::Relaxed);
-        let mut batch = Batch { stamp: began, began, commands: 0, consumed: 0, whole };
+        let mut batch = Batch { stamp: began, began, commands: 0, executed: 0, consumed: 0, whole };
         // What a panic can leave behind is the worker's scratch, which the next batch clears, and the
         // connection, which is closed. Locks and permits are given back as the stack unwinds.
         let ran = catch_unwind(AssertUnwindSafe(|| self.batch(connection, input, &mut encoder, &mut batch)));
@@ -245,6 +245,7 @@ impl Worker {
         connection.partial_at = connection.partial_at.saturating_sub(batch.consumed);
         connection.session.client.query_used.store(input.len() - batch.consumed, Ordering::Relaxed);
         if batch.commands > 0 {
+            self.stats().add(Counter::CommandsProcessed, batch.executed);
             self.stats().batch(batch.commands as u64, batch.stamp.saturating_sub(began));
             connection.session.client.active_ms.store(self.wall.at(batch.stamp), Ordering::Relaxed);
         }
@@ -612,6 +613,7 @@ impl Worker {
             });
         }
         batch.count(stamp);
+        batch.executed += 1;
         self.after(session, out, mark);
         match ended {
             Ended::Replied => Step::Done,
@@ -783,6 +785,8 @@ struct Batch {
     /// The end of the last command, which is the start of the next.
     stamp: Stamp,
     commands: usize,
+    /// Those of them that were neither refused nor queued.
+    executed: u64,
     consumed: usize,
     whole: bool,
 }
