@@ -7,10 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::command::client::{Client, ClientFlag};
 use crate::command::ports::{Clients, Pause};
 
+/// The clients of one worker by id.
+type Part = Mutex<BTreeMap<u64, Arc<Client>>>;
+
 /// The registry of clients, divided by worker so that connecting on one does not hold up another.
 #[derive(Debug)]
 pub struct ClientTable {
-    parts: Box<[Mutex<BTreeMap<u64, Arc<Client>>>]>,
+    parts: Box<[Part]>,
     next_id: AtomicU64,
     count: AtomicUsize,
     blocked: AtomicUsize,
