@@ -80,35 +80,40 @@ impl Clock {
     }
 }
 
-/// Wall time as one worker sees it: read again only when a stamp shows that a millisecond has passed.
+/// Wall time as one worker sees it: read from the system now and then, and carried on between by the
+/// monotonic counter.
 ///
-/// So a batch of sixteen commands reads the system's clock at most once, and still
-/// `SET k v PX 10`, `DEBUG SLEEP 0.05`, `GET k` sent in one write answers nil, as Redis does.
+/// So a batch of sixteen commands reads the system's clock at most once, every command still has the
+/// time to the millisecond, and `SET k v PX 10`, `DEBUG SLEEP 0.05`, `GET k` sent in one write answers
+/// nil, as Redis does.
 #[derive(Debug)]
 pub struct WallTime {
     clock: Clock,
-    unix_ms: u64,
+    unix_us: u64,
     read_at: Stamp,
 }
 
-const MILLISECOND_NS: u64 = 1_000_000;
+/// After so long the system's clock is read again: it may have been set.
+const CARRIED_NS: u64 = 1_000_000;
 
 impl WallTime {
     /// Reads the clock for the first time.
     pub fn new(clock: Clock) -> WallTime {
-        let unix_ms = clock.unix_ms();
+        let unix_us = clock.unix_us();
         let read_at = clock.stamp();
-        WallTime { clock, unix_ms, read_at }
+        WallTime { clock, unix_us, read_at }
     }
 
-    /// Milliseconds since 1970 at the time of `stamp`, at most one millisecond behind.
+    /// Milliseconds since 1970 at the time of `stamp`.
     #[inline]
     pub fn at(&mut self, stamp: Stamp) -> u64 {
-        if stamp.wrapping_sub(self.read_at) >= MILLISECOND_NS {
-            self.unix_ms = self.clock.unix_ms();
-            self.read_at = stamp;
+        let mut since = stamp.saturating_sub(self.read_at);
+        if since >= CARRIED_NS {
+            self.unix_us = self.clock.unix_us();
+            self.read_at = self.clock.stamp();
+            since = 0;
         }
-        self.unix_ms
+        (self.unix_us + since / 1_000) / 1_000
     }
 
     /// A stamp of the clock behind it.

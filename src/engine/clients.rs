@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::command::client::{Client, ClientFlag};
 use crate::command::ports::{Clients, Pause};
 
-/// The clients of one worker by id.
-type Part = Mutex<BTreeMap<u64, Arc<Client>>>;
+/// The clients of one worker, by id.
+type Part = BTreeMap<u64, Arc<Client>>;
 
 /// The registry of clients, divided by worker so that connecting on one does not hold up another.
 #[derive(Debug)]
 pub struct ClientTable {
-    parts: Box<[Part]>,
+    parts: Box<[Mutex<Part>]>,
     next_id: AtomicU64,
     count: AtomicUsize,
     blocked: AtomicUsize,
@@ -35,7 +35,7 @@ impl ClientTable {
         }
     }
 
-    fn part(&self, worker: usize) -> MutexGuard<'_, BTreeMap<u64, Arc<Client>>> {
+    fn part(&self, worker: usize) -> MutexGuard<'_, Part> {
         // Insertion and removal are whole: a panic elsewhere leaves the map valid.
         self.parts[worker % self.parts.len()].lock().unwrap_or_else(PoisonError::into_inner)
     }
