@@ -117,6 +117,24 @@ fn a_refused_exec_ends_the_transaction() {
 }
 
 #[test]
+fn an_exec_that_fails_is_a_failed_call() {
+    let (mut bench, mut me) = bench();
+    bench.say(&mut me, "MULTI\nAUTH a\nEXEC");
+    let engine = Arc::clone(bench.worker.engine());
+    let counts = |name: &str| {
+        let totals = engine.stats.command(engine.registry.find(name.as_bytes()).expect("a command"));
+        (totals.calls, totals.rejected, totals.failed)
+    };
+    assert_eq!((counts("EXEC"), counts("AUTH")), ((1, 0, 0), (1, 0, 1)));
+    bench.say(&mut me, "EXEC");
+    assert_eq!(counts("EXEC"), (2, 0, 1));
+    bench.say(&mut me, "MULTI\nSET\nEXEC");
+    assert_eq!((counts("EXEC"), counts("SET")), ((3, 0, 2), (0, 1, 0)));
+    let errors = engine.stats.errors();
+    assert_eq!((errors.get("ERR"), errors.get("EXECABORT")), (Some(&3), Some(&1)));
+}
+
+#[test]
 fn exec_is_refused_for_what_it_would_do() {
     let (mut bench, mut me) = bench();
     bench.say(&mut me, "MULTI\nSET a 1");
