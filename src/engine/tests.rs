@@ -156,6 +156,32 @@ fn a_watched_key_stops_exec() {
 }
 
 #[test]
+fn a_key_that_had_expired_before_it_was_swapped_in_is_no_change() {
+    let (mut bench, mut me) = bench();
+    let mut whole = |connection: &mut Connection, line: &str| {
+        let mut out = Vec::new();
+        bench.worker.run(connection, format!("{line}\r\n").as_bytes(), &mut out, true);
+        (String::from_utf8(out).expect("text"), bench.clock.advance_ms(2)).0
+    };
+    // What is watched is absent and replaced by stale, stale by stale, alive by stale, absent by alive.
+    for (before, exec) in [
+        (&["SELECT 0", "SET x a PX 1", "SELECT 1"][..], "*1\r\n+PONG\r\n"),
+        (&["SELECT 0", "SET x a PX 1", "SELECT 1", "SET x b PX 1"][..], "*1\r\n+PONG\r\n"),
+        (&["SELECT 0", "SET x a PX 1", "SELECT 1", "SET x b"][..], "*-1\r\n"),
+        (&["SELECT 0", "SET x a", "SELECT 1"][..], "*-1\r\n"),
+    ] {
+        for line in before {
+            whole(&mut me, line);
+        }
+        for line in ["WATCH x", "SWAPDB 0 1", "MULTI", "PING"] {
+            whole(&mut me, line);
+        }
+        assert_eq!(whole(&mut me, "EXEC"), exec, "{before:?}");
+        whole(&mut me, "FLUSHALL");
+    }
+}
+
+#[test]
 fn watches_end_with_unwatch_discard_and_reset_only() {
     let (mut bench, mut me) = bench();
     let mut other = bench.connect(true);
