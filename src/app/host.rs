@@ -71,10 +71,18 @@ impl Host {
         Path::new(&settings.dir).join(&settings.dbfilename)
     }
 
-    fn listen_again(&self, settings: &Settings) -> Result<(), ApplyError> {
+    fn listen_again(&self, old: &Settings, settings: &Settings) -> Result<(), ApplyError> {
         let Some(acceptor) = self.acceptor.get() else { return Ok(()) };
+        let (row, reason) = if old.port == settings.port {
+            // The addresses of before are in the way of those they share and of `*`. If the new ones fail,
+            // the change is rolled back, which listens on the old ones again.
+            acceptor.close_tcp();
+            ("bind", "Failed to bind to specified addresses.")
+        } else {
+            ("port", "Unable to listen on this port. Check server logs.")
+        };
         let listeners = bind_tcp(&settings.bind, settings.port, settings.tcp_backlog)
-            .map_err(|error| refused("port", "Unable to listen on this port. Check server logs.", &error))?;
+            .map_err(|error| refused(row, reason, &error))?;
         acceptor.listen_tcp(listeners);
         Ok(())
     }
@@ -110,7 +118,7 @@ impl Server for Host {
                 .map_err(|error| refused("dir", &error.to_string(), &error))?;
         }
         if (old.port, &old.bind) != (new.port, &new.bind) {
-            self.listen_again(new)?;
+            self.listen_again(old, new)?;
         }
         if old.maxclients != new.maxclients {
             super::run::allow_clients(new.maxclients)

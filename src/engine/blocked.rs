@@ -31,6 +31,10 @@ pub struct Parked {
     keys: Vec<(usize, Box<[u8]>)>,
     /// When the time is up, milliseconds since 1970.
     pub deadline_ms: Option<u64>,
+    /// Its command, an index of the registry.
+    pub command: usize,
+    /// How long the command ran before it parked: what counts if nobody serves it.
+    pub ran_ns: u64,
     on_timeout: Reply,
 }
 
@@ -70,7 +74,7 @@ pub fn park(ctx: &mut Context<'_>, park: Park, args: &Args<'_>) -> Parked {
         }
     }
     let deadline_ms = (park.timeout_ms > 0).then(|| ctx.now_ms().saturating_add(park.timeout_ms));
-    Parked { waiter, keys, deadline_ms, on_timeout: park.on_timeout }
+    Parked { waiter, keys, deadline_ms, command: ctx.command, ran_ns: 0, on_timeout: park.on_timeout }
 }
 
 /// Copies a request's arguments out of the read buffer.

@@ -248,6 +248,27 @@ fn who_is_unblocked_is_told_so_once() {
 }
 
 #[test]
+fn a_parked_call_counts_once_however_it_ends() {
+    let mut rig = rig(2);
+    let blpop = rig.engine.registry.find(b"BLPOP").expect("a command");
+    let text = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
+    rig.send(1, "BLPOP k 0");
+    assert_eq!(rig.engine.stats.command(blpop).calls, 0);
+    rig.unpark(1, Some(text));
+    rig.send(1, "BLPOP k 1");
+    rig.unpark(1, None);
+    rig.send(1, "BLPOP k 0");
+    rig.send(0, "RPUSH k a");
+    rig.read(1);
+    rig.send(1, "BLPOP k 0");
+    rig.disconnect(1);
+    let totals = rig.engine.stats.command(blpop);
+    assert_eq!((totals.calls, totals.failed, totals.rejected), (4, 1, 0));
+    assert_eq!(rig.engine.stats.errors().get("UNBLOCKED"), Some(&1));
+    assert_eq!(rig.engine.stats.counter(crate::observe::Counter::ErrorReplies), 1);
+}
+
+#[test]
 fn databases_do_not_wake_each_other() {
     let mut rig = rig(2);
     rig.send(1, "BLPOP k 0");

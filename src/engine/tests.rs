@@ -117,6 +117,24 @@ fn a_refused_exec_ends_the_transaction() {
 }
 
 #[test]
+fn an_exec_that_fails_is_a_failed_call() {
+    let (mut bench, mut me) = bench();
+    bench.say(&mut me, "MULTI\nAUTH a\nEXEC");
+    let engine = Arc::clone(bench.worker.engine());
+    let counts = |name: &str| {
+        let totals = engine.stats.command(engine.registry.find(name.as_bytes()).expect("a command"));
+        (totals.calls, totals.rejected, totals.failed)
+    };
+    assert_eq!((counts("EXEC"), counts("AUTH")), ((1, 0, 0), (1, 0, 1)));
+    bench.say(&mut me, "EXEC");
+    assert_eq!(counts("EXEC"), (2, 0, 1));
+    bench.say(&mut me, "MULTI\nSET\nEXEC");
+    assert_eq!((counts("EXEC"), counts("SET")), ((3, 0, 2), (0, 1, 0)));
+    let errors = engine.stats.errors();
+    assert_eq!((errors.get("ERR"), errors.get("EXECABORT")), (Some(&3), Some(&1)));
+}
+
+#[test]
 fn exec_is_refused_for_what_it_would_do() {
     let (mut bench, mut me) = bench();
     bench.say(&mut me, "MULTI\nSET a 1");
@@ -135,6 +153,32 @@ fn a_watched_key_stops_exec() {
     bench.say(&mut me, "WATCH a\nMULTI\nGET a");
     bench.say(&mut other, "SET a 1");
     assert_eq!(bench.say(&mut me, "EXEC\nMULTI\nGET a\nEXEC"), "*-1 +OK +QUEUED *1 $1 1");
+}
+
+#[test]
+fn a_key_that_had_expired_before_it_was_swapped_in_is_no_change() {
+    let (mut bench, mut me) = bench();
+    let mut whole = |connection: &mut Connection, line: &str| {
+        let mut out = Vec::new();
+        bench.worker.run(connection, format!("{line}\r\n").as_bytes(), &mut out, true);
+        (String::from_utf8(out).expect("text"), bench.clock.advance_ms(2)).0
+    };
+    // What is watched is absent and replaced by stale, stale by stale, alive by stale, absent by alive.
+    for (before, exec) in [
+        (&["SELECT 0", "SET x a PX 1", "SELECT 1"][..], "*1\r\n+PONG\r\n"),
+        (&["SELECT 0", "SET x a PX 1", "SELECT 1", "SET x b PX 1"][..], "*1\r\n+PONG\r\n"),
+        (&["SELECT 0", "SET x a PX 1", "SELECT 1", "SET x b"][..], "*-1\r\n"),
+        (&["SELECT 0", "SET x a", "SELECT 1"][..], "*-1\r\n"),
+    ] {
+        for line in before {
+            whole(&mut me, line);
+        }
+        for line in ["WATCH x", "SWAPDB 0 1", "MULTI", "PING"] {
+            whole(&mut me, line);
+        }
+        assert_eq!(whole(&mut me, "EXEC"), exec, "{before:?}");
+        whole(&mut me, "FLUSHALL");
+    }
 }
 
 #[test]

@@ -54,14 +54,14 @@ fn keys_of(store: &Store, registry: &Registry, queued: &Queued) -> Vec<KeyAt> {
 /// Runs EXEC.
 pub fn exec(scope: &Scope<'_>, session: &mut Session, out: &mut Encoder, command: usize) {
     let Some(multi) = session.end_multi() else {
-        refuse(scope, out, &CommandError::fixed("ERR EXEC without MULTI"));
+        refuse(scope, out, command, &CommandError::fixed("ERR EXEC without MULTI"));
         return;
     };
     if multi.refused {
         unwatch(scope, session);
         scope.stats.refused(Refusal::ExecAbort);
         let text = "EXECABORT Transaction discarded because of previous errors.";
-        refuse(scope, out, &CommandError::fixed(text));
+        refuse(scope, out, command, &CommandError::fixed(text));
         return;
     }
     let (plans, places) = plan(scope, session, &multi);
@@ -154,9 +154,11 @@ fn run_queued(scope: &Scope<'_>, ctx: &mut Context<'_>, queued: &Queued, keys: &
     scope.stats.incr(Counter::CommandsProcessed);
 }
 
-fn refuse(scope: &Scope<'_>, out: &mut Encoder, error: &CommandError) {
+/// EXEC's own error: it has run, and failed.
+fn refuse(scope: &Scope<'_>, out: &mut Encoder, command: usize, error: &CommandError) {
     let text = error.text();
     out.error(&text);
+    scope.stats.failed(command);
     scope.stats.error(&text);
 }
 

@@ -595,8 +595,10 @@ impl Worker {
             transaction::unwatch(&scope, session);
         }
         let stamp = self.wall.stamp();
+        let ran_ns = stamp.saturating_sub(batch.stamp);
+        // A parked call counts when it has ended, once.
         if !matches!(ended, Ended::Parked(_)) {
-            scope.stats.record(index, stamp.saturating_sub(batch.stamp));
+            scope.stats.record(index, ran_ns);
         }
         if self.tracer.sample() {
             let waited = scope.lock_wait_ns.get();
@@ -608,7 +610,7 @@ impl Worker {
                 batch: batch.commands + 1,
                 began: batch.stamp,
                 lock_wait_nanos: waited,
-                run_nanos: stamp.saturating_sub(batch.stamp).saturating_sub(waited),
+                run_nanos: ran_ns.saturating_sub(waited),
                 error: error_of(out, mark),
             });
         }
@@ -619,7 +621,8 @@ impl Worker {
             Ended::Replied => Step::Done,
             Ended::Close => Step::Stop(Next::Close),
             Ended::Later(work) => Step::Stop(Next::Later(work)),
-            Ended::Parked(parked) => {
+            Ended::Parked(mut parked) => {
+                parked.ran_ns = ran_ns;
                 session.client.set(ClientFlag::Blocked, true);
                 engine.clients.count_blocked(true);
                 self.stats().incr(Counter::ClientsBlocked);
@@ -731,7 +734,9 @@ impl Worker {
         let engine = Arc::clone(&self.engine);
         if let Some(parked) = connection.parked.take() {
             // If somebody has served it just now, the reply goes where the client went.
-            parked.leave(&engine, moment);
+            if parked.leave(&engine, moment) {
+                self.stats().record(parked.command, parked.ran_ns);
+            }
             self.note_unparked(connection);
         }
         let scope = Scope {
@@ -756,10 +761,16 @@ impl Worker {
         let won = parked.leave(&self.engine, moment);
         self.note_unparked(connection);
         if won {
-            self.stats().incr(Counter::ClientsUnblocked);
+            let stats = self.stats();
+            stats.incr(Counter::ClientsUnblocked);
+            stats.record(parked.command, parked.ran_ns);
             let mut encoder = Encoder::with_buffer(std::mem::take(out), connection.protocol);
             match error {
-                Some(text) => encoder.error(text),
+                Some(text) => {
+                    stats.failed(parked.command);
+                    stats.error(text);
+                    encoder.error(text);
+                }
                 None => parked.write_timeout(&mut encoder),
             }
             *out = encoder.into_vec();

@@ -4,11 +4,12 @@
 //! each; that is not left to the kernel. It never changes its worker.
 
 use std::io;
+use std::net::Shutdown;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
+use socket2::{SockRef, Socket, TcpKeepalive};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 
@@ -26,9 +27,17 @@ pub type Arrivals = UnboundedSender<(Accepted, Arc<Client>)>;
 pub struct Acceptor {
     engine: Arc<Engine>,
     workers: Vec<Arrivals>,
-    tcp: Mutex<Vec<JoinHandle<()>>>,
-    unix: Mutex<Vec<JoinHandle<()>>>,
+    tcp: Mutex<Vec<Listening>>,
+    unix: Mutex<Vec<Listening>>,
     runtime: tokio::runtime::Handle,
+}
+
+/// A listener at work.
+struct Listening {
+    task: JoinHandle<()>,
+    /// The listener's socket once more: the task's own is closed only when the runtime comes round to it,
+    /// and until then its port would be taken.
+    socket: Option<Socket>,
 }
 
 impl std::fmt::Debug for Acceptor {
@@ -67,14 +76,24 @@ impl Acceptor {
         replace(&self.unix, vec![self.spawn(listener)]);
     }
 
-    fn spawn(self: &Arc<Self>, listener: BoundListener) -> JoinHandle<()> {
+    fn spawn(self: &Arc<Self>, listener: BoundListener) -> Listening {
         let acceptor = Arc::clone(self);
-        self.runtime.spawn(async move { acceptor.accept_all(listener).await })
+        // Without a second descriptor, which can lack only where there are none left, it closes a little later.
+        let socket = match &listener {
+            BoundListener::Tcp(listener) => SockRef::from(listener).try_clone().ok(),
+            BoundListener::Unix(listener, _) => SockRef::from(listener).try_clone().ok(),
+        };
+        Listening { task: self.runtime.spawn(async move { acceptor.accept_all(listener).await }), socket }
+    }
+
+    /// Stops accepting over TCP. The addresses are free when this returns.
+    pub fn close_tcp(&self) {
+        replace(&self.tcp, Vec::new());
     }
 
     /// Closes the listeners.
     pub fn close(&self) {
-        replace(&self.tcp, Vec::new());
+        self.close_tcp();
         replace(&self.unix, Vec::new());
     }
 
@@ -152,9 +171,15 @@ impl Acceptor {
     }
 }
 
-fn replace(tasks: &Mutex<Vec<JoinHandle<()>>>, by: Vec<JoinHandle<()>>) {
-    let mut tasks = tasks.lock().unwrap_or_else(PoisonError::into_inner);
-    std::mem::replace(&mut *tasks, by).into_iter().for_each(|task| task.abort());
+fn replace(listeners: &Mutex<Vec<Listening>>, by: Vec<Listening>) {
+    let mut listeners = listeners.lock().unwrap_or_else(PoisonError::into_inner);
+    for old in std::mem::replace(&mut *listeners, by) {
+        old.task.abort();
+        if let Some(socket) = old.socket {
+            // It can fail only if the socket listens no longer.
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+    }
 }
 
 fn prepare(accepted: &Accepted, keepalive_s: u32) -> io::Result<()> {

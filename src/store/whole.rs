@@ -66,16 +66,43 @@ impl View<'_> {
             return;
         }
         self.begin_walk();
+        let number = self.number;
+        let hooked = self.store.hooks.load(Ordering::Relaxed) > 0;
+        if hooked {
+            self.expire_hooked(a, b);
+        }
         self.store.swap_names(a, b);
-        if self.store.hooks.load(Ordering::Relaxed) > 0 {
+        if hooked {
             self.swap_hooks(a, b);
         }
-        let number = self.number;
         self.select(number);
     }
 
+    /// Removes what has expired of the keys that anybody hangs on in either database. A key that comes with
+    /// a swap and has expired was never there for who watches its name: it must not be found by EXEC, which
+    /// would take its removal for a change.
+    fn expire_hooked(&mut self, a: usize, b: usize) {
+        let mut keys: Vec<Vec<u8>> = Vec::new();
+        for number in [a, b] {
+            let database = self.store.database(self.store.physical(number));
+            for shard in 0..database.shards() {
+                let guard = database.lock(shard);
+                keys.extend(guard.side().hooks.iter().flat_map(|hooks| hooks.keys()).map(<[u8]>::to_vec));
+            }
+        }
+        for number in [a, b] {
+            self.select(number);
+            for key in &keys {
+                let key = self.key(key);
+                self.exists(key);
+            }
+        }
+        // The walk over the hooks takes the locks once more.
+        self.begin_walk();
+    }
+
     fn swap_hooks(&mut self, a: usize, b: usize) {
-        let (before, now) = (self.number, self.now_ms());
+        let before = self.number;
         let (first, second) =
             (self.store.database(self.store.physical(a)), self.store.database(self.store.physical(b)));
         for shard in 0..first.shards() {
@@ -85,12 +112,7 @@ impl View<'_> {
                 let Some(hooks) = &guard.side().hooks else { continue };
                 for key in hooks.keys() {
                     let hash = self.store.hash(key);
-                    // What was there before the swap was alive when it was watched; what came with
-                    // the swap and has expired never was.
-                    let here = guard
-                        .find(hash, key)
-                        .and_then(|slot| guard.get(slot))
-                        .is_some_and(|entry| !entry.is_expired(now));
+                    let here = guard.find(hash, key).is_some();
                     let there = other.find(hash, key).is_some();
                     let waited_for = (here || there) && hooks.changed(key);
                     if waited_for && here {

@@ -14,6 +14,13 @@
 //! Redis recurses at every `*` and gives up all of them as soon as one has tried
 //! every place in vain. That is the same as going back to the last `*` alone,
 //! which needs no recursion: at most pattern length times text length steps.
+//!
+//! Redis's recursion has a bound against patterns made to exhaust its stack, and a
+//! pattern that reaches it matches nothing. It is kept here: whoever gives a
+//! pattern is told the same by both.
+
+/// Stars that one match may pass, as in Redis since its CVE-2024-31228. The star that ends a pattern is free.
+const MAX_STARS: usize = 1_000;
 
 /// Whether `pattern` matches all of `text`; with `ignore_case`, ASCII letters
 /// match in either case.
@@ -21,11 +28,16 @@ pub fn glob_match(pattern: &[u8], text: &[u8], ignore_case: bool) -> bool {
     let (mut rest, mut left) = (pattern, text);
     // The pattern behind the last star, and the text from where it was tried last.
     let mut retry: Option<(&[u8], &[u8])> = None;
+    let mut stars = 0;
     loop {
         if let ([b'*', after @ ..], [_, ..]) = (rest, left) {
             let after = skip_stars(after);
             if after.is_empty() {
                 return true;
+            }
+            stars += 1;
+            if stars > MAX_STARS {
+                return false;
             }
             retry = Some((after, left));
             rest = after;
@@ -161,11 +173,24 @@ mod tests {
     #[test]
     fn many_stars_take_no_exponential_time() {
         let text = vec![b'a'; 20_000];
-        let mut pattern = b"a*".repeat(2_000);
+        let mut pattern = b"a*".repeat(1_000);
         pattern.push(b'b');
         assert!(!glob_match(&pattern, &text, false));
         pattern.pop();
         assert!(glob_match(&pattern, &text, false));
         assert!(!glob_match(b"a*a*a*a*b", &text, false));
+    }
+
+    #[test]
+    fn the_bound_of_stars_is_that_of_redis() {
+        let text = vec![b'a'; 50_000];
+        assert!(!glob_match(&b"*?".repeat(50_000), &text, false));
+        assert!(glob_match(&b"*?".repeat(1_000), &text, false));
+        assert!(!glob_match(&b"*?".repeat(1_001), &text, false));
+        // Stars that stand together are one, and the star at the end needs no recursion.
+        assert!(glob_match(&b"**?".repeat(1_000), &text, false));
+        let mut pattern = b"*?".repeat(1_000);
+        pattern.push(b'*');
+        assert!(glob_match(&pattern, &text, false));
     }
 }
