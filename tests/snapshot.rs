@@ -5,30 +5,12 @@ mod common;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
 
-use common::{Client, Launch, PATIENCE, Server};
+use common::{Client, Launch, Server, until};
 use glasswing::resp::Value;
 use nix::sys::signal::Signal;
 
 const FILE: &str = "glasswing.snapshot";
-
-/// Asks again until the answer is yes: every question is a round trip to the server or to the disk.
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !is_so() {
-        assert!(began.elapsed() < PATIENCE * 4, "never: {what}");
-        std::thread::yield_now();
-    }
-}
-
-fn info(client: &mut Client, field: &str) -> String {
-    let text = client.call(&["INFO", "everything"]).expect("a reply");
-    let Value::Bulk(text) = text else { panic!("{text:?}") };
-    let text = String::from_utf8_lossy(&text).into_owned();
-    let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-    line.unwrap_or_else(|| panic!("no {field} in {text}")).to_owned()
-}
 
 /// Waits until so many saves have ended and none runs: both from one answer.
 fn wait_for_saves(client: &mut Client, saves: &str) {
@@ -164,7 +146,7 @@ fn every_way_to_save_writes_the_file() {
             assert_eq!(client.line("CONFIG SET save '1 1'"), "OK");
             assert_eq!(client.line("SET changed yes"), "OK");
             wait_for_saves(client, "1");
-            assert_eq!(info(client, "rdb_changes_since_last_save"), "0");
+            assert_eq!(client.info("rdb_changes_since_last_save"), "0");
             assert_eq!(client.line("CONFIG SET save ''"), "OK");
         }),
     ];
@@ -174,7 +156,7 @@ fn every_way_to_save_writes_the_file() {
         assert_eq!(client.line("DBSIZE"), format!("(integer) {number}"), "before {way}");
         assert_eq!(client.line(&format!("SET key:{number} '{way}'")), "OK");
         save(&server, &mut client);
-        assert_eq!(info(&mut client, "rdb_last_bgsave_status"), "ok");
+        assert_eq!(client.info("rdb_last_bgsave_status"), "ok");
         let mut server = server;
         server.signal(Signal::SIGKILL);
         server.ended();
@@ -350,8 +332,8 @@ fn a_strangers_file_is_not_replaced() {
         let reply = client.line("SAVE");
         assert!(reply.starts_with("(error) ERR") && reply.contains(words), "{case}: {reply}");
         assert_eq!(client.line("BGSAVE"), "Background saving started");
-        until("the save fails", || info(&mut client, "rdb_bgsave_in_progress") == "0");
-        assert_eq!(info(&mut client, "rdb_last_bgsave_status"), "err");
+        until("the save fails", || client.info("rdb_bgsave_in_progress") == "0");
+        assert_eq!(client.info("rdb_last_bgsave_status"), "err");
         let (status, body) = server.http("POST", "/save?wait=true");
         assert!(status >= 500 && body.contains(words), "{case}: {status} {body}");
         assert_eq!(server.http("GET", "/readyz").0, 503, "{case}: unable to persist");
@@ -393,9 +375,9 @@ fn a_flush_during_a_save_tears_nothing() {
         until("the save is under way", || !temporaries(server.folder()).is_empty());
         assert_eq!(client.line(flush), "OK");
         assert_eq!(client.line("DBSIZE"), "(integer) 0");
-        until("the save ends", || info(&mut client, "rdb_bgsave_in_progress") == "0");
+        until("the save ends", || client.info("rdb_bgsave_in_progress") == "0");
         // Redis gives such a save up; one that goes on holds the instant at which it began.
-        let ended = info(&mut client, "rdb_last_bgsave_status");
+        let ended = client.info("rdb_last_bgsave_status");
         assert_eq!(ended, "ok", "{flush}");
         let copy = format!("copy-{round}");
         if launch.file(FILE).exists() {

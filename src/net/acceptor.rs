@@ -78,6 +78,17 @@ impl Acceptor {
         replace(&self.unix, Vec::new());
     }
 
+    /// Closes the listeners, and is ready when they are closed: their addresses are free then.
+    pub async fn closed(&self) {
+        for tasks in [&self.tcp, &self.unix] {
+            for task in take(tasks) {
+                task.abort();
+                // It ends as one that was given up.
+                let _ = task.await;
+            }
+        }
+    }
+
     async fn accept_all(&self, listener: BoundListener) {
         match listener {
             BoundListener::Tcp(listener) => {
@@ -150,6 +161,10 @@ impl Acceptor {
     pub fn is_open(&self) -> bool {
         !self.engine.status.stopping.load(Ordering::Relaxed)
     }
+}
+
+fn take(tasks: &Mutex<Vec<JoinHandle<()>>>) -> Vec<JoinHandle<()>> {
+    std::mem::take(&mut *tasks.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 fn replace(tasks: &Mutex<Vec<JoinHandle<()>>>, by: Vec<JoinHandle<()>>) {

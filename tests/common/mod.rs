@@ -69,6 +69,12 @@ impl Launch {
         self
     }
 
+    /// Without the file of settings that `settings` writes.
+    pub fn unsettled(mut self) -> Launch {
+        self.settings = None;
+        self
+    }
+
     /// An environment variable.
     pub fn env(mut self, name: &str, value: &str) -> Launch {
         self.env.push((name.to_owned(), value.to_owned()));
@@ -321,6 +327,15 @@ pub fn free_port() -> u16 {
     listener.local_addr().expect("its address").port()
 }
 
+/// Asks again until the answer is yes: every question is a round trip to the server or to the disk.
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < PATIENCE * 4, "never: {what}");
+        std::thread::yield_now();
+    }
+}
+
 /// What a client speaks over.
 pub trait Stream: Read + Write + Send {}
 
@@ -397,6 +412,16 @@ impl Client {
     pub fn call<W: AsRef<[u8]>>(&mut self, words: &[W]) -> Option<Value> {
         self.send(words);
         self.reply()
+    }
+
+    /// A field of INFO.
+    pub fn info(&mut self, field: &str) -> String {
+        let text = match self.call(&["INFO", "everything"]) {
+            Some(Value::Bulk(text)) => String::from_utf8_lossy(&text).into_owned(),
+            other => panic!("INFO says {other:?}"),
+        };
+        let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        line.unwrap_or_else(|| panic!("no {field} in {text}")).to_owned()
     }
 
     /// Sends a line, quoted as in redis-cli, and shows the reply as redis-cli does.
