@@ -596,6 +596,7 @@ impl Worker {
         let stamp = self.wall.stamp();
         if !matches!(ended, Ended::Parked(_)) {
             scope.stats.record(index, stamp.saturating_sub(batch.stamp));
+            scope.stats.incr(Counter::CommandsProcessed);
         }
         if self.tracer.sample() {
             let waited = scope.lock_wait_ns.get();
