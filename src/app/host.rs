@@ -11,7 +11,7 @@ use crate::command::ports::{Clients, SaveRefusal, Saves, Server, Shutdown, Start
 use crate::config::{ApplyError, Config, LogLevel as ConfiguredLevel, Row, Settings};
 use crate::engine::world::World;
 use crate::engine::{ClientTable, Status};
-use crate::net::{Acceptor, bind_tcp};
+use crate::net::{Acceptor, bind_tcp, bind_unix};
 use crate::observe::log::{LogHandle, LogLevel};
 use crate::observe::process::Process;
 use crate::observe::trace::Tracer;
@@ -84,6 +84,18 @@ impl Host {
         let listeners = bind_tcp(&settings.bind, settings.port, settings.tcp_backlog)
             .map_err(|error| refused(row, reason, &error))?;
         acceptor.listen_tcp(listeners);
+        Ok(())
+    }
+
+    /// Listens again where the settings say, after an end that did not come.
+    pub(super) fn open_again(&self) -> Result<(), String> {
+        let settings = self.config.current();
+        self.listen_again(&settings).map_err(|error| error.message)?;
+        let Some(acceptor) = self.acceptor.get().filter(|_| !settings.unixsocket.is_empty()) else {
+            return Ok(());
+        };
+        let unix = bind_unix(&settings.unixsocket, settings.unixsocketperm, settings.tcp_backlog);
+        acceptor.listen_unix(unix.map_err(|error| error.to_string())?);
         Ok(())
     }
 }

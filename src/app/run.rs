@@ -29,7 +29,7 @@ use crate::store::{Store, StoreOptions};
 use super::control::{self, Admin};
 use super::host::{Host, log_level};
 use super::saving::progress_line;
-use super::signals;
+use super::signals::Signals;
 
 /// Descriptors beside the clients' own: listeners, files, the admin port (Redis reserves as many).
 const RESERVED_DESCRIPTORS: u64 = 32;
@@ -270,6 +270,7 @@ fn free_elsewhere(store: &Arc<Store>) -> Result<(), String> {
 
 /// From open listeners to the end.
 async fn live(host: &Arc<Host>, tcp: Vec<BoundListener>, unix: Option<BoundListener>) -> Result<i32, String> {
+    let mut signals = Signals::listen().map_err(|error| format!("signals cannot be handled: {error}"))?;
     let engine = Arc::new(Engine {
         store: Arc::clone(&host.store),
         registry: Arc::clone(&host.registry),
@@ -301,12 +302,13 @@ async fn live(host: &Arc<Host>, tcp: Vec<BoundListener>, unix: Option<BoundListe
         env!("CARGO_PKG_VERSION"),
         std::process::id()
     );
-    let result = match load(host).await {
-        Ok(()) => {
+    let result = match load_unless_told_to_end(host, &mut signals).await {
+        Ok(true) => {
             host.status.loading.store(false, Ordering::SeqCst);
             tracing::info!("Ready to accept connections");
-            until_told_to_end(host).await
+            until_told_to_end(host, signals).await
         }
+        Ok(false) => Ok(0),
         Err(text) => Err(text),
     };
     host.status.stopping.store(true, Ordering::SeqCst);
@@ -314,6 +316,21 @@ async fn live(host: &Arc<Host>, tcp: Vec<BoundListener>, unix: Option<BoundListe
     // The threads' loops may need this thread's runtime no more: their clients are told by flags.
     tokio::task::spawn_blocking(move || workers.stop()).await.map_err(|error| error.to_string())?;
     result
+}
+
+/// Loads the snapshot; `false` when a signal came before its end. There is nothing to save then.
+async fn load_unless_told_to_end(host: &Arc<Host>, signals: &mut Signals) -> Result<bool, String> {
+    tokio::select! {
+        loaded = load(host) => loaded.map(|()| true),
+        name = signals.asked_to_end() => {
+            tracing::warn!("Received {name} during loading, exiting now.");
+            // The threads that load are waited for: they give up.
+            if let Some(progress) = host.load_progress() {
+                progress.cancel();
+            }
+            Ok(false)
+        }
+    }
 }
 
 /// Loads the snapshot on a thread of its own and reports its progress in the log.
@@ -347,12 +364,12 @@ async fn load(host: &Arc<Host>) -> Result<(), String> {
 }
 
 /// The main thread's chores until the server is to end; its exit code.
-async fn until_told_to_end(host: &Arc<Host>) -> Result<i32, String> {
+async fn until_told_to_end(host: &Arc<Host>, signals: Signals) -> Result<i32, String> {
     let mut ending = host.ending.subscribe();
     let mut tick = tokio::time::interval(Duration::from_millis(100));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let signalled = Arc::clone(host);
-    let signals = tokio::spawn(async move { end_on_signals(&signalled).await });
+    let signals = tokio::spawn(async move { end_on_signals(&signalled, signals).await });
     let code = loop {
         tokio::select! {
             changed = ending.changed() => {
@@ -370,22 +387,35 @@ async fn until_told_to_end(host: &Arc<Host>) -> Result<i32, String> {
     Ok(code)
 }
 
-async fn end_on_signals(host: &Arc<Host>) {
+async fn end_on_signals(host: &Arc<Host>, mut signals: Signals) {
     loop {
-        let Ok(name) = signals::asked_to_end().await else { return };
+        let name = signals.asked_to_end().await;
         tracing::warn!("Received {name} scheduling shutdown...");
         if host.shutting_down.swap(true, Ordering::SeqCst) {
-            // The second time somebody is in a hurry.
-            let _ = host.ending.send(Some(1));
-            return;
+            // SHUTDOWN is at work already.
+            continue;
         }
         if let Some(acceptor) = host.acceptor.get() {
-            acceptor.close();
+            acceptor.closed().await;
         }
         let ending = Arc::clone(host);
-        let ended = tokio::task::spawn_blocking(move || ending.end(Shutdown::default())).await;
+        let ended = tokio::task::spawn_blocking(move || ending.end(Shutdown::default()));
+        let ended = tokio::select! {
+            ended = ended => ended,
+            () = signals.interrupted() => {
+                tracing::warn!("You insist... exiting now.");
+                // The thread that saves is waited for: it gives up.
+                host.jobs.cancel();
+                let _ = host.ending.send(Some(1));
+                return;
+            }
+        };
         if !matches!(ended, Ok(Ok(()))) {
+            tracing::warn!("{name} received but errors trying to shut down the server, check the logs");
             host.shutting_down.store(false, Ordering::SeqCst);
+            if let Err(error) = host.open_again() {
+                tracing::warn!("New clients cannot connect: {error}");
+            }
         }
     }
 }

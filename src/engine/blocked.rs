@@ -180,6 +180,7 @@ fn serve(scope: &Scope<'_>, ctx: &mut Context<'_>, errand: &Errand, key: Key<'_>
         }
     }
     scope.stats.record(errand.command, scope.engine.clock.stamp().saturating_sub(began));
+    scope.stats.incr(Counter::CommandsProcessed);
     scope.stats.incr(Counter::ClientsUnblocked);
     Some(Bytes::from(out.into_vec()))
 }

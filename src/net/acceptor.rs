@@ -40,6 +40,18 @@ struct Listening {
     socket: Option<Socket>,
 }
 
+impl Listening {
+    /// Stops listening at once. The task that is given back ends soon after.
+    fn close(self) -> JoinHandle<()> {
+        self.task.abort();
+        if let Some(socket) = self.socket {
+            // It can fail only if the socket listens no longer.
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+        self.task
+    }
+}
+
 impl std::fmt::Debug for Acceptor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Acceptor").field("workers", &self.workers.len()).finish_non_exhaustive()
@@ -95,6 +107,16 @@ impl Acceptor {
     pub fn close(&self) {
         self.close_tcp();
         replace(&self.unix, Vec::new());
+    }
+
+    /// Closes the listeners, and is ready when they are closed: their addresses are free then.
+    pub async fn closed(&self) {
+        for listeners in [&self.tcp, &self.unix] {
+            for listening in take(listeners) {
+                // It ends as one that was given up.
+                let _ = listening.close().await;
+            }
+        }
     }
 
     async fn accept_all(&self, listener: BoundListener) {
@@ -171,15 +193,13 @@ impl Acceptor {
     }
 }
 
+fn take(listeners: &Mutex<Vec<Listening>>) -> Vec<Listening> {
+    std::mem::take(&mut *listeners.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
 fn replace(listeners: &Mutex<Vec<Listening>>, by: Vec<Listening>) {
     let mut listeners = listeners.lock().unwrap_or_else(PoisonError::into_inner);
-    for old in std::mem::replace(&mut *listeners, by) {
-        old.task.abort();
-        if let Some(socket) = old.socket {
-            // It can fail only if the socket listens no longer.
-            let _ = socket.shutdown(Shutdown::Both);
-        }
-    }
+    std::mem::replace(&mut *listeners, by).into_iter().for_each(|old| drop(old.close()));
 }
 
 fn prepare(accepted: &Accepted, keepalive_s: u32) -> io::Result<()> {

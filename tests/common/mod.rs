@@ -3,10 +3,13 @@
 // Every integration test is a crate of its own, and uses a part of this.
 #![allow(dead_code)]
 
+use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -21,66 +24,214 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// How often another port is tried when the one that was free is taken.
 const TRIES: usize = 10;
 
-/// A running `glasswing`. Dropping it kills it and removes its folder.
+/// How a program is started. Its folder lives as long as this or a server in it, so that one server after
+/// another can be started over the same files.
+#[derive(Clone)]
+pub struct Launch {
+    folder: Arc<tempfile::TempDir>,
+    options: Vec<OsString>,
+    settings: Option<String>,
+    env: Vec<(String, String)>,
+    stdin: Option<String>,
+    admin: bool,
+    bare: bool,
+}
+
+impl Launch {
+    /// In an empty folder: one worker, no admin port, no save points, a free port of 127.0.0.1.
+    pub fn new() -> Launch {
+        Launch {
+            folder: Arc::new(tempfile::tempdir().expect("a temporary folder")),
+            options: Vec::new(),
+            settings: None,
+            env: Vec::new(),
+            stdin: None,
+            admin: false,
+            bare: false,
+        }
+    }
+
+    /// Only the options that a test gives: nothing of `new`'s but the folder to start in.
+    pub fn bare(mut self) -> Launch {
+        self.bare = true;
+        self
+    }
+
+    /// More options; the last one wins.
+    pub fn with<S: AsRef<OsStr>>(mut self, options: &[S]) -> Launch {
+        self.options.extend(options.iter().map(|option| option.as_ref().to_owned()));
+        self
+    }
+
+    /// A file of settings, named before the options.
+    pub fn settings(mut self, text: &str) -> Launch {
+        self.settings = Some(text.to_owned());
+        self
+    }
+
+    /// Without the file of settings that `settings` writes.
+    pub fn unsettled(mut self) -> Launch {
+        self.settings = None;
+        self
+    }
+
+    /// An environment variable.
+    pub fn env(mut self, name: &str, value: &str) -> Launch {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Text for the standard input.
+    pub fn stdin(mut self, text: &str) -> Launch {
+        self.stdin = Some(text.to_owned());
+        self
+    }
+
+    /// With an admin port, for `Server::http`.
+    pub fn admin(mut self) -> Launch {
+        self.admin = true;
+        self
+    }
+
+    /// A file in the folder.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Starts the program and waits until it is ready.
+    pub fn start(&self) -> Server {
+        let mut last = String::new();
+        for _ in 0..TRIES {
+            let mut server = self.spawn();
+            if server.log_says("Ready to accept connections") {
+                return server;
+            }
+            last = format!("{}\n{}", server.log.join("\n"), server.errors());
+            assert!(last.contains("in use"), "the server did not start:\n{last}");
+        }
+        panic!("no free port was found:\n{last}");
+    }
+
+    /// Starts the program and waits for nothing.
+    pub fn spawn(&self) -> Server {
+        let (port, admin) = (free_port(), if self.admin { free_port() } else { 0 });
+        let built = || env!("CARGO_BIN_EXE_glasswing").into();
+        let mut command = Command::new(std::env::var_os("TESTED_SERVER").unwrap_or_else(built));
+        // Settings of whoever runs the tests are not the server's.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| is_setting(&name.to_string_lossy())) {
+            command.env_remove(name);
+        }
+        if let Some(text) = &self.settings {
+            std::fs::write(self.file("glasswing.conf"), text).expect("a file in the folder");
+            command.arg(self.file("glasswing.conf"));
+        }
+        if !self.bare {
+            command
+                .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--dir"])
+                .arg(self.folder.path())
+                .args(["--workers", "1", "--admin-port", &admin.to_string(), "--save", ""]);
+        }
+        let mut child = command
+            .args(&self.options)
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .current_dir(self.folder.path())
+            .stdin(if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        if let (Some(text), Some(mut stdin)) = (&self.stdin, child.stdin.take()) {
+            stdin.write_all(text.as_bytes()).expect("the program reads");
+        }
+        let lines = lines_of(child.stdout.take().expect("a pipe"));
+        let errors = lines_of(child.stderr.take().expect("a pipe"));
+        Server {
+            child,
+            port,
+            admin,
+            lines,
+            errors,
+            error_text: String::new(),
+            log: Vec::new(),
+            folder: Arc::clone(&self.folder),
+        }
+    }
+
+    /// Starts a program that is to end by itself: its exit code, its output and what it says on standard error.
+    pub fn ends(&self) -> (Option<i32>, String, String) {
+        let mut server = self.spawn();
+        let (status, log) = server.ended();
+        (status.code(), log.join("\n"), server.errors())
+    }
+}
+
+/// Whether the server reads an environment variable of this name.
+fn is_setting(name: &str) -> bool {
+    name.starts_with("GLASSWING_") || name.starts_with("OTEL_")
+}
+
+/// A running `glasswing`. Dropping it kills it; its folder goes with the last who uses it.
 pub struct Server {
     child: Child,
     port: u16,
+    admin: u16,
     lines: Receiver<String>,
+    errors: Receiver<String>,
+    error_text: String,
     log: Vec<String>,
-    folder: tempfile::TempDir,
+    folder: Arc<tempfile::TempDir>,
 }
 
 impl Server {
     /// Starts the program with one worker, no admin port and no save points, in an empty folder, and waits
     /// until it is ready. `options` come last, so they win.
     pub fn start(options: &[&str]) -> Server {
-        Server::start_in(None, options)
+        Launch::new().with(options).start()
     }
 
     /// The same with a file of settings.
     pub fn with_settings(settings: &str, options: &[&str]) -> Server {
-        Server::start_in(Some(settings), options)
+        Launch::new().settings(settings).with(options).start()
     }
 
-    fn start_in(settings: Option<&str>, options: &[&str]) -> Server {
-        let mut last = String::new();
-        for _ in 0..TRIES {
-            match Server::try_start(settings, options) {
-                Ok(server) => return server,
-                Err(log) if log.contains("in use") => last = log,
-                Err(log) => panic!("the server did not start:\n{log}"),
-            }
+    /// What the program has said on standard error; all of it once the program has ended.
+    pub fn errors(&mut self) -> String {
+        let ended = matches!(self.child.try_wait(), Ok(Some(_)));
+        let next = |errors: &Receiver<String>| {
+            if ended { errors.recv_timeout(PATIENCE).ok() } else { errors.try_recv().ok() }
+        };
+        while let Some(line) = next(&self.errors) {
+            self.error_text += &line;
+            self.error_text.push('\n');
         }
-        panic!("no free port was found:\n{last}");
+        self.error_text.clone()
     }
 
-    fn try_start(settings: Option<&str>, options: &[&str]) -> Result<Server, String> {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let file = folder.path().join("glasswing.conf");
-        if let Some(text) = settings {
-            std::fs::write(&file, text).expect("a file in the folder");
-        }
-        let port = free_port();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_glasswing"))
-            .args(settings.map(|_| &file))
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--dir"])
-            .arg(folder.path())
-            .args(["--workers", "1", "--admin-port", "0", "--save", ""])
-            .args(options)
-            .env_remove("OTEL_EXPORTER_OTLP_ENDPOINT")
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .expect("the program starts");
-        let lines = lines_of(child.stdout.take().expect("a pipe"));
-        let mut server = Server { child, port, lines, log: Vec::new(), folder };
-        if !server.log_says("Ready to accept connections") {
-            return Err(server.log.join("\n"));
-        }
-        assert_eq!(server.client().line("PING"), "PONG");
-        Ok(server)
+    /// What has been read of the log until now: `log_says` reads it.
+    pub fn log_so_far(&self) -> &[String] {
+        &self.log
+    }
+
+    /// Asks the admin port: the status and the body.
+    pub fn http(&self, method: &str, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.admin)).expect("the admin port");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("the admin port takes requests");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("an answer");
+        let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
+        (head[9..12].parse().expect("a status"), body.to_owned())
+    }
+
+    /// The admin port.
+    pub fn admin_port(&self) -> u16 {
+        self.admin
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().cast_signed()), signal).expect("it runs");
     }
 
     /// Waits for a line of the log; `false` when the program ends before it.
@@ -132,7 +283,7 @@ impl Server {
 
     /// Asks the program to end with SIGTERM, and waits for that.
     pub fn stop(mut self) -> (ExitStatus, Vec<String>) {
-        kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM).expect("it runs");
+        self.signal(Signal::SIGTERM);
         self.ended()
     }
 
@@ -176,9 +327,23 @@ pub fn free_port() -> u16 {
     listener.local_addr().expect("its address").port()
 }
 
+/// Asks again until the answer is yes: every question is a round trip to the server or to the disk.
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < PATIENCE * 4, "never: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// What a client speaks over.
+pub trait Stream: Read + Write + Send {}
+
+impl<S: Read + Write + Send> Stream for S {}
+
 /// A client that speaks RESP and waits for each reply.
 pub struct Client {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     decoder: ValueDecoder,
     received: Vec<u8>,
 }
@@ -186,10 +351,33 @@ pub struct Client {
 impl Client {
     /// Connects to a port of this machine.
     pub fn connect(port: u16) -> Client {
-        let stream = TcpStream::connect(("127.0.0.1", port)).expect("the server listens");
+        Client::reach(("127.0.0.1", port)).expect("the server listens")
+    }
+
+    /// Connects to any address.
+    pub fn reach(address: impl std::net::ToSocketAddrs) -> std::io::Result<Client> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_nodelay(true)?;
+        Ok(Client::over(stream))
+    }
+
+    /// Connects to a unix socket.
+    pub fn unix(path: &Path) -> Client {
+        let stream = UnixStream::connect(path).expect("the server listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        stream.set_nodelay(true).expect("no delay");
-        Client { stream, decoder: ValueDecoder::default(), received: Vec::new() }
+        Client::over(stream)
+    }
+
+    /// Takes over a stream.
+    pub fn over(stream: impl Stream + 'static) -> Client {
+        Client { stream: Box::new(stream), decoder: ValueDecoder::default(), received: Vec::new() }
+    }
+
+    /// Sends bytes as they are; `false` when the server has closed the connection.
+    pub fn raw(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).is_ok()
     }
 
     /// Sends one request without waiting for its reply.
@@ -224,6 +412,16 @@ impl Client {
     pub fn call<W: AsRef<[u8]>>(&mut self, words: &[W]) -> Option<Value> {
         self.send(words);
         self.reply()
+    }
+
+    /// A field of INFO.
+    pub fn info(&mut self, field: &str) -> String {
+        let text = match self.call(&["INFO", "everything"]) {
+            Some(Value::Bulk(text)) => String::from_utf8_lossy(&text).into_owned(),
+            other => panic!("INFO says {other:?}"),
+        };
+        let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        line.unwrap_or_else(|| panic!("no {field} in {text}")).to_owned()
     }
 
     /// Sends a line, quoted as in redis-cli, and shows the reply as redis-cli does.

@@ -1,0 +1,241 @@
+//! Bad input: nothing that a client sends ends the process, fills its memory or keeps others waiting.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::time::Duration;
+
+use common::{Client, Launch, PATIENCE, Server, until};
+use glasswing::resp::Value;
+
+/// A small generator whose inputs are the same in every run (SplitMix64).
+struct Noise(u64);
+
+impl Noise {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
+    }
+
+    /// Bytes of no meaning, or a request with some of its bytes changed, cut off or doubled.
+    fn input(&mut self) -> Vec<u8> {
+        const WORDS: [&[u8]; 14] = [
+            b"SET",
+            b"get",
+            b"MULTI",
+            b"EXEC",
+            b"BLPOP",
+            b"0",
+            b"-1",
+            b"key",
+            b"HELLO",
+            b"3",
+            b"CLIENT",
+            b"9223372036854775807",
+            b"SORT",
+            b"\x00\xff",
+        ];
+        if self.below(3) == 0 {
+            return (0..self.below(200)).map(|_| self.next() as u8).collect();
+        }
+        let count = 1 + self.below(5);
+        let mut input = format!("*{count}\r\n").into_bytes();
+        for _ in 0..count {
+            let word = WORDS[self.below(WORDS.len())];
+            input.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+            input.extend_from_slice(word);
+            input.extend_from_slice(b"\r\n");
+        }
+        for _ in 0..self.below(4) {
+            let place = self.below(input.len());
+            match self.below(3) {
+                0 => input[place] = self.next() as u8,
+                1 => input.truncate(place + 1),
+                _ => input.extend_from_within(place..),
+            }
+        }
+        input
+    }
+}
+
+/// The server answers as if nothing had happened.
+fn is_well(server: &Server) {
+    let mut client = server.client();
+    assert_eq!(client.line("SET well yes"), "OK");
+    assert_eq!(client.line("GET well"), "\"yes\"");
+    until("the others are gone", || client.info("connected_clients") == "1");
+    assert_eq!(client.info("blocked_clients"), "0");
+    assert_eq!(client.info("loading"), "0");
+    assert!(client.info("total_commands_processed").parse::<u64>().expect("a count") > 0);
+    assert!(client.info("total_error_replies").parse::<u64>().is_ok());
+}
+
+fn resident_kib(server: &Server) -> u64 {
+    let path = format!("/proc/{}/status", server.pid());
+    let text = std::fs::read_to_string(path).expect("the process runs");
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+fn stream(port: u16) -> TcpStream {
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("the server listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
+    stream
+}
+
+#[test]
+fn random_bytes() {
+    let launch = Launch::new().admin().with(&["--workers", "2"]);
+    let server = launch.start();
+    let port = server.port();
+    std::thread::scope(|scope| {
+        for thread in 0..8u64 {
+            scope.spawn(move || {
+                let mut noise = Noise(thread);
+                let mut connection = stream(port);
+                for number in 0..2_500 {
+                    // The server may have closed it for a broken request.
+                    if connection.write_all(&noise.input()).is_err() || number % 50 == 0 {
+                        connection = stream(port);
+                    }
+                    if number % 7 == 0 {
+                        connection.set_nonblocking(true).expect("a mode");
+                        let mut replies = [0; 4_096];
+                        while connection.read(&mut replies).is_ok_and(|read| read > 0) {}
+                        connection.set_nonblocking(false).expect("a mode");
+                    }
+                }
+            });
+        }
+    });
+    is_well(&server);
+    let (_, metrics) = server.http("GET", "/metrics");
+    let panics = metrics.lines().filter(|line| line.starts_with("glasswing_panics_total"));
+    panics.for_each(|line| assert!(line.ends_with(" 0"), "{line}"));
+}
+
+#[test]
+fn huge_lengths_and_deep_nesting() {
+    let server = Server::start(&[]);
+    let before = resident_kib(&server);
+    let refused: [(&str, &str); 7] = [
+        ("*1048577\r\n", "ERR Protocol error: invalid multibulk length"),
+        ("*9223372036854775808\r\n", "ERR Protocol error: invalid multibulk length"),
+        ("*1\r\n$536870913\r\n", "ERR Protocol error: invalid bulk length"),
+        ("*1\r\n$-2\r\n", "ERR Protocol error: invalid bulk length"),
+        ("*1\r\n$99999999999999999999\r\n", "ERR Protocol error: invalid bulk length"),
+        ("*2\r\n*2\r\n*2\r\n", "ERR Protocol error: expected '$', got '*'"),
+        ("SET \"key\r\n", "ERR Protocol error: unbalanced quotes in request"),
+    ];
+    for (input, words) in refused {
+        let mut client = server.client();
+        assert!(client.raw(input.as_bytes()));
+        assert_eq!(client.reply(), Some(Value::Error(words.into())), "{input:?}");
+        assert_eq!(client.reply(), None, "{input:?}: the connection is closed");
+    }
+    let mut inline = server.client();
+    inline.raw(&vec![b'x'; 70_000]);
+    assert_eq!(inline.reply(), Some(Value::Error("ERR Protocol error: too big inline request".into())));
+    // Nesting has no place in a request; a million levels are refused at the first.
+    let mut deep = stream(server.port());
+    let _ = deep.write_all("*1\r\n".repeat(1_000_000).as_bytes());
+    // Announced and not sent: no memory is set aside for it.
+    let mut announced: Vec<_> = (0..50).map(|_| stream(server.port())).collect();
+    for connection in &mut announced {
+        connection.write_all(b"*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$536870912\r\nabc").expect("it is taken");
+    }
+    let mut many: Vec<_> = (0..50).map(|_| stream(server.port())).collect();
+    for connection in &mut many {
+        connection.write_all(b"*1048576\r\n$4\r\nMSET\r\n$1\r\nx\r\n").expect("it is taken");
+    }
+    let mut client = server.client();
+    for number in 1..=200 {
+        assert_eq!(client.line("INCR turns"), format!("(integer) {number}"));
+    }
+    let grown = resident_kib(&server).saturating_sub(before);
+    assert!(grown < 64 * 1024, "{grown} KiB for what was only announced");
+    drop((announced, many, deep, client, inline));
+    is_well(&server);
+}
+
+#[test]
+fn a_client_that_never_reads() {
+    let server = Server::start(&["--client-output-buffer-limit", "normal", "32mb", "0", "0"]);
+    let mut client = server.client();
+    let value = vec![b'v'; 1 << 20];
+    assert_eq!(client.call(&[&b"SET"[..], b"large", &value]), Some(Value::Simple("OK".into())));
+    let before = resident_kib(&server);
+    let mut greedy: Vec<_> = (0..4).map(|_| stream(server.port())).collect();
+    let requests = b"*2\r\n$3\r\nGET\r\n$5\r\nlarge\r\n".repeat(2_000);
+    let mut most = 0;
+    for connection in &mut greedy {
+        // 2 GB of replies are asked for. The server may stop reading, or close the connection.
+        connection.set_write_timeout(Some(Duration::from_millis(500))).expect("a timeout");
+        let _ = connection.write_all(&requests);
+        for _ in 0..50 {
+            assert_eq!(client.line("PING"), "PONG");
+            most = most.max(resident_kib(&server).saturating_sub(before));
+        }
+    }
+    assert!(most < 400 * 1024, "{most} KiB are held for four clients that do not read");
+    drop(greedy);
+    assert_eq!(client.line("DEL large"), "(integer) 1");
+    drop(client);
+    is_well(&server);
+}
+
+#[test]
+fn a_byte_at_a_time() {
+    let server = Server::start(&[]);
+    let mut slow = server.client();
+    let mut quick = server.client();
+    for (number, byte) in b"*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$5\r\nva\r\ne\r\n".iter().enumerate() {
+        assert!(slow.raw(&[*byte]));
+        // The other's round trip lets the server see each byte by itself.
+        assert_eq!(quick.line("INCR turns"), format!("(integer) {}", number + 1));
+    }
+    assert_eq!(slow.reply(), Some(Value::Simple("OK".into())));
+    assert_eq!(quick.line("GET key"), "\"va\\r\\ne\"");
+    for byte in b"get  'key'\r\n" {
+        assert!(slow.raw(&[*byte]));
+        assert_eq!(quick.line("PING"), "PONG");
+    }
+    assert_eq!(slow.reply(), Some(Value::Bulk(b"va\r\ne".as_slice().into())));
+    drop((slow, quick));
+    is_well(&server);
+}
+
+#[test]
+fn panics_while_others_work() {
+    const ROUNDS: usize = 200;
+    let server = Server::start(&["--enable-debug-command", "yes", "--workers", "2"]);
+    let port = server.port();
+    std::thread::scope(|scope| {
+        for worker in 0..4 {
+            scope.spawn(move || {
+                let mut client = Client::connect(port);
+                for round in 1..=ROUNDS {
+                    assert_eq!(client.line(&format!("INCR count:{worker}")), format!("(integer) {round}"));
+                    assert_eq!(client.line("MSET a 1 b 2 c 3"), "OK");
+                }
+            });
+        }
+        for _ in 0..20 {
+            assert_eq!(server.client().line("DEBUG PANIC"), "(closed)");
+        }
+    });
+    for worker in 0..4 {
+        assert_eq!(server.client().line(&format!("GET count:{worker}")), format!("\"{ROUNDS}\""));
+    }
+    is_well(&server);
+    let (_, log) = server.stop();
+    assert_eq!(log.iter().filter(|line| line.contains("A panic was caught")).count(), 20);
+}

@@ -1,0 +1,375 @@
+//! From the command line to the exit code: configuration, listeners, limits, idle clients, logs, the end.
+
+mod common;
+
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+
+use common::{Client, Launch, Server, free_port, until};
+use glasswing::resp::Value;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::Signal;
+
+#[test]
+fn settings_come_from_everywhere_and_the_last_one_wins() {
+    let launch = Launch::new()
+        .settings("# a comment\ninclude more-*.conf\nmaxclients 111\nrequirepass \"a \\x62 c\"\nhz 20\n")
+        .env("GLASSWING_MAXCLIENTS", "99")
+        .env("GLASSWING_TIMEOUT", "77")
+        .stdin("hz 30\nslowlog-max-len 5\n")
+        .with(&["--slowlog-max-len", "6", "--save", "900", "1", "300", "10", "-"]);
+    std::fs::write(launch.file("more-1.conf"), "lfu-decay-time 3\nlatency-tracking no\n").expect("a file");
+    let server = launch.start();
+    let mut client = server.client();
+    assert_eq!(client.line("PING"), "(error) NOAUTH Authentication required.");
+    assert_eq!(client.line("AUTH 'a b c'"), "OK");
+    for (name, value) in [
+        ("maxclients", "111"),
+        ("timeout", "77"),
+        ("hz", "30"),
+        ("slowlog-max-len", "6"),
+        ("lfu-decay-time", "3"),
+        ("latency-tracking", "no"),
+        ("save", "900 1 300 10"),
+    ] {
+        assert_eq!(client.line(&format!("CONFIG GET {name}")), format!("1) \"{name}\"\n2) \"{value}\""));
+    }
+}
+
+#[test]
+fn a_wrong_setting_is_refused_with_its_place_and_a_hint() {
+    let cases: [(Launch, &[&str]); 6] = [
+        (Launch::new().settings("hz 10\nmaxclient 5\n"), &["line 2", ">>> 'maxclient 5'", "'maxclients'"]),
+        (Launch::new().settings("\n\ntimeout x\n"), &["glasswing.conf, line 3", ">>> 'timeout x'"]),
+        (Launch::new().with(&["--appendonly", "yes"]), &["command line", "appendonly"]),
+        (Launch::new().with(&["--maxmemory-policy", "most"]), &["allkeys-lru"]),
+        (Launch::new().env("GLASSWING_PROT", "1"), &["environment", "GLASSWING_PROT", "'port'"]),
+        (Launch::new().settings("requirepass \"open\n"), &["Unbalanced quotes", "line 1"]),
+    ];
+    for (launch, words) in cases {
+        let (code, log, errors) = launch.ends();
+        assert_eq!(code, Some(1), "{log}\n{errors}");
+        assert!(errors.contains("FATAL CONFIG FILE ERROR"), "{errors}");
+        for word in words {
+            assert!(errors.contains(word), "no '{word}' in {errors}");
+        }
+    }
+    let (code, _, errors) = Launch::new().bare().with(&["/no/such/file.conf"]).ends();
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("can't open config file '/no/such/file.conf'"), "{errors}");
+}
+
+#[test]
+fn help_version_and_healthcheck() {
+    let (code, help, _) = Launch::new().bare().with(&["--help"]).ends();
+    assert_eq!(code, Some(0));
+    for word in ["Usage", "healthcheck", "--port", "--admin-port", "--workers"] {
+        assert!(help.contains(word), "no {word} in {help}");
+    }
+    assert!(help.lines().all(|line| line.chars().count() <= 110), "a line is too wide:\n{help}");
+    let (code, version, _) = Launch::new().bare().with(&["--version"]).ends();
+    assert_eq!(code, Some(0));
+    assert!(version.starts_with(concat!("Glasswing v=", env!("CARGO_PKG_VERSION"))), "{version}");
+
+    let server = Launch::new().admin().start();
+    let port = server.admin_port().to_string();
+    let ask =
+        |port: &str| Launch::new().bare().env("GLASSWING_ADMIN_PORT", port).with(&["healthcheck"]).ends();
+    let (code, text, errors) = ask(&port);
+    assert_eq!(code, Some(0), "{text}{errors}");
+    let (code, _, errors) = ask(&free_port().to_string());
+    assert_eq!(code, Some(1));
+    assert!(!errors.is_empty());
+    let url = format!("http://127.0.0.1:{port}/nothing-there");
+    let (code, ..) = Launch::new().bare().with(&["healthcheck", "--url", &url]).ends();
+    assert_eq!(code, Some(1));
+}
+
+#[test]
+fn two_addresses_and_ipv6() {
+    let with_ipv6 = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
+    let second = if with_ipv6 { "::1" } else { "127.0.0.3" };
+    let server = Server::start(&["--bind", "127.0.0.1", "127.0.0.2", second, "-192.0.2.1"]);
+    for address in ["127.0.0.1", "127.0.0.2", second] {
+        let mut client = Client::reach((address, server.port())).expect("it listens");
+        assert_eq!(client.line("PING"), "PONG", "{address}");
+        let list = client.line("CLIENT LIST");
+        assert!(
+            list.contains(&format!("laddr={}", if address == "::1" { "[::1]" } else { address })),
+            "{list}"
+        );
+    }
+    assert!(TcpStream::connect(("127.0.0.4", server.port())).is_err(), "nobody listens there");
+}
+
+#[test]
+fn a_unix_socket_alone() {
+    let launch = Launch::new().with(&["--port", "0", "--unixsocket", "s", "--unixsocketperm", "700"]);
+    let server = launch.start();
+    let mut client = Client::unix(&launch.file("s"));
+    assert_eq!(client.line("SET key value"), "OK");
+    assert!(client.line("CLIENT LIST").contains("addr=s:0"));
+    let mode = std::fs::metadata(launch.file("s")).expect("a socket").permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, server.port())).is_err(), "no port is open");
+    let (status, _) = server.stop();
+    assert_eq!(status.code(), Some(0));
+    assert!(!launch.file("s").exists(), "the socket is tidied away");
+}
+
+#[test]
+fn too_many_clients_are_refused_in_rediss_words() {
+    let server = Server::start(&["--maxclients", "3"]);
+    let mut clients: Vec<_> = (0..3).map(|_| server.client()).collect();
+    clients.iter_mut().for_each(|client| assert_eq!(client.line("PING"), "PONG"));
+    let mut refused = server.client();
+    assert_eq!(refused.reply(), Some(Value::Error("ERR max number of clients reached".into())));
+    assert_eq!(refused.reply(), None, "and the connection is closed");
+    assert_eq!(clients[0].info("rejected_connections"), "1");
+    assert_eq!(clients[0].line("CONFIG SET maxclients 4"), "OK");
+    assert_eq!(server.client().line("PING"), "PONG");
+}
+
+#[test]
+fn ten_thousand_silent_clients_and_one_that_is_served() {
+    const WANTED: u64 = 10_000;
+    // This process holds one end of each, and the server the other.
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("the limit");
+    let spare = 200;
+    if soft < WANTED + spare {
+        let raised = setrlimit(Resource::RLIMIT_NOFILE, WANTED + spare, hard.max(WANTED + spare));
+        raised
+            .or_else(|_| setrlimit(Resource::RLIMIT_NOFILE, hard, hard))
+            .expect("the hard limit may be used");
+    }
+    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).expect("the limit");
+    let silent = WANTED.min(soft - spare);
+    assert!(silent >= 4_000, "only {soft} descriptors are allowed here");
+    println!("{silent} silent connections");
+    let server = Server::start(&["--maxclients", &(silent + 10).to_string(), "--workers", "2"]);
+    let mut client = server.client();
+    let mut connections = Vec::new();
+    for number in 1..=silent {
+        connections
+            .push(TcpStream::connect((Ipv4Addr::LOCALHOST, server.port())).expect("the server listens"));
+        // A backlog of 511 fills up otherwise.
+        if number % 250 == 0 {
+            until("they are accepted", || client.info("connected_clients") == (number + 1).to_string());
+        }
+    }
+    for number in 0..100 {
+        assert_eq!(
+            client.line(&format!("INCRBY sum {number}")),
+            format!("(integer) {}", number * (number + 1) / 2)
+        );
+    }
+    drop(connections);
+    until("they are gone", || client.info("connected_clients") == "1");
+}
+
+#[test]
+fn timeout_closes_the_idle_but_not_the_parked() {
+    let server = Server::start(&["--timeout", "1"]);
+    let (mut idle, mut parked) = (server.client(), server.client());
+    assert_eq!(idle.line("PING"), "PONG");
+    parked.send(&["BLPOP", "list", "0"]);
+    // It waits for the server to close it, past its second.
+    assert_eq!(idle.reply(), None);
+    let mut other = server.client();
+    assert_eq!(other.info("blocked_clients"), "1");
+    let parked_since = std::time::Instant::now();
+    until("more than its second has passed for the parked one", || {
+        assert_eq!(other.line("PING"), "PONG");
+        parked_since.elapsed().as_millis() > 2_200
+    });
+    assert_eq!(other.line("RPUSH list x"), "(integer) 1");
+    assert_eq!(parked.reply(), Some(Value::Array(vec![Value::Bulk("list".into()), Value::Bulk("x".into())])));
+}
+
+#[test]
+fn a_password() {
+    let server = Launch::new().with(&["--requirepass", "secret"]).start();
+    let mut client = server.client();
+    assert_eq!(client.line("GET key"), "(error) NOAUTH Authentication required.");
+    let wrong = "(error) WRONGPASS invalid username-password pair or user is disabled.";
+    assert_eq!(client.line("AUTH wrong"), wrong);
+    assert_eq!(client.line("AUTH default secret"), "OK");
+    assert_eq!(client.line("SET key value"), "OK");
+    assert_eq!(client.line("CONFIG SET requirepass other"), "OK");
+    assert_eq!(client.line("GET key"), "\"value\"", "who is in stays in");
+    assert_eq!(server.client().line("AUTH secret"), wrong);
+    let mut hello = server.client();
+    assert!(hello.line("HELLO 3 AUTH default other").contains("glasswing") || hello.line("PING") == "PONG");
+    assert_eq!(client.line("CONFIG SET requirepass ''"), "OK");
+    assert_eq!(server.client().line("GET key"), "\"value\"");
+}
+
+#[test]
+fn another_port_by_config_set() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    let (taken, free) = (TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port"), free_port());
+    let taken = taken.local_addr().map(|address| (taken, address.port())).expect("its address");
+    let refused = client.line(&format!("CONFIG SET port {}", taken.1));
+    assert!(refused.starts_with("(error) ERR CONFIG SET failed"), "{refused}");
+    assert_eq!(server.client().line("PING"), "PONG", "the old port goes on");
+    assert_eq!(client.line(&format!("CONFIG SET port {free}")), "OK");
+    assert_eq!(Client::connect(free).line("PING"), "PONG");
+    assert_eq!(client.line("PING"), "PONG", "connections stay");
+    until("the old port is closed", || TcpStream::connect((Ipv4Addr::LOCALHOST, server.port())).is_err());
+}
+
+#[test]
+fn config_rewrite_is_read_again() {
+    let launch = Launch::new().bare().settings(&format!(
+        "# mine\nport {}\nbind 127.0.0.1\nadmin-port 0\nworkers 1\n\n# points\nsave 900 1\nhz 12\n",
+        free_port()
+    ));
+    let server = launch.start();
+    let path = launch.file("glasswing.conf");
+    let text = std::fs::read_to_string(&path).expect("the file");
+    let port: u16 = text.lines().find_map(|line| line.strip_prefix("port ")?.parse().ok()).expect("a port");
+    let mut client = Client::connect(port);
+    for set in ["hz 15", "maxclients 123", "save '60 5 30 6'", "requirepass 'a \"b\" c'"] {
+        assert_eq!(client.line(&format!("CONFIG SET {set}")), "OK", "{set}");
+    }
+    assert_eq!(client.line("CONFIG REWRITE"), "OK");
+    let before = client.line("CONFIG GET *");
+    server.stop();
+    let text = std::fs::read_to_string(&path).expect("the file");
+    assert!(text.starts_with("# mine\nport "), "{text}");
+    assert!(text.contains("# points\nsave 60 5\nhz 15\n"), "{text}");
+    // `settings` would write the file anew.
+    let again = launch.clone().unsettled().with(&[&path]);
+    let _server = again.start();
+    let mut client = Client::connect(port);
+    assert_eq!(client.line("AUTH 'a \"b\" c'"), "OK");
+    assert_eq!(client.line("CONFIG GET *"), before);
+}
+
+#[test]
+fn shutdown_with_and_without_a_save() {
+    for (how, saved) in [("SHUTDOWN NOSAVE", false), ("SHUTDOWN", true), ("SHUTDOWN SAVE", true)] {
+        let launch = Launch::new().with(&["--save", "3600 1"]);
+        let mut server = launch.start();
+        let mut client = server.client();
+        assert_eq!(client.line("SET key value"), "OK");
+        assert_eq!(client.line(how), "(closed)");
+        let (status, log) = server.ended();
+        assert_eq!(status.code(), Some(0), "{log:?}");
+        assert_eq!(launch.file("glasswing.snapshot").exists(), saved, "{how}");
+    }
+}
+
+#[test]
+fn a_signal_whose_save_fails_ends_nothing() {
+    let launch = Launch::new().with(&["--save", "3600 1", "--unixsocket", "s"]);
+    let mut server = launch.start();
+    assert_eq!(server.client().line("SET key value"), "OK");
+    std::fs::write(launch.file("glasswing.snapshot"), "a stranger's data").expect("a file");
+    server.signal(Signal::SIGTERM);
+    assert!(server.log_says("errors trying to shut down"));
+    until("new clients are let in", || TcpStream::connect((Ipv4Addr::LOCALHOST, server.port())).is_ok());
+    assert_eq!(server.client().line("GET key"), "\"value\"");
+    assert_eq!(Client::unix(&launch.file("s")).line("GET key"), "\"value\"");
+    std::fs::remove_file(launch.file("glasswing.snapshot")).expect("moved away");
+    let (status, _) = server.stop();
+    assert_eq!(status.code(), Some(0));
+    assert!(launch.file("glasswing.snapshot").exists());
+}
+
+#[test]
+fn an_interrupt_during_the_last_save_ends_at_once() {
+    let launch = Launch::new().with(&["--save", "3600 1", "--enable-debug-command", "yes"]);
+    let mut server = launch.start();
+    assert_eq!(server.client().line("DEBUG POPULATE 300000 key 200"), "OK");
+    server.signal(Signal::SIGTERM);
+    assert!(server.log_says("Background saving started"));
+    server.signal(Signal::SIGINT);
+    let (status, log) = server.ended();
+    assert_eq!(status.code(), Some(1), "{log:?}");
+    assert!(!launch.file("glasswing.snapshot").exists());
+}
+
+#[test]
+fn a_signal_while_loading_ends_at_once() {
+    let launch = Launch::new().with(&["--save", "3600 1", "--enable-debug-command", "yes"]);
+    let server = launch.start();
+    assert_eq!(server.client().line("DEBUG POPULATE 300000 key 200"), "OK");
+    server.stop();
+    let size = std::fs::metadata(launch.file("glasswing.snapshot")).expect("a file").len();
+    let mut server = launch.spawn();
+    assert!(server.log_says("Running mode="));
+    server.signal(Signal::SIGTERM);
+    let (status, log) = server.ended();
+    assert_eq!(status.code(), Some(0), "{log:?}");
+    assert!(!log.iter().any(|line| line.contains("Ready to accept")), "it had loaded: {log:?}");
+    assert_eq!(std::fs::metadata(launch.file("glasswing.snapshot")).expect("a file").len(), size);
+}
+
+#[test]
+fn a_second_server_on_the_same_port() {
+    let server = Server::start(&[]);
+    let port = server.port().to_string();
+    let (code, log, errors) = Launch::new().with(&["--port", &port]).ends();
+    assert_eq!(code, Some(1));
+    let words = format!("Failed listening on port {port} (TCP), aborting.");
+    assert!(log.contains(&words) && errors.contains(&words), "{log}\n{errors}");
+    assert_eq!(server.client().line("PING"), "PONG");
+
+    // The default admin port may be taken, by us or by whoever runs these tests; then there is none.
+    let _taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 8080));
+    let mut second = Launch::new().with(&["--admin-port", "8080"]).start();
+    assert!(second.log_says("There is no admin HTTP; choose another port with --admin-port"));
+    assert_eq!(second.client().line("PING"), "PONG");
+    // One that was asked for must work.
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let port = taken.local_addr().expect("its address").port().to_string();
+    let (code, _, errors) = Launch::new().with(&["--admin-port", &port]).ends();
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("Choose another port with --admin-port"), "{errors}");
+}
+
+#[test]
+fn the_log_as_json_and_its_level() {
+    let mut server = Server::start(&["--log-format", "json"]);
+    let mut client = server.client();
+    assert_eq!(client.line("SAVE"), "OK");
+    assert_eq!(client.line("CONFIG SET loglevel debug"), "OK");
+    drop(client);
+    server.signal(Signal::SIGTERM);
+    let (_, log) = server.ended();
+    assert!(log.len() > 4, "{log:?}");
+    for line in &log {
+        let value: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        assert!(value.is_object(), "{line}");
+    }
+
+    let mut server = Server::start(&[]);
+    let mut client = server.client();
+    assert_eq!(client.line("CONFIG SET loglevel warning"), "OK");
+    assert_eq!(client.line("BGSAVE"), "Background saving started");
+    until("it ends", || client.info("rdb_bgsave_in_progress") == "0");
+    assert_eq!(client.line("CONFIG SET loglevel notice"), "OK");
+    assert_eq!(client.line("SAVE"), "OK");
+    drop(client);
+    server.signal(Signal::SIGTERM);
+    let (_, log) = server.ended();
+    assert_eq!(log.iter().filter(|line| line.contains("DB saved on disk")).count(), 1, "{log:?}");
+}
+
+#[test]
+fn http_on_the_wrong_port_is_closed_and_logged() {
+    let mut server = Server::start(&[]);
+    for request in ["POST / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: localhost:6379\r\n\r\n"] {
+        let mut client = server.client();
+        assert!(client.raw(request.as_bytes()));
+        while let Some(reply) = client.reply() {
+            assert!(matches!(reply, Value::Error(_)), "{reply:?}");
+        }
+    }
+    assert!(server.log_says("Possible SECURITY ATTACK detected"));
+    assert_eq!(server.client().line("PING"), "PONG");
+    let (_, log) = server.stop();
+    assert_eq!(log.iter().filter(|line| line.contains("SECURITY ATTACK")).count(), 2, "{log:?}");
+}

@@ -1,0 +1,241 @@
+//! What is seen from outside while a real server works: metrics, readiness, traces.
+
+mod common;
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use common::{Launch, PATIENCE, Server, until};
+use glasswing::resp::Value;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message as _;
+
+/// A sample of the metrics, by its name with its labels; 0 when it is not there.
+fn sample(server: &Server, name: &str) -> f64 {
+    let (status, text) = server.http("GET", "/metrics");
+    assert_eq!(status, 200, "{text}");
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value.map_or(0.0, |value| value.parse().expect("a number"))
+}
+
+#[test]
+fn counters_rise_by_exactly_what_was_sent() {
+    let server = Launch::new().admin().with(&["--workers", "2"]).start();
+    let mut clients: Vec<_> = (0..4).map(|_| server.client()).collect();
+    let names = ["set", "get", "incr", "lpush"].map(|name| format!("redis_commands_total{{cmd=\"{name}\"}}"));
+    let before = names.each_ref().map(|name| sample(&server, name));
+    let [hits, misses] = ["redis_keyspace_hits_total", "redis_keyspace_misses_total"];
+    let (hits_before, misses_before) = (sample(&server, hits), sample(&server, misses));
+    for (number, client) in clients.iter_mut().enumerate() {
+        for turn in 0..250 {
+            client.send(&["SET", &format!("key:{number}:{turn}"), "value"]);
+            client.send(&["GET", &format!("key:{number}:{turn}")]);
+            client.send(&["GET", "none"]);
+        }
+        for _ in 0..750 {
+            assert!(client.reply().is_some());
+        }
+        assert_eq!(client.line("INCR key:0:0"), "(error) ERR value is not an integer or out of range");
+        assert_eq!(client.line("SELECT 3"), "OK");
+        assert!(client.line("LPUSH list x").starts_with("(integer)"));
+        // While commands are under way nothing goes backwards.
+        assert!(sample(&server, &names[0]) >= before[0] + 250.0 * (number + 1) as f64);
+    }
+    let after = names.each_ref().map(|name| sample(&server, name));
+    let risen: Vec<f64> = after.iter().zip(before).map(|(after, before)| after - before).collect();
+    assert_eq!(risen, [1_000.0, 2_000.0, 4.0, 4.0]);
+    // Four SELECTs are among them; INFO counts itself afterwards.
+    let all = "redis_commands_processed_total";
+    let processed = sample(&server, all);
+    assert_eq!(processed, 3_012.0);
+    assert_eq!(clients[0].info("total_commands_processed"), "3012");
+    assert_eq!(sample(&server, all), processed + 1.0);
+    assert_eq!(sample(&server, hits) - hits_before, 1_000.0);
+    assert_eq!(sample(&server, misses) - misses_before, 1_000.0);
+    assert_eq!(sample(&server, "redis_db_keys{db=\"db0\"}"), 1_000.0);
+    assert_eq!(sample(&server, "redis_db_keys{db=\"db3\"}"), 1.0);
+    assert_eq!(sample(&server, "redis_connected_clients"), 4.0);
+    assert_eq!(clients[0].line("SELECT 0"), "OK");
+    assert_eq!(clients[0].line("EXPIRE key:1:1 1000"), "(integer) 1");
+    assert_eq!(sample(&server, "redis_db_keys_expiring{db=\"db0\"}"), 1.0);
+    clients.truncate(1);
+    until("three are gone", || sample(&server, "redis_connected_clients") == 1.0);
+    clients[0].send(&["BLPOP", "nothing", "0"]);
+    until("one waits", || sample(&server, "redis_blocked_clients") == 1.0);
+    assert!(sample(&server, "redis_memory_used_bytes") > 100_000.0);
+    assert!(sample(&server, "redis_uptime_in_seconds") >= 0.0);
+}
+
+#[test]
+fn promtool_has_nothing_to_say_about_our_own() {
+    let server = Launch::new().admin().start();
+    let mut client = server.client();
+    assert_eq!(client.line("SET key value"), "OK");
+    assert_eq!(client.line("SAVE"), "OK");
+    assert!(client.line("NONSENSE").starts_with("(error)"));
+    let (_, text) = server.http("GET", "/metrics");
+    let own = text.lines().filter(|line| line.starts_with("glasswing_")).count();
+    assert!(own > 10, "only {own} samples of our own:\n{text}");
+    let checker = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut checker) = checker else {
+        println!("promtool is not installed: the metrics' form was not checked");
+        return;
+    };
+    checker.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("it reads");
+    let output = checker.wait_with_output().expect("it ends");
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(!said.contains("error while linting"), "{said}");
+    let about_ours: Vec<&str> = said.lines().filter(|line| line.contains("glasswing_")).collect();
+    assert!(about_ours.is_empty(), "{about_ours:?}");
+}
+
+#[test]
+fn not_ready_while_it_loads() {
+    let launch = Launch::new().admin().with(&["--enable-debug-command", "yes", "--save", "3600 1"]);
+    let mut server = launch.start();
+    assert_eq!(server.http("GET", "/readyz").0, 200);
+    assert_eq!(server.client().line("DEBUG POPULATE 1000000"), "OK");
+    assert_eq!(server.client().line("SAVE"), "OK");
+    server.signal(nix::sys::signal::Signal::SIGKILL);
+    server.ended();
+    let mut server = launch.spawn();
+    assert!(server.log_says("Running mode="));
+    let (status, body) = server.http("GET", "/readyz?verbose");
+    assert_eq!(status, 503, "{body}");
+    assert!(body.contains("loading the snapshot"), "{body}");
+    assert_eq!(server.http("GET", "/livez").0, 200, "it lives");
+    assert_eq!(server.http("GET", "/startupz").0, 503);
+    assert_eq!(sample(&server, "redis_loading_dump_file"), 1.0);
+    let reply = server.client().line("GET key:1");
+    assert_eq!(reply, "(error) LOADING Redis is loading the dataset in memory");
+    until("it is ready", || server.http("GET", "/readyz").0 == 200);
+    assert_eq!(server.client().line("DBSIZE"), "(integer) 1000000");
+    assert_eq!(server.http("GET", "/startupz").0, 200);
+    assert_eq!(sample(&server, "redis_loading_dump_file"), 0.0);
+}
+
+/// Answers every export and hands its spans on.
+fn receiver() -> (String, Receiver<Span>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let endpoint = format!("http://{}", listener.local_addr().expect("its address"));
+    let (sender, spans) = channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let sender = sender.clone();
+            std::thread::spawn(move || take_exports(stream, &sender));
+        }
+    });
+    (endpoint, spans)
+}
+
+fn take_exports(stream: TcpStream, sender: &Sender<Span>) {
+    let mut writer = stream.try_clone().expect("a second handle");
+    let mut reader = BufReader::new(stream);
+    while let Some(body) = read_body(&mut reader) {
+        let request = ExportTraceServiceRequest::decode(&*body).expect("protobuf");
+        let scopes = request.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
+        // Nobody listens any more when the test has seen enough.
+        scopes.flat_map(|scope| scope.spans).for_each(|span| drop(sender.send(span)));
+        if writer.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").is_err() {
+            return;
+        }
+    }
+}
+
+fn read_body(reader: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        let line = line.trim_end().to_ascii_lowercase();
+        if let Some(value) = line.strip_prefix("content-length: ") {
+            length = value.parse().ok()?;
+        }
+        if line.is_empty() {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some(body)
+}
+
+fn traced(endpoint: &str) -> Launch {
+    Launch::new()
+        .admin()
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+        .env("OTEL_TRACES_SAMPLER", "always_on")
+        .env("OTEL_BSP_SCHEDULE_DELAY", "50")
+}
+
+#[test]
+fn spans_of_commands_and_saves_arrive() {
+    let (endpoint, spans) = receiver();
+    let server = traced(&endpoint).start();
+    let mut client = server.client();
+    let large = "x".repeat(1 << 20);
+    assert_eq!(client.call(&["SET", "key", &large]), Some(Value::Simple("OK".into())));
+    assert!(client.line("INCR key").starts_with("(error)"));
+    assert_eq!(client.line("SAVE"), "OK");
+    let mut seen: Vec<Span> = Vec::new();
+    let mut wanted = vec!["set", "incr", "save"];
+    while !wanted.is_empty() {
+        let span = spans.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{wanted:?} never arrive"));
+        wanted.retain(|name| *name != span.name);
+        seen.push(span);
+    }
+    server.stop();
+    seen.extend(spans.try_iter());
+    let set = seen.iter().find(|span| span.name == "set").expect("it arrived");
+    let stages: Vec<&str> = seen
+        .iter()
+        .filter(|span| span.parent_span_id == set.span_id)
+        .map(|span| {
+            assert_eq!(span.trace_id, set.trace_id);
+            assert!(span.start_time_unix_nano >= set.start_time_unix_nano, "{span:?}");
+            assert!(span.end_time_unix_nano <= set.end_time_unix_nano, "{span:?}");
+            span.name.as_str()
+        })
+        .collect();
+    assert!(!stages.is_empty(), "a command has the stages that mattered");
+    assert!(
+        stages.iter().all(|name| ["parse", "wait for locks", "run", "write"].contains(name)),
+        "{stages:?}"
+    );
+    let incr = seen.iter().find(|span| span.name == "incr").expect("it arrived");
+    assert_eq!(incr.status.as_ref().map(|status| status.message.as_str()), Some("ERR"));
+}
+
+#[test]
+fn an_endpoint_that_never_answers_slows_nobody() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let server = traced(&format!("http://{}", listener.local_addr().expect("its address"))).start();
+    let mut client = server.client();
+    for turn in 0..200 {
+        for number in 0..100 {
+            client.send(&["SET", &format!("key:{turn}:{number}"), "value"]);
+        }
+        for _ in 0..100 {
+            assert_eq!(client.reply(), Some(Value::Simple("OK".into())));
+        }
+    }
+    assert_eq!(client.line("DBSIZE"), "(integer) 20000");
+    let dropped = || sample(&server, "glasswing_spans_dropped_total");
+    until("what does not fit is dropped and counted", || {
+        assert_eq!(client.line("PING"), "PONG");
+        dropped() > 0.0
+    });
+    let (status, _) = server.stop();
+    assert_eq!(status.code(), Some(0));
+}
