@@ -128,10 +128,13 @@ fn everything_is_read_back_with_other_workers_and_shards() {
     }
 }
 
+/// Saves in one of the ways there are.
+type Way = fn(&Server, &mut Client);
+
 #[test]
 fn every_way_to_save_writes_the_file() {
     let base = Launch::new().admin();
-    let ways: [(&str, fn(&Server, &mut Client)); 4] = [
+    let ways: [(&str, Way); 4] = [
         ("SAVE", |_, client| assert_eq!(client.line("SAVE"), "OK")),
         ("BGSAVE", |_, client| {
             assert_eq!(client.line("BGSAVE"), "Background saving started");
