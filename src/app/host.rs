@@ -90,7 +90,7 @@ impl Host {
     /// Listens again where the settings say, after an end that did not come.
     pub(super) fn open_again(&self) -> Result<(), String> {
         let settings = self.config.current();
-        self.listen_again(&settings).map_err(|error| error.message)?;
+        self.listen_again(&settings, &settings).map_err(|error| error.message)?;
         let Some(acceptor) = self.acceptor.get().filter(|_| !settings.unixsocket.is_empty()) else {
             return Ok(());
         };
