@@ -193,6 +193,25 @@ fn a_client_that_never_reads() {
 }
 
 #[test]
+fn a_client_beyond_its_output_limit() {
+    for limit in [["normal", "1mb", "0", "0"], ["normal", "0", "1mb", "1"]] {
+        let mut server = Server::start(&[&["--client-output-buffer-limit"][..], &limit].concat());
+        let mut client = server.client();
+        let value = vec![b'v'; 48 << 20];
+        assert_eq!(client.call(&[&b"SET"[..], b"large", &value]), Some(Value::Simple("OK".into())));
+        let mut greedy = stream(server.port());
+        greedy.write_all(b"*2\r\n$3\r\nGET\r\n$5\r\nlarge\r\n").expect("the server listens");
+        assert!(server.log_says("overcoming of output buffer limits"), "{limit:?}");
+        let mut received = Vec::new();
+        // The kernel may hold a part of the reply, or say that the connection was reset.
+        let _ = greedy.read_to_end(&mut received);
+        assert!(received.len() < value.len(), "{limit:?}");
+        drop(client);
+        is_well(&server);
+    }
+}
+
+#[test]
 fn a_byte_at_a_time() {
     let server = Server::start(&[]);
     let mut slow = server.client();

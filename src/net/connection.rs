@@ -258,16 +258,29 @@ impl Task {
         stats.incr(Counter::WritesProcessed);
     }
 
-    /// Writes all pending replies. Nothing is read meanwhile.
+    /// Writes all pending replies. Nothing is read meanwhile. A client that lets more wait than
+    /// `client-output-buffer-limit` allows is closed.
     async fn flush(&mut self) -> io::Result<()> {
         if self.pending.is_empty() {
             return Ok(());
         }
+        let limit = self.engine.config.current().client_output_buffer_limit.normal;
+        if limit.hard_bytes > 0 && self.pending.len() as u64 > limit.hard_bytes {
+            return Err(self.cut_off());
+        }
+        let mut patience =
+            (limit.soft_bytes > 0).then(|| Box::pin(tokio::time::sleep(Duration::from_secs(limit.soft_s))));
         poll_fn(|cx| {
             self.client.set_waker(cx.waker());
             while self.written < self.pending.len() {
                 if self.client.has(ClientFlag::Killed) {
                     return Poll::Ready(Err(io::Error::from(io::ErrorKind::ConnectionAborted)));
+                }
+                let waiting = (self.pending.len() - self.written) as u64;
+                let out_of_patience = waiting > limit.soft_bytes
+                    && patience.as_mut().is_some_and(|time| time.as_mut().poll(cx).is_ready());
+                if out_of_patience {
+                    return Poll::Ready(Err(self.cut_off()));
                 }
                 let written = ready!(self.stream.poll_write(cx, &self.pending[self.written..]))?;
                 if written == 0 {
@@ -283,6 +296,18 @@ impl Task {
         self.written = 0;
         self.pending = Vec::new();
         Ok(())
+    }
+
+    /// The client does not take its replies: the connection ends.
+    fn cut_off(&self) -> io::Error {
+        self.engine.stats.worker(self.client.worker).incr(Counter::OutputBufferDisconnections);
+        tracing::warn!(
+            client = self.client.id,
+            address = %self.client.address,
+            waiting_bytes = self.pending.len() - self.written,
+            "Client closed for overcoming of output buffer limits."
+        );
+        io::Error::from(io::ErrorKind::ConnectionAborted)
     }
 
     fn take_mail(&mut self) {
