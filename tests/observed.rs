@@ -188,8 +188,9 @@ fn spans_of_commands_and_saves_arrive() {
     assert_eq!(client.call(&["SET", "key", &large]), Some(Value::Simple("OK".into())));
     assert!(client.line("INCR key").starts_with("(error)"));
     assert_eq!(client.line("SAVE"), "OK");
+    assert_eq!(server.http("GET", "/version").0, 200);
     let mut seen: Vec<Span> = Vec::new();
-    let mut wanted = vec!["set", "incr", "save"];
+    let mut wanted = vec!["set", "incr", "save", "GET /version"];
     while !wanted.is_empty() {
         let span = spans.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{wanted:?} never arrive"));
         wanted.retain(|name| *name != span.name);
@@ -197,6 +198,8 @@ fn spans_of_commands_and_saves_arrive() {
     }
     server.stop();
     seen.extend(spans.try_iter());
+    let request = seen.iter().find(|span| span.name == "GET /version").expect("it arrived");
+    assert!(request.attributes.iter().any(|attribute| attribute.key == "http.response.status_code"));
     let set = seen.iter().find(|span| span.name == "set").expect("it arrived");
     let stages: Vec<&str> = seen
         .iter()

@@ -31,6 +31,7 @@ pub use healthcheck::healthcheck;
 pub use network::{IpNetwork, NetworkError};
 pub use options::{AdminError, AdminOptions, Limits, Secret, SecretError};
 pub use ports::{
-    Check, Control, InfoSection, MetricsText, SaveJob, SaveRefused, SaveResult, SaveStatus, VersionInfo,
+    Check, Control, InfoSection, MetricsText, RequestTrace, SaveJob, SaveRefused, SaveResult, SaveStatus,
+    VersionInfo,
 };
 pub use server::AdminServer;

@@ -44,6 +44,16 @@ pub trait Control: Send + Sync + 'static {
 
     /// A request's work panicked and was answered with 500: count it.
     fn panicked(&self);
+
+    /// Begins a trace of a request, in the caller's trace where it sent a `traceparent`. It ends when
+    /// it is dropped.
+    fn trace(&self, name: &str, traceparent: Option<&str>) -> Box<dyn RequestTrace>;
+}
+
+/// The trace of one request.
+pub trait RequestTrace: Send {
+    /// Notes which route it was and how it was answered.
+    fn answered(&self, method: &str, route: &str, status: u16);
 }
 
 /// A page of metrics.

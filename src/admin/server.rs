@@ -85,7 +85,7 @@ fn router(shared: Shared) -> Router {
         .fallback(unknown_path)
         .layer(middleware::from_fn_with_state(shared.clone(), read_body))
         .layer(middleware::from_fn_with_state(shared.clone(), guard::check))
-        .layer(middleware::from_fn(finish))
+        .layer(middleware::from_fn_with_state(shared.clone(), finish))
         .with_state(shared)
 }
 
@@ -135,15 +135,20 @@ fn is_of_the_wire(error: &axum::Error) -> bool {
 }
 
 /// A span around each request, and the headers that every answer has.
-async fn finish(request: Request, next: Next) -> Response {
+async fn finish(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let route = route_of(request.uri().path()).map_or("unknown", |route| route.path);
+    let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+    let trace = shared.control.trace(&format!("{method} {route}"), traceparent);
     let span = tracing::info_span!(
         "admin_request",
-        http.request.method = %request.method(),
-        http.route = route_of(request.uri().path()).map_or("unknown", |route| route.path),
+        http.request.method = %method,
+        http.route = route,
         http.response.status_code = tracing::field::Empty,
     );
     let mut response = next.run(request).instrument(span.clone()).await;
     span.record("http.response.status_code", response.status().as_u16());
+    trace.answered(method.as_str(), route, response.status().as_u16());
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::admin::{
-    Check, Control, InfoSection, IpNetwork, MetricsText, SaveJob, SaveRefused, SaveResult, SaveStatus,
-    VersionInfo,
+    Check, Control, InfoSection, IpNetwork, MetricsText, RequestTrace, SaveJob, SaveRefused, SaveResult,
+    SaveStatus, VersionInfo,
 };
 use crate::command::ports::SaveRefusal;
 use crate::observe::Counter;
 use crate::observe::metrics::CONTENT_TYPE;
+use crate::observe::trace::BackgroundSpan;
 use crate::persist::jobs::JobId;
 
 use super::figures;
@@ -84,6 +85,24 @@ impl Control for Admin {
 
     fn panicked(&self) {
         self.0.stats.outside().incr(Counter::PanicsCaught);
+    }
+
+    fn trace(&self, name: &str, traceparent: Option<&str>) -> Box<dyn RequestTrace> {
+        Box::new(Traced(self.0.tracer.request(name, traceparent)))
+    }
+}
+
+/// A request's span.
+struct Traced(BackgroundSpan);
+
+impl RequestTrace for Traced {
+    fn answered(&self, method: &str, route: &str, status: u16) {
+        self.0.text("http.request.method", method);
+        self.0.text("http.route", route);
+        self.0.number("http.response.status_code", u64::from(status));
+        if status >= 500 {
+            self.0.failed("the request was not carried out");
+        }
     }
 }
 

@@ -6,13 +6,21 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use glasswing::admin::{
-    Check, Control, InfoSection, MetricsText, SaveJob, SaveRefused, SaveResult, SaveStatus, VersionInfo,
+    Check, Control, InfoSection, MetricsText, RequestTrace, SaveJob, SaveRefused, SaveResult, SaveStatus,
+    VersionInfo,
 };
 use tokio::sync::watch;
 
 use crate::client::PATIENCE;
 
 pub const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// A trace that goes nowhere.
+struct Untraced;
+
+impl RequestTrace for Untraced {
+    fn answered(&self, _: &str, _: &str, _: u16) {}
+}
 
 /// A server's insides that a test sets as it likes.
 pub struct Fake {
@@ -173,5 +181,9 @@ impl Control for Fake {
 
     fn panicked(&self) {
         self.panics.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn trace(&self, _: &str, _: Option<&str>) -> Box<dyn RequestTrace> {
+        Box::new(Untraced)
     }
 }
