@@ -94,11 +94,6 @@ impl<'a> Args<'a> {
         Some(next)
     }
 
-    /// Goes back by one argument.
-    pub fn step_back(&mut self) {
-        self.at -= 1;
-    }
-
     /// Reads the next argument as bytes; a syntax error when there is none.
     #[inline]
     pub fn bytes(&mut self) -> &'a [u8] {

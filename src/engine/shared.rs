@@ -1,7 +1,7 @@
 //! What all workers share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use crate::clock::Clock;
 use crate::command::Registry;
@@ -69,11 +69,5 @@ impl Engine {
     /// Fresh states.
     pub fn status() -> Arc<Status> {
         Arc::new(Status::new())
-    }
-
-    /// Adds to the count of changes since the last save.
-    #[inline]
-    pub fn count_changes(&self, changes: u64) {
-        self.status.changes.fetch_add(changes, Ordering::Relaxed);
     }
 }

@@ -5,7 +5,6 @@
 
 use std::io;
 use std::net::Shutdown;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -185,11 +184,6 @@ impl Acceptor {
 
     fn emptiest(&self) -> usize {
         (0..self.workers.len()).min_by_key(|&worker| self.engine.clients.count_of(worker)).unwrap_or(0)
-    }
-
-    /// Whether the server still accepts.
-    pub fn is_open(&self) -> bool {
-        !self.engine.status.stopping.load(Ordering::Relaxed)
     }
 }
 
