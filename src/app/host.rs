@@ -240,7 +240,7 @@ impl Saves for Host {
     fn flushed(&self) {
         // A save of what is gone would only cost time; the empty keyspace is saved as soon as it ends.
         self.jobs.cancel();
-        self.status.changes.store(0, Ordering::Relaxed);
+        self.stats.no_unsaved_changes();
         if !self.config.current().save.is_empty() {
             self.jobs.schedule();
         }
