@@ -101,6 +101,8 @@ fn nearest(name: &str) -> Vec<String> {
     let names = ROWS.iter().flat_map(|row| [Some(row.name), row.alias]).flatten();
     let limit = 1 + name.len() / 4;
     let mut near: Vec<(usize, &str)> = names
+        // Each letter more or less is an edit.
+        .filter(|known| known.len().abs_diff(name.len()) <= limit)
         .map(|known| (distance(name.as_bytes(), known.as_bytes()), known))
         .filter(|(distance, _)| *distance <= limit)
         .collect();
@@ -112,8 +114,10 @@ fn nearest(name: &str) -> Vec<String> {
 fn distance(from: &[u8], to: &[u8]) -> usize {
     let mut before = vec![0; to.len() + 1];
     let mut last: Vec<usize> = (0..=to.len()).collect();
+    let mut row = Vec::with_capacity(to.len() + 1);
     for (i, a) in from.iter().enumerate() {
-        let mut row = vec![i + 1];
+        row.clear();
+        row.push(i + 1);
         for (j, b) in to.iter().enumerate() {
             let mut best = (last[j] + usize::from(a != b)).min(last[j + 1] + 1).min(row[j] + 1);
             if i > 0 && j > 0 && *a == to[j - 1] && from[i - 1] == *b {
@@ -121,7 +125,8 @@ fn distance(from: &[u8], to: &[u8]) -> usize {
             }
             row.push(best);
         }
-        before = std::mem::replace(&mut last, row);
+        std::mem::swap(&mut before, &mut last);
+        std::mem::swap(&mut last, &mut row);
     }
     last[to.len()]
 }
