@@ -457,7 +457,7 @@ impl<'s> View<'s> {
         let Held { physical, shard, .. } = self.held[held];
         if self.is_unsaved(&entry) {
             self.store.saves.retain(physical, shard, entry, true);
-        } else if entry.as_object().is_some_and(|object| object.len() > FREE_ELSEWHERE_ELEMENTS) {
+        } else if entry.as_object().is_some_and(|object| object.weight() > FREE_ELSEWHERE_ELEMENTS) {
             self.store.discard(vec![entry]);
         }
     }

@@ -39,6 +39,7 @@ fn type_number(value: Type) -> u32 {
         Type::Set => 2,
         Type::SortedSet => 3,
         Type::Hash => 4,
+        Type::Stream => 6,
     }
 }
 
@@ -71,6 +72,13 @@ fn add_object(signature: &mut Signature, object: &Object) {
         Object::Hash(hash) => hash.iter().for_each(|(field, value)| signature.add(&pair(field, value))),
         Object::SortedSet(sorted) => sorted.iter().for_each(|(member, score)| {
             signature.add(&pair(member, format_double(score).as_str().as_bytes()));
+        }),
+        Object::Stream(stream) => stream.log().iter().for_each(|entry| {
+            signature.append(entry.id.joined(b'.').as_bytes());
+            entry.fields().for_each(|(field, value)| {
+                signature.append(field);
+                signature.append(value);
+            });
         }),
     }
 }
