@@ -1,0 +1,1 @@
+//! What a client sees of streams, and what else their commands do.
