@@ -32,6 +32,9 @@ const MOST_BYTES: usize = 1 << 30;
 const NOT_ABOVE: CommandError =
     CommandError::fixed("ERR The ID specified in XADD is equal or smaller than the target stream top item");
 
+/// Redis's answer as well to a millisecond whose last sequence number is taken.
+const TOO_LARGE: CommandError = CommandError::fixed("ERR Elements are too large to be stored");
+
 fn xadd(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     let key = args.key();
     let options = Options::read(&mut args, true)?;
@@ -42,7 +45,7 @@ fn xadd(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
         return Err(CommandError::fixed("ERR The ID specified in XADD must be greater than 0-0"));
     }
     if pairs.iter().map(|(field, value)| field.len() + value.len()).sum::<usize>() > MOST_BYTES {
-        return Err(CommandError::fixed("ERR Elements are too large to be stored"));
+        return Err(TOO_LARGE);
     }
     let (limits, now_ms) = (limits(ctx), ctx.now_ms());
     let stream = if options.no_stream_made {
@@ -95,7 +98,7 @@ fn choose(log: &Log, wanted: Wanted, now_ms: u64) -> Result<Id, CommandError> {
         Wanted::Exactly(id) => id,
         Wanted::Time if now_ms > last.ms => Id::new(now_ms, 0),
         Wanted::Time => after,
-        Wanted::Within(ms) if ms == last.ms => Id::new(ms, last.seq.checked_add(1).ok_or(NOT_ABOVE)?),
+        Wanted::Within(ms) if ms == last.ms => Id::new(ms, last.seq.checked_add(1).ok_or(TOO_LARGE)?),
         Wanted::Within(ms) => Id::new(ms, 0),
     };
     if id > last { Ok(id) } else { Err(NOT_ABOVE) }

@@ -7,7 +7,9 @@ use crate::data::stream::{ConsumerId, Group, Id, Log, Pending};
 use crate::resp::Encoder;
 use crate::store::Key;
 
-use super::{ROW, as_claim, as_set_id, count_changes, deliver, ids, no_key_or_group, replay, write_entry, write_id};
+use super::{
+    ROW, as_claim, as_set_id, count_changes, deliver, ids, no_key_or_group, replay, write_entry, write_id,
+};
 
 /// The rows of this file.
 pub static COMMANDS: &[Command] = &[
@@ -143,7 +145,13 @@ impl Claim<'_, '_> {
 }
 
 /// Takes over what the claims did.
-fn finish(ctx: &mut Context<'_>, key: Key<'_>, made: bool, changes: usize, repeated: Option<Vec<Vec<Vec<u8>>>>) {
+fn finish(
+    ctx: &mut Context<'_>,
+    key: Key<'_>,
+    made: bool,
+    changes: usize,
+    repeated: Option<Vec<Vec<Vec<u8>>>>,
+) {
     if made {
         deliver::created(ctx, key);
     }

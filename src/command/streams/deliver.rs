@@ -43,7 +43,8 @@ pub(super) fn news(
 ) -> Result<(), CommandError> {
     let (now_ms, mut repeated) = (ctx.now_ms(), Vec::new());
     let out = &mut *ctx.out;
-    let Some((log, group)) = ctx.view.get_mut::<Stream>(key)?.and_then(|stream| stream.group_mut(reader.group))
+    let Some((log, group)) =
+        ctx.view.get_mut::<Stream>(key)?.and_then(|stream| stream.group_mut(reader.group))
     else {
         out.array(0);
         return Ok(());
@@ -91,7 +92,8 @@ pub(super) fn history(
 ) -> Result<(), CommandError> {
     let now_ms = ctx.now_ms();
     let out = &mut *ctx.out;
-    let Some((log, group)) = ctx.view.get_mut::<Stream>(key)?.and_then(|stream| stream.group_mut(reader.group))
+    let Some((log, group)) =
+        ctx.view.get_mut::<Stream>(key)?.and_then(|stream| stream.group_mut(reader.group))
     else {
         out.array(0);
         return Ok(());

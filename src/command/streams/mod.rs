@@ -9,6 +9,8 @@ mod claim;
 mod deliver;
 mod edit;
 mod group;
+#[cfg(test)]
+mod group_tests;
 mod ids;
 mod info;
 mod pending;

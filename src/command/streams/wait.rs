@@ -173,7 +173,8 @@ fn xread(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     let mut answer = Answer::default();
     for (index, &after) in after.iter().enumerate() {
         let key = args.declared(index).ok_or(CommandError::Syntax)?;
-        if stream_at(ctx, key).is_none_or(|stream| stream.log().last_entry().is_none_or(|last| last <= after)) {
+        if stream_at(ctx, key).is_none_or(|stream| stream.log().last_entry().is_none_or(|last| last <= after))
+        {
             continue;
         }
         answer.stream(ctx, key);
@@ -185,9 +186,8 @@ fn xread(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     let Some(block_ms) = request.block_ms else { return Ok(Reply::NilArray) };
     let given = |index: &usize| args.get(request.ids_at + index) == b"$";
     let arguments = (0..request.streams).filter(given);
-    let arguments = arguments
-        .map(|index| (request.ids_at + index, after[index].text().as_bytes().to_vec()))
-        .collect();
+    let arguments =
+        arguments.map(|index| (request.ids_at + index, after[index].text().as_bytes().to_vec())).collect();
     park(request.streams, block_ms, arguments, false)
 }
 
@@ -324,7 +324,9 @@ fn serve_group(
         return Err(CommandError::fixed("UNBLOCKED the stream key no longer exists"));
     };
     let Some(group) = stream.group(reader.group) else {
-        return Err(CommandError::fixed("NOGROUP the consumer group this client was blocked on no longer exists"));
+        return Err(CommandError::fixed(
+            "NOGROUP the consumer group this client was blocked on no longer exists",
+        ));
     };
     if stream.log().last_id() <= group.last_id {
         return Ok(None);
