@@ -99,7 +99,7 @@ impl<'a> Request<'a> {
     /// What stands behind STREAMS: keys, then as many IDs.
     fn find_streams(&mut self, args: &Args<'_>) -> Result<(), CommandError> {
         let words = args.remaining();
-        if words % 2 != 0 {
+        if !words.is_multiple_of(2) {
             return Err(CommandError::fixed(
                 "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.",
             ));
