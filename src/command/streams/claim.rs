@@ -195,7 +195,8 @@ fn xclaim(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
         if before.as_ref().map_or(!options.force, |one| min_idle_ms > 0 && claim.idle_ms(one) < min_idle_ms) {
             continue;
         }
-        let counted = before.map_or(0, |before| before.deliveries).wrapping_add(u64::from(!just_id));
+        // An entry that was not pending counts as delivered once already.
+        let counted = before.map_or(1, |before| before.deliveries).wrapping_add(u64::from(!just_id));
         claim.take(ctx.out, id, delivered_ms, options.deliveries.unwrap_or(counted));
         written += 1;
     }
