@@ -259,6 +259,8 @@ pub enum Group {
     Server,
     /// Transactions.
     Transactions,
+    /// Streams.
+    Stream,
 }
 
 impl Group {
@@ -274,6 +276,7 @@ impl Group {
             Group::Connection => "connection",
             Group::Server => "server",
             Group::Transactions => "transactions",
+            Group::Stream => "stream",
         }
     }
 
@@ -288,6 +291,7 @@ impl Group {
             Group::Connection => Acl::CONNECTION,
             Group::Server => Acl::NONE,
             Group::Transactions => Acl::TRANSACTION,
+            Group::Stream => Acl::STREAM,
         }
     }
 }
@@ -369,4 +373,6 @@ pub enum Keys {
     TargetAndCounted(Access, Access),
     /// The first is the destination, all others are sources.
     TargetAndRest(Access, Access),
+    /// The first half of what stands behind the word STREAMS, which is looked for from this argument on.
+    Streams(usize, Access),
 }

@@ -136,6 +136,10 @@ impl Bench {
             other => other,
         };
         match outcome {
+            Ok(Reply::ParkAs(park)) => {
+                self.parked = true;
+                park.park.on_timeout.write(&mut out);
+            }
             Ok(Reply::Park(park)) => {
                 self.parked = true;
                 park.on_timeout.write(&mut out);

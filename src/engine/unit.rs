@@ -151,6 +151,7 @@ fn settle(
             Ended::Replied
         }
         Ok(Reply::Park(park)) => Ended::Parked(blocked::park(ctx, *park, args)),
+        Ok(Reply::ParkAs(park)) => Ended::Parked(blocked::park_as(ctx, *park, args)),
         Ok(Reply::Later(work)) => Ended::Later(work),
         Ok(Reply::Close(reply)) => {
             reply.write(ctx.out);

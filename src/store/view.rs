@@ -106,7 +106,7 @@ pub struct View<'s> {
     /// What the unit did so far.
     pub tally: Tally,
     /// Keys that changed and that clients wait for, with their database's number.
-    ready: Vec<(usize, Vec<u8>)>,
+    pub(super) ready: Vec<(usize, Vec<u8>)>,
     expired: Vec<(usize, Vec<u8>)>,
     random: Random,
 }
@@ -407,7 +407,7 @@ impl<'s> View<'s> {
         let Held { physical, shard, .. } = self.held[held];
         if self.is_unsaved(&entry) {
             self.store.saves.retain(physical, shard, entry, true);
-        } else if entry.as_object().is_some_and(|object| object.len() > FREE_ELSEWHERE_ELEMENTS) {
+        } else if entry.as_object().is_some_and(|object| object.weight() > FREE_ELSEWHERE_ELEMENTS) {
             self.store.discard(vec![entry]);
         }
     }
@@ -500,6 +500,13 @@ impl<'s> View<'s> {
         let waited_for = self.held[held].guard.side().hooks.as_ref().is_some_and(|hooks| hooks.changed(key));
         if waited_for {
             self.ready.push((self.number, key.to_vec()));
+        }
+    }
+
+    /// Lets those who wait for a key look again, though it did not change.
+    pub fn wake(&mut self, key: Key<'_>) {
+        if !self.waiting(key).is_empty() {
+            self.note_ready(key.bytes);
         }
     }
 

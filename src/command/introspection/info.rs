@@ -73,15 +73,36 @@ fn key_spec(out: &mut Encoder, spec: &Spec) {
     out.map(3);
     out.bulk(b"flags");
     access(out, spec.access);
-    search(out, "begin_search", "index", &[("index", spec.begin)]);
+    match spec.find {
+        FindKeys::Streams => keyword(out, spec.begin),
+        _ => search(out, "begin_search", "index", &[("index", spec.begin)]),
+    }
     match spec.find {
         FindKeys::Range { last, step } => {
             search(out, "find_keys", "range", &[("lastkey", last), ("keystep", step), ("limit", 0)]);
+        }
+        // Keys and IDs are as many as each other: the last key is where half of them end.
+        FindKeys::Streams => {
+            search(out, "find_keys", "range", &[("lastkey", -1), ("keystep", 1), ("limit", 2)]);
         }
         FindKeys::Counted => {
             search(out, "find_keys", "keynum", &[("keynumidx", 0), ("firstkey", 1), ("keystep", 1)]);
         }
     }
+}
+
+/// Writes that the search begins behind the word STREAMS.
+fn keyword(out: &mut Encoder, from: i64) {
+    out.bulk(b"begin_search");
+    out.map(2);
+    out.bulk(b"type");
+    out.bulk(b"keyword");
+    out.bulk(b"spec");
+    out.map(2);
+    out.bulk(b"keyword");
+    out.bulk(b"STREAMS");
+    out.bulk(b"startfrom");
+    out.int(from);
 }
 
 /// Writes one half of a key spec: how it searches, with which figures.
