@@ -46,7 +46,7 @@ pub enum Ended {
 }
 
 /// Locks what a request's keys need.
-#[inline]
+#[inline(always)]
 pub fn lock<'a>(scope: &Scope<'a>, database: usize, row: &Command, args: &Args<'_>) -> View<'a> {
     let store = &scope.engine.store;
     if scope.whole {
@@ -80,7 +80,7 @@ fn lock_across<'a>(scope: &Scope<'a>, database: usize, row: &Command, args: &Arg
 }
 
 /// Makes the context of a unit.
-#[inline]
+#[inline(always)]
 pub fn context<'a>(
     scope: &Scope<'a>,
     mut view: View<'a>,
@@ -119,7 +119,12 @@ pub fn run<'a>(
     let mark = ctx.out.len();
     let outcome = call(&mut ctx, args);
     let ended = settle(scope, &mut ctx, outcome, mark, args);
-    finish(scope, ctx);
+    // `finish` in place: a context is large, and handing it over by value copies it.
+    if ctx.view.has_ready() {
+        finish(scope, ctx);
+    } else {
+        count(scope, &mut ctx.view);
+    }
     ended
 }
 
@@ -174,7 +179,7 @@ pub fn failed(scope: &Scope<'_>, ctx: &mut Context<'_>, error: &CommandError) {
 }
 
 /// The end of a unit: serves who waits for what changed, then counts and lets go of the locks.
-#[inline]
+#[cold]
 pub fn finish(scope: &Scope<'_>, mut ctx: Context<'_>) {
     let mut ready = ctx.view.take_ready();
     if !ready.is_empty() {

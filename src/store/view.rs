@@ -118,8 +118,8 @@ impl std::fmt::Debug for View<'_> {
 }
 
 impl Store {
-    /// Locks one key's shard: the fast path.
-    #[inline]
+    /// Locks one key's shard: the fast path. Inlined, or the view is copied to where it is wanted.
+    #[inline(always)]
     pub fn view_one(&self, moment: Moment, number: usize, hash: KeyHash) -> View<'_> {
         let mut view = View::unlocked(self, moment, number);
         view.hold(view.physical, self.database(view.physical).shard_of(hash));
@@ -147,6 +147,7 @@ impl Store {
     }
 
     /// A view that declares no key.
+    #[inline]
     pub fn view_none(&self, moment: Moment, number: usize) -> View<'_> {
         let mut view = View::unlocked(self, moment, number);
         view.epoch = self.saves.epoch();
@@ -170,6 +171,7 @@ impl Store {
 }
 
 impl<'s> View<'s> {
+    #[inline(always)]
     fn unlocked(store: &'s Store, moment: Moment, number: usize) -> View<'s> {
         View {
             store,
@@ -187,7 +189,7 @@ impl<'s> View<'s> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn hold(&mut self, physical: usize, shard: usize) {
         let (guard, waited_ns) = self.store.lock_timed(physical, shard);
         if waited_ns > 0 {
@@ -556,6 +558,12 @@ impl<'s> View<'s> {
     /// Notes that a key of the current database can be served to those who wait for it.
     pub(super) fn note_ready(&mut self, key: &[u8]) {
         self.ready.push((self.number, key.to_vec()));
+    }
+
+    /// Whether keys have changed while clients wait for them.
+    #[inline]
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
     }
 
     /// Keys that changed while clients wait for them; empties the list.
