@@ -15,6 +15,8 @@ static FAMILIES: &[&[Command]] = &[
     super::generic::scan::COMMANDS,
     super::generic::transfer::COMMANDS,
     super::generic::ttl::COMMANDS,
+    super::geo::COMMANDS,
+    super::geo::SEARCH,
     super::hashes::CHANGE,
     super::hashes::READ,
     super::introspection::COMMANDS,
@@ -28,10 +30,14 @@ static FAMILIES: &[&[Command]] = &[
     super::sets::CHANGE,
     super::sets::DRAW,
     super::sets::READ,
+    super::sorted_sets::BLOCK,
     super::sorted_sets::CHANGE,
+    super::sorted_sets::COMBINE,
+    super::sorted_sets::DRAW,
     super::sorted_sets::POP,
     super::sorted_sets::RANGE,
     super::sorted_sets::READ,
+    super::sorted_sets::REMOVE,
     super::strings::COMMANDS,
     super::transactions::COMMANDS,
 ];
@@ -91,10 +97,7 @@ impl Packed {
     #[inline]
     fn of(name: &[u8]) -> Option<Packed> {
         let (head, tail) = match name.len() {
-            8..=16 => (
-                u64::from_le_bytes(*name.first_chunk()?),
-                u64::from_le_bytes(*name.last_chunk()?),
-            ),
+            8..=16 => (u64::from_le_bytes(*name.first_chunk()?), u64::from_le_bytes(*name.last_chunk()?)),
             4..=7 => (
                 u64::from(u32::from_le_bytes(*name.first_chunk()?)),
                 u64::from(u32::from_le_bytes(*name.last_chunk()?)),

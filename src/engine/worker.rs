@@ -232,7 +232,8 @@ impl Worker {
         let mut encoder = Encoder::with_buffer(std::mem::take(out), connection.protocol);
         let began = self.wall.stamp();
         connection.session.client.query_used.store(input.len(), Ordering::Relaxed);
-        let mut batch = Batch { engine: &engine, stamp: began, began, commands: 0, executed: 0, consumed: 0, whole };
+        let mut batch =
+            Batch { engine: &engine, stamp: began, began, commands: 0, executed: 0, consumed: 0, whole };
         // What a panic can leave behind is the worker's scratch, which the next batch clears, and the
         // connection, which is closed. Locks and permits are given back as the stack unwinds.
         let ran = catch_unwind(AssertUnwindSafe(|| self.batch(connection, input, &mut encoder, &mut batch)));
@@ -650,7 +651,13 @@ impl Worker {
 
     /// Whether the command has to wait before it may lock anything.
     #[inline]
-    fn held_back(&mut self, session: &Session, flags: Flags, batch: &Batch<'_>, index: usize) -> Option<Next> {
+    fn held_back(
+        &mut self,
+        session: &Session,
+        flags: Flags,
+        batch: &Batch<'_>,
+        index: usize,
+    ) -> Option<Next> {
         let queueing = session.multi.is_some() && !flags.has(Flags::EXECUTES_QUEUE);
         let executes_whole =
             flags.has(Flags::EXECUTES_QUEUE) && transaction::needs_whole(session, &self.engine.registry);

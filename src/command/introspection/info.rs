@@ -73,7 +73,21 @@ fn key_spec(out: &mut Encoder, spec: &Spec) {
     out.map(3);
     out.bulk(b"flags");
     access(out, spec.access);
-    search(out, "begin_search", "index", &[("index", spec.begin)]);
+    match spec.keyword {
+        None => search(out, "begin_search", "index", &[("index", spec.begin)]),
+        Some(word) => {
+            out.bulk(b"begin_search");
+            out.map(2);
+            out.bulk(b"type");
+            out.bulk(b"keyword");
+            out.bulk(b"spec");
+            out.map(2);
+            out.bulk(b"keyword");
+            out.bulk(word.as_bytes());
+            out.bulk(b"startfrom");
+            out.int(spec.begin);
+        }
+    }
     match spec.find {
         FindKeys::Range { last, step } => {
             search(out, "find_keys", "range", &[("lastkey", last), ("keystep", step), ("limit", 0)]);
