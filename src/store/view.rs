@@ -87,10 +87,10 @@ pub(super) struct Place {
 }
 
 /// A locked shard.
-struct Held<'s> {
-    physical: usize,
-    shard: usize,
-    guard: ShardGuard<'s>,
+pub(super) struct Held<'s> {
+    pub(super) physical: usize,
+    pub(super) shard: usize,
+    pub(super) guard: ShardGuard<'s>,
 }
 
 /// See the module's text.
@@ -98,7 +98,7 @@ pub struct View<'s> {
     pub(super) store: &'s Store,
     pub(super) number: usize,
     pub(super) physical: usize,
-    held: SmallVec<[Held<'s>; 1]>,
+    pub(super) held: SmallVec<[Held<'s>; 1]>,
     pub(super) moment: Moment,
     pub(super) epoch: Epoch,
     pub(super) whole: bool,
