@@ -40,6 +40,12 @@ pub fn each<'a>(
         Keys::None => {}
         Keys::One(access) => range(1, 2, 1, access),
         Keys::Second(access) => range(2, 3, 1, access),
+        Keys::SortOnly(access) => range(1, 2, 1, access),
+        Keys::SortAndStore(source, target) => {
+            range(1, 2, 1, source);
+            let stored = stored(count, &argument);
+            range(stored, stored + usize::from(stored > 0), 1, target);
+        }
         Keys::Two(first, second) => {
             range(1, 2, 1, first);
             range(2, 3, 1, second);
@@ -71,6 +77,8 @@ pub enum FindKeys {
     },
     /// The argument at the beginning says how many follow it.
     Counted,
+    /// No rule leads to them.
+    Unknown,
 }
 
 /// Where keys are, in the notation of Redis's COMMAND INFO.
@@ -87,6 +95,7 @@ pub struct Spec {
 /// A row's keys as Redis describes them.
 pub fn specs(keys: Keys) -> Vec<Spec> {
     let range = |begin, last, step, access| Spec { access, begin, find: FindKeys::Range { last, step } };
+    let unknown = |access| Spec { access, begin: 0, find: FindKeys::Unknown };
     let counted = |begin, access| Spec { access, begin, find: FindKeys::Counted };
     match keys {
         Keys::None => vec![],
@@ -94,6 +103,10 @@ pub fn specs(keys: Keys) -> Vec<Spec> {
         Keys::Second(access) => vec![range(2, 0, 1, access)],
         Keys::Two(first, second) if first == second => vec![range(1, 1, 1, first)],
         Keys::Two(first, second) => vec![range(1, 0, 1, first), range(2, 0, 1, second)],
+        Keys::SortOnly(access) => vec![range(1, 0, 1, access), unknown(access)],
+        Keys::SortAndStore(source, target) => {
+            vec![range(1, 0, 1, source), unknown(source), unknown(target)]
+        }
         Keys::All(access) => vec![range(1, -1, 1, access)],
         Keys::AllButLast(access) => vec![range(1, -2, 1, access)],
         Keys::Pairs(access) => vec![range(1, -1, 2, access)],
@@ -128,6 +141,24 @@ pub fn legacy_range(specs: &[Spec]) -> ((i64, i64, i64), bool) {
 pub fn overwrites_unless_get(args: &Args<'_>, declared: Access) -> Access {
     let reads = args.all().skip(3).any(|argument| argument.eq_ignore_ascii_case(b"get"));
     if reads { declared } else { Access::OW | Access::UPDATE }
+}
+
+/// The argument behind the last STORE of SORT, past the values of its other options; 0 when there is none.
+fn stored<'a>(count: usize, argument: &impl Fn(usize) -> &'a [u8]) -> usize {
+    let (mut at, mut found) = (2, 0);
+    while at < count {
+        let word = argument(at);
+        let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
+        if is("STORE") && at + 1 < count {
+            found = at + 1;
+        }
+        at += match () {
+            () if is("LIMIT") => 3,
+            () if is("GET") || is("BY") || is("STORE") => 2,
+            () => 1,
+        };
+    }
+    found
 }
 
 /// The end of the keys that argument `at` counts.

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::data::ValueLimits;
 use crate::observe::{Figures, Stats};
+use crate::store::{DumpError, Entry, LoadedValue};
 
 use super::client::Client;
 
@@ -46,10 +48,20 @@ pub trait Server: Send + Sync {
     fn set_active_expiry(&self, on: bool);
     /// Loads the snapshot anew over an emptied keyspace (DEBUG RELOAD). Takes the keyspace itself.
     fn reload(&self, save_first: bool) -> Result<(), String>;
+    /// Values in Redis's own format.
+    fn dumps(&self) -> &dyn Dumps;
     /// The 40 hexadecimal digits that name this run.
     fn run_id(&self) -> &str;
     /// Draws another name for the data set (DEBUG CHANGE-REPL-ID): `Figures::replication_id`.
     fn change_replication_id(&self);
+}
+
+/// Values in Redis's own format, for DUMP, RESTORE and MIGRATE.
+pub trait Dumps: Send + Sync {
+    /// An entry's value with a version and a checksum; long strings in it are compressed on demand.
+    fn dump(&self, entry: &Entry, compress: bool) -> Vec<u8>;
+    /// The value of what `dump` gave, here or in a Redis. `limits` decide how it is stored.
+    fn restore(&self, payload: &[u8], limits: &ValueLimits) -> Result<LoadedValue, DumpError>;
 }
 
 /// Connected clients.

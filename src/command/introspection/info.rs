@@ -73,11 +73,16 @@ fn key_spec(out: &mut Encoder, spec: &Spec) {
     out.map(3);
     out.bulk(b"flags");
     access(out, spec.access);
+    if spec.find == FindKeys::Unknown {
+        search(out, "begin_search", "unknown", &[]);
+        return search(out, "find_keys", "unknown", &[]);
+    }
     search(out, "begin_search", "index", &[("index", spec.begin)]);
     match spec.find {
         FindKeys::Range { last, step } => {
             search(out, "find_keys", "range", &[("lastkey", last), ("keystep", step), ("limit", 0)]);
         }
+        FindKeys::Unknown => {}
         FindKeys::Counted => {
             search(out, "find_keys", "keynum", &[("keynumidx", 0), ("firstkey", 1), ("keystep", 1)]);
         }

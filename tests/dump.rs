@@ -1,0 +1,146 @@
+//! Values of all types and sizes, sent between this server and a real redis-server in both directions.
+//!
+//! Runs when a redis-server 7.0 is found: in `GLASSWING_REDIS_SERVER`, or in the PATH.
+
+mod common;
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use common::{Client, Launch, free_port, until};
+use glasswing::resp::Value;
+
+/// Redis by itself; it goes when this goes.
+struct Redis {
+    child: Child,
+    port: u16,
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn redis_server() -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os("GLASSWING_REDIS_SERVER") {
+        return Some(PathBuf::from(named));
+    }
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|directory| directory.join("redis-server")).find(|file| file.is_file())
+}
+
+impl Redis {
+    fn start(options: &[&str]) -> Option<Redis> {
+        let port = free_port();
+        let child = Command::new(redis_server()?)
+            .args(["--port", &port.to_string(), "--save", "", "--enable-debug-command", "yes"])
+            .args(options)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("redis-server starts");
+        let redis = Redis { child, port };
+        until("redis-server listens", || Client::reach(("127.0.0.1", port)).is_ok());
+        Some(redis)
+    }
+}
+
+fn words(line: &str) -> Vec<Vec<u8>> {
+    line.split(' ').map(|word| word.as_bytes().to_vec()).collect()
+}
+
+/// Commands that make one key of each kind, in small and in large.
+fn makers() -> Vec<Vec<Vec<u8>>> {
+    let mut makers: Vec<Vec<Vec<u8>>> =
+        ["0", "-1", "127", "128", "-32769", "2147483648", "9223372036854775807"]
+            .iter()
+            .map(|number| words(&format!("SET number:{number} {number}")))
+            .collect();
+    for length in [0usize, 1, 20, 21, 44, 45, 100, 20_000, 70_000, 300_000] {
+        let repeated = "abcdefgh".repeat(length / 8 + 1);
+        let noise: Vec<u8> =
+            (0..length as u64).map(|n| (n.wrapping_mul(n).wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        makers.push(
+            [words(&format!("SET text:{length}")), vec![repeated.as_bytes()[..length].to_vec()]].concat(),
+        );
+        makers.push([words(&format!("SET noise:{length}")), vec![noise]].concat());
+    }
+    let element = |n: usize| match n % 5 {
+        0 => (n as i64 * n as i64 * 7919 - 40_000).to_string(),
+        1 => format!("word-{n}"),
+        2 => "x".repeat(n % 300) + &n.to_string(),
+        3 => (n as i64 - 60).to_string(),
+        _ => format!("{n}.5"),
+    };
+    for count in [1usize, 5, 60, 128, 513, 3_000] {
+        let (mut list, mut set, mut ints) = (
+            words(&format!("RPUSH l:{count}")),
+            words(&format!("SADD s:{count}")),
+            words(&format!("SADD i:{count}")),
+        );
+        let (mut hash, mut sorted) = (words(&format!("HSET h:{count}")), words(&format!("ZADD z:{count}")));
+        for n in 0..count {
+            list.push(element(n).into_bytes());
+            set.push(element(n).into_bytes());
+            ints.push((n as i64 * [1, 70_000, 1 << 40][count % 3] - 5).to_string().into_bytes());
+            hash.extend([format!("f{n}").into_bytes(), element(n).into_bytes()]);
+            let score = ["0.1", "-1e300", "3", "inf", "-inf", "1e-7", "12345678901234567"][n % 7];
+            sorted.extend([score.as_bytes().to_vec(), element(n + count).into_bytes()]);
+        }
+        makers.extend([list, set, ints, hash, sorted]);
+    }
+    makers
+        .push([words("RPUSH l:large"), vec![vec![b'q'; 200_000], b"1".to_vec(), vec![b'r'; 9_000]]].concat());
+    makers.push([words("HSET h:long f"), vec![vec![b'v'; 500]]].concat());
+    makers
+}
+
+fn bulk(value: Option<Value>) -> Vec<u8> {
+    match value {
+        Some(Value::Bulk(bytes)) => bytes.to_vec(),
+        other => panic!("no bulk string: {other:?}"),
+    }
+}
+
+/// Makes every key at `from`, carries it over by DUMP and RESTORE, and compares what both say of it.
+fn carry(from: &mut Client, to: &mut Client) {
+    for maker in makers() {
+        let key = String::from_utf8(maker[1].clone()).expect("plain names");
+        let made = from.call(&maker).expect("a reply");
+        assert!(!matches!(made, Value::Error(_)), "{key}: {made:?}");
+        let payload = bulk(from.call(&["DUMP", &key]));
+        let restored = to.call(&[b"RESTORE", key.as_bytes(), b"0", &payload]);
+        assert!(matches!(&restored, Some(Value::Simple(ok)) if ok == "OK"), "{key}: {restored:?}");
+        for look in [["DEBUG DIGEST-VALUE", &key].join(" "), ["OBJECT ENCODING", &key].join(" ")] {
+            assert_eq!(from.line(&look), to.line(&look), "{look}");
+        }
+        // And what the other one makes of it.
+        let payload = bulk(to.call(&["DUMP", &key]));
+        let restored = from.call(&[b"RESTORE", key.as_bytes(), b"0", &payload, b"REPLACE"]);
+        assert!(matches!(&restored, Some(Value::Simple(ok)) if ok == "OK"), "{key}: {restored:?}");
+        let look = ["DEBUG DIGEST-VALUE", &key].join(" ");
+        assert_eq!(from.line(&look), to.line(&look), "back again: {key}");
+    }
+    assert_eq!(from.line("DBSIZE"), to.line("DBSIZE"));
+}
+
+const DEBUG: &[&str] = &["--enable-debug-command", "yes"];
+
+#[test]
+fn values_go_to_redis_and_come_back() {
+    for options in [&[][..], &["--rdbcompression", "no", "--sanitize-dump-payload", "yes"][..]] {
+        let Some(redis) = Redis::start(options) else { return };
+        let ours = Launch::new().with(DEBUG).with(&options[..options.len().min(2)]).start();
+        carry(&mut ours.client(), &mut Client::connect(redis.port));
+    }
+}
+
+#[test]
+fn values_come_from_redis_and_go_back() {
+    for options in [&[][..], &["--rdbcompression", "no", "--list-max-ziplist-size", "3"][..]] {
+        let Some(redis) = Redis::start(options) else { return };
+        let ours = Launch::new().with(DEBUG).start();
+        carry(&mut Client::connect(redis.port), &mut ours.client());
+    }
+}
