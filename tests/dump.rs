@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -143,4 +144,81 @@ fn values_come_from_redis_and_go_back() {
         let ours = Launch::new().with(DEBUG).start();
         carry(&mut Client::connect(redis.port), &mut ours.client());
     }
+}
+
+/// A key moves from one server to the other: gone here, there with its value and its expiry.
+fn move_keys(from: &mut Client, to: &mut Client, port: u16) {
+    let migrate = |rest: &str| format!("MIGRATE 127.0.0.1 {port} {rest}");
+    from.line("SET k v PX 99900000");
+    assert_eq!(from.line(&migrate("k 0 5000")), "OK");
+    assert_eq!((from.line("EXISTS k").as_str(), to.line("GET k").as_str()), ("(integer) 0", "\"v\""));
+    assert!(to.line("TTL k").starts_with("(integer) 99"), "{}", to.line("TTL k"));
+    from.line("RPUSH k a b c");
+    let busy = "(error) ERR Target instance replied with error: BUSYKEY Target key name already exists.";
+    assert_eq!(from.line(&migrate("k 0 5000")), busy);
+    assert_eq!(from.line(&migrate("k 0 5000 COPY REPLACE")), "OK");
+    assert_eq!((from.line("LLEN k"), to.line("LLEN k")), ("(integer) 3".into(), "(integer) 3".into()));
+    from.line("MSET a 1 b 2 c 3");
+    to.line("SET b there");
+    assert_eq!(from.line(&migrate("'' 0 5000 KEYS a b nobody c")), busy);
+    assert_eq!(from.line("MGET a b c"), "1) (nil)\n2) \"2\"\n3) (nil)");
+    assert_eq!(to.line("MGET a b c"), "1) \"1\"\n2) \"there\"\n3) \"3\"");
+    assert_eq!(
+        from.line(&migrate("b 99 5000")),
+        "(error) ERR Target instance replied with error: ERR DB index is out of range"
+    );
+    assert_eq!(from.line("GET b"), "\"2\"");
+    // Within a transaction too.
+    from.line("MULTI");
+    from.line(&migrate("b 0 5000 REPLACE"));
+    from.line("EXISTS b");
+    assert_eq!(from.line("EXEC"), "1) OK\n2) (integer) 0");
+    assert_eq!(to.line("GET b"), "\"2\"");
+    from.line("FLUSHALL");
+    to.line("FLUSHALL");
+}
+
+#[test]
+fn keys_move_between_servers() {
+    let (one, other) = (Launch::new().start(), Launch::new().start());
+    move_keys(&mut one.client(), &mut other.client(), other.port());
+    let Some(redis) = Redis::start(&[]) else { return };
+    move_keys(&mut one.client(), &mut Client::connect(redis.port), redis.port);
+    move_keys(&mut Client::connect(redis.port), &mut one.client(), one.port());
+}
+
+#[test]
+fn a_target_with_a_password_wants_it() {
+    let (one, other) = (Launch::new().start(), Launch::new().with(&["--requirepass", "secret"]).start());
+    let (mut from, port) = (one.client(), other.port());
+    from.line("SET k v");
+    let refused = from.line(&format!("MIGRATE 127.0.0.1 {port} k 0 5000 AUTH wrong"));
+    assert!(refused.starts_with("(error) ERR Target instance replied with error: WRONGPASS"), "{refused}");
+    let refused = from.line(&format!("MIGRATE 127.0.0.1 {port} k 0 5000"));
+    assert!(refused.starts_with("(error) ERR Target instance replied with error: NOAUTH"), "{refused}");
+    assert_eq!(from.line("GET k"), "\"v\"");
+    assert_eq!(from.line(&format!("MIGRATE 127.0.0.1 {port} k 0 5000 AUTH2 default secret")), "OK");
+    assert_eq!(from.line("GET k"), "(nil)");
+}
+
+#[test]
+fn a_key_that_changes_on_its_way_stays() {
+    let one = Launch::new().start();
+    let target = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let port = target.local_addr().expect("an address").port();
+    let (mut mover, mut writer) = (one.client(), one.client());
+    writer.line("SET k v");
+    mover.send(&["MIGRATE", "127.0.0.1", &port.to_string(), "k", "0", "20000"]);
+    let (mut stream, _) = target.accept().expect("MIGRATE connects");
+    // Others go on meanwhile.
+    assert_eq!(writer.line("SET k changed"), "OK");
+    stream.write_all(b"+OK\r\n+OK\r\n").expect("MIGRATE listens");
+    assert!(matches!(mover.reply(), Some(Value::Error(text)) if text.starts_with(b"TRYAGAIN ")));
+    assert_eq!(writer.line("GET k"), "\"changed\"");
+    // A target that says nothing: the time runs out, and the key stays.
+    mover.send(&["MIGRATE", "127.0.0.1", &port.to_string(), "k", "0", "50"]);
+    let _silent = target.accept().expect("MIGRATE connects");
+    let lost = "IOERR error or timeout reading to target instance";
+    assert!(matches!(mover.reply(), Some(Value::Error(text)) if text == lost));
+    assert_eq!(writer.line("GET k"), "\"changed\"");
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::command::Registry;
-use crate::command::ports::{Clients, Dumps, SaveRefusal, Saves, Server, Shutdown, Started};
+use crate::command::ports::{Clients, Dumps, Migrations, SaveRefusal, Saves, Server, Shutdown, Started};
 use crate::config::{ApplyError, Config, LogLevel as ConfiguredLevel, Row, Settings};
 use crate::data::ValueLimits;
 use crate::engine::world::World;
@@ -212,6 +212,10 @@ impl Server for Host {
 
     fn reload(&self, save_first: bool) -> Result<(), String> {
         self.reload_snapshot(save_first)
+    }
+
+    fn migrations(&self) -> Arc<dyn Migrations> {
+        super::migrate::shared(self)
     }
 
     fn dumps(&self) -> &dyn Dumps {

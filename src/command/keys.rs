@@ -40,6 +40,10 @@ pub fn each<'a>(
         Keys::None => {}
         Keys::One(access) => range(1, 2, 1, access),
         Keys::Second(access) => range(2, 3, 1, access),
+        Keys::Migrated(access) => match migrated(count, &argument) {
+            Some(first) => range(first, count, 1, access),
+            None => range(3, 4, 1, access),
+        },
         Keys::SortOnly(access) => range(1, 2, 1, access),
         Keys::SortAndStore(source, target) => {
             range(1, 2, 1, source);
@@ -77,6 +81,8 @@ pub enum FindKeys {
     },
     /// The argument at the beginning says how many follow it.
     Counted,
+    /// All arguments behind this word, which is looked for from the argument at the beginning on.
+    Behind(&'static str),
     /// No rule leads to them.
     Unknown,
 }
@@ -103,6 +109,11 @@ pub fn specs(keys: Keys) -> Vec<Spec> {
         Keys::Second(access) => vec![range(2, 0, 1, access)],
         Keys::Two(first, second) if first == second => vec![range(1, 1, 1, first)],
         Keys::Two(first, second) => vec![range(1, 0, 1, first), range(2, 0, 1, second)],
+        Keys::Migrated(access) => {
+            let behind =
+                Spec { access: access.with(Access::INCOMPLETE), begin: -2, find: FindKeys::Behind("KEYS") };
+            vec![range(3, 0, 1, access), behind]
+        }
         Keys::SortOnly(access) => vec![range(1, 0, 1, access), unknown(access)],
         Keys::SortAndStore(source, target) => {
             vec![range(1, 0, 1, source), unknown(source), unknown(target)]
@@ -159,6 +170,24 @@ fn stored<'a>(count: usize, argument: &impl Fn(usize) -> &'a [u8]) -> usize {
         };
     }
     found
+}
+
+/// The first argument behind MIGRATE's KEYS, if the keys stand there.
+fn migrated<'a>(count: usize, argument: &impl Fn(usize) -> &'a [u8]) -> Option<usize> {
+    if count <= 6 || !argument(3).is_empty() {
+        return None;
+    }
+    let mut at = 6;
+    while at < count {
+        let is = |name: &str| argument(at).eq_ignore_ascii_case(name.as_bytes());
+        at += match () {
+            () if is("KEYS") => return Some(at + 1),
+            () if is("AUTH2") => 3,
+            () if is("AUTH") => 2,
+            () => 1,
+        };
+    }
+    None
 }
 
 /// The end of the keys that argument `at` counts.

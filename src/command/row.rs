@@ -381,6 +381,8 @@ pub enum Keys {
     SortAndStore(Access, Access),
     /// The first; patterns among the arguments may name more.
     SortOnly(Access),
+    /// The third argument; where that is empty, all behind the word KEYS.
+    Migrated(Access),
     /// A destination first, then a number of keys at argument 2, then the keys.
     TargetAndCounted(Access, Access),
     /// The first is the destination, all others are sources.

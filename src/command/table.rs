@@ -12,6 +12,7 @@ static FAMILIES: &[&[Command]] = &[
     super::generic::existence::COMMANDS,
     super::generic::expire::COMMANDS,
     super::generic::keyspace::COMMANDS,
+    super::generic::migrate::COMMANDS,
     super::generic::object::COMMANDS,
     super::generic::scan::COMMANDS,
     super::generic::sort::COMMANDS,

@@ -17,7 +17,10 @@ use crate::store::{DumpError, Entry, KeyHasher, LoadedValue, Moment, Store, Stor
 
 use super::client::{Address, Client};
 use super::context::{Event, Replay};
-use super::ports::{Clients, Dumps, Pause, SaveRefusal, Saves, Server, Shutdown, Started};
+use super::ports::{
+    Clients, Departing, Destination, Dumps, Migrations, Pause, SaveRefusal, Saves, SendFailure, Sent, Server,
+    Shutdown, Started,
+};
 pub(crate) use super::transcript::format_value;
 use super::transcript::{Step, steps};
 use super::{Args, Command, Context, Flags, KeyAt, Registry, Reply, Session, keys};
@@ -290,6 +293,17 @@ impl FakeServer {
     }
 }
 
+/// No other server can be reached.
+impl Migrations for FakeServer {
+    fn send(&self, _: &Destination, _: &[Vec<Vec<u8>>]) -> Sent {
+        Sent { failure: Some(SendFailure::Connecting), ..Sent::default() }
+    }
+
+    fn depart(&self, _: usize, keys: &[Departing], _: &dyn Fn(usize) -> bool) -> Vec<bool> {
+        keys.iter().map(|departing| !departing.changed.is_raised()).collect()
+    }
+}
+
 /// The format is the business of `persist`, which commands do not see: here no value has one. The
 /// transcripts of DUMP and RESTORE run against the whole program.
 impl Dumps for FakeServer {
@@ -350,6 +364,11 @@ impl Server for FakeServer {
     fn change_replication_id(&self) {
         self.note("change the replication id".to_owned());
     }
+    fn migrations(&self) -> Arc<dyn Migrations> {
+        let me = self.me.upgrade();
+        me.unwrap_or_else(|| panic!("the server is alive while it is asked"))
+    }
+
     fn dumps(&self) -> &dyn Dumps {
         self
     }

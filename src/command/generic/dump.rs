@@ -1,7 +1,7 @@
 //! DUMP and RESTORE: values in Redis's own format.
 
 use crate::command::context::{EventClass, Replay};
-use crate::command::row::{Access, Acl, Command, Flags, Keys};
+use crate::command::row::{Access, Acl, Command, Flags, Group, Keys};
 use crate::command::{Args, CommandError, Context, Outcome, Reply};
 use crate::config::Settings;
 use crate::data::{Limits, NodeLimit, SetLimits, ValueLimits};
@@ -27,6 +27,8 @@ pub static COMMANDS: &[Command] = &[
         summary: "Makes a key of what DUMP returned, while its slot moves between nodes.",
         since: "3.0.0",
         flags: RESTORE.flags.with(Flags::ASKING),
+        group: Group::Server,
+        acl: Acl::KEYSPACE.with(Acl::DANGEROUS),
         ..RESTORE
     },
 ];

@@ -7,6 +7,7 @@ pub mod dump;
 pub mod existence;
 pub mod expire;
 pub mod keyspace;
+pub mod migrate;
 pub mod object;
 pub mod scan;
 pub mod sort;

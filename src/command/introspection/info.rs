@@ -77,12 +77,25 @@ fn key_spec(out: &mut Encoder, spec: &Spec) {
         search(out, "begin_search", "unknown", &[]);
         return search(out, "find_keys", "unknown", &[]);
     }
+    if let FindKeys::Behind(keyword) = spec.find {
+        out.bulk(b"begin_search");
+        out.map(2);
+        out.bulk(b"type");
+        out.bulk(b"keyword");
+        out.bulk(b"spec");
+        out.map(2);
+        out.bulk(b"keyword");
+        out.bulk(keyword.as_bytes());
+        out.bulk(b"startfrom");
+        out.int(spec.begin);
+        return search(out, "find_keys", "range", &[("lastkey", -1), ("keystep", 1), ("limit", 0)]);
+    }
     search(out, "begin_search", "index", &[("index", spec.begin)]);
     match spec.find {
         FindKeys::Range { last, step } => {
             search(out, "find_keys", "range", &[("lastkey", last), ("keystep", step), ("limit", 0)]);
         }
-        FindKeys::Unknown => {}
+        FindKeys::Unknown | FindKeys::Behind(_) => {}
         FindKeys::Counted => {
             search(out, "find_keys", "keynum", &[("keynumidx", 0), ("firstkey", 1), ("keystep", 1)]);
         }
