@@ -97,6 +97,64 @@ fn makers() -> Vec<Vec<Vec<u8>>> {
     makers
 }
 
+/// Commands that make the stream `x:count` with groups, deleted entries and what is pending.
+fn stream_makers(count: usize) -> Vec<Vec<Vec<u8>>> {
+    let key = format!("x:{count}");
+    let mut makers = Vec::new();
+    for n in 1..=count {
+        let fields = match n % 7 {
+            0 => format!("other {n} a {}", "v".repeat(n % 100)),
+            1 => "a -5 b text c 123456789012".to_owned(),
+            _ => format!("a {n} b {}", n * n),
+        };
+        makers.push(words(&format!("XADD {key} {}-{} {fields}", n / 3 + 1, n % 3)));
+    }
+    makers.push(words(&format!("XDEL {key} 2-0 1-1")));
+    makers.push(words(&format!("XGROUP CREATE {key} first 0")));
+    makers.push(words(&format!("XGROUP CREATE {key} second 1-2")));
+    makers.push(words(&format!("XREADGROUP GROUP first one COUNT 3 STREAMS {key} >")));
+    makers.push(words(&format!("XREADGROUP GROUP first two COUNT 200 STREAMS {key} >")));
+    makers.push(words(&format!("XACK {key} first 2-1")));
+    makers.push(words(&format!("XGROUP CREATECONSUMER {key} second idle")));
+    makers
+}
+
+#[test]
+fn streams_go_to_redis_and_come_back() {
+    let Some(redis) = Redis::start(&["--sanitize-dump-payload", "yes"]) else { return };
+    let ours = Launch::new().with(DEBUG).start();
+    let (mut ours, mut redis) = (ours.client(), Client::connect(redis.port));
+    for count in [1, 2, 20, 250, 1_000] {
+        carry_stream(&mut ours, &mut redis, count);
+        for client in [&mut ours, &mut redis] {
+            client.line("FLUSHALL");
+        }
+        carry_stream(&mut redis, &mut ours, count);
+    }
+}
+
+fn carry_stream(from: &mut Client, to: &mut Client, count: usize) {
+    for maker in stream_makers(count) {
+        from.call(&maker);
+    }
+    let key = format!("x:{count}");
+    let payload = bulk(from.call(&["DUMP", &key]));
+    to.line(&format!("DEL {key}"));
+    let restored = to.call(&[b"RESTORE", key.as_bytes(), b"0", &payload]);
+    assert!(matches!(&restored, Some(Value::Simple(ok)) if ok == "OK"), "{key}: {restored:?}");
+    for look in [
+        "DEBUG DIGEST-VALUE KEY",
+        "XRANGE KEY - +",
+        "XLEN KEY",
+        "XINFO GROUPS KEY",
+        "XPENDING KEY first",
+        "XPENDING KEY second",
+    ] {
+        let look = look.replace("KEY", &key);
+        assert_eq!(from.line(&look), to.line(&look), "{look}");
+    }
+}
+
 fn bulk(value: Option<Value>) -> Vec<u8> {
     match value {
         Some(Value::Bulk(bytes)) => bytes.to_vec(),

@@ -107,7 +107,7 @@ impl Host {
     }
 
     /// The save before the end: one that runs already may have begun before the last writes.
-    fn save_last(&self) -> Result<(), String> {
+    pub(super) fn save_last(&self) -> Result<(), String> {
         loop {
             match self.begin_save() {
                 Ok(id) => {

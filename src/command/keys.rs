@@ -66,7 +66,32 @@ pub fn each<'a>(
             range(1, 2, 1, target);
             range(2, count, 1, sources);
         }
+        Keys::Streams(_, access) => {
+            let (from, to) = streams(count, &argument);
+            range(from, to, 1, access);
+        }
     }
+}
+
+/// Where the keys behind XREAD's or XREADGROUP's word STREAMS begin and end. Options are read as the
+/// handlers read them: a group may be called STREAMS.
+fn streams<'a>(count: usize, argument: &impl Fn(usize) -> &'a [u8]) -> (usize, usize) {
+    let mut at = 1;
+    while at < count {
+        let word = argument(at);
+        let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
+        at += match () {
+            () if is("STREAMS") => {
+                let rest = count - at - 1;
+                return (at + 1, at + 1 + rest / 2);
+            }
+            () if is("BLOCK") || is("COUNT") => 2,
+            () if is("GROUP") => 3,
+            () if is("NOACK") => 1,
+            () => break,
+        };
+    }
+    (0, 0)
 }
 
 /// How a [`Spec`] goes from its first key to the others.
@@ -81,6 +106,8 @@ pub enum FindKeys {
     },
     /// The argument at the beginning says how many follow it.
     Counted,
+    /// The first half of what follows the word STREAMS.
+    Streams,
     /// All arguments behind this word, which is looked for from the argument at the beginning on.
     Behind(&'static str),
     /// No rule leads to them.
@@ -124,6 +151,7 @@ pub fn specs(keys: Keys) -> Vec<Spec> {
         Keys::Counted(at, access) => vec![counted(at as i64, access)],
         Keys::TargetAndCounted(target, sources) => vec![range(1, 0, 1, target), counted(2, sources)],
         Keys::TargetAndRest(target, sources) => vec![range(1, 0, 1, target), range(2, -1, 1, sources)],
+        Keys::Streams(from, access) => vec![Spec { access, begin: from as i64, find: FindKeys::Streams }],
     }
 }
 
@@ -240,5 +268,8 @@ mod tests {
         assert_eq!(indexes(Keys::Counted(1, ro), "lmpop 9 a b left"), [0usize; 0]);
         assert_eq!(indexes(Keys::Counted(1, ro), "lmpop 9223372036854775807 a left"), [0usize; 0]);
         assert_eq!(indexes(Keys::TargetAndCounted(ro, ro), "zunionstore d 2 a b"), [1, 3, 4]);
+        assert_eq!(indexes(Keys::Streams(1, ro), "xread count 1 streams a b 0 0"), [4, 5]);
+        assert_eq!(indexes(Keys::Streams(4, ro), "xreadgroup group streams noack noack streams a >"), [6]);
+        assert_eq!(indexes(Keys::Streams(1, ro), "xread streams a b 0"), [2]);
     }
 }

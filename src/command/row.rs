@@ -265,6 +265,8 @@ pub enum Group {
     Server,
     /// Transactions.
     Transactions,
+    /// Streams.
+    Stream,
 }
 
 impl Group {
@@ -280,6 +282,7 @@ impl Group {
             Group::Connection => "connection",
             Group::Server => "server",
             Group::Transactions => "transactions",
+            Group::Stream => "stream",
         }
     }
 
@@ -294,6 +297,7 @@ impl Group {
             Group::Connection => Acl::CONNECTION,
             Group::Server => Acl::NONE,
             Group::Transactions => Acl::TRANSACTION,
+            Group::Stream => Acl::STREAM,
         }
     }
 }
@@ -387,4 +391,6 @@ pub enum Keys {
     TargetAndCounted(Access, Access),
     /// The first is the destination, all others are sources.
     TargetAndRest(Access, Access),
+    /// The first half of what stands behind the word STREAMS, which is looked for from this argument on.
+    Streams(usize, Access),
 }

@@ -140,6 +140,10 @@ impl Bench {
             other => other,
         };
         match outcome {
+            Ok(Reply::ParkAs(park)) => {
+                self.parked = true;
+                park.park.on_timeout.write(&mut out);
+            }
             Ok(Reply::Park(park)) => {
                 self.parked = true;
                 park.on_timeout.write(&mut out);
@@ -407,7 +411,11 @@ impl Saves for FakeServer {
     fn running(&self) -> bool {
         false
     }
-    fn flushed(&self) {
+    fn flushed(&self) -> bool {
         self.note("flushed".to_owned());
+        true
+    }
+    fn save_flushed(&self) {
+        self.note("save what was flushed".to_owned());
     }
 }

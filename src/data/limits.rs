@@ -1,5 +1,6 @@
 //! Up to which size values of all types stay packed.
 
+use super::stream::NodeLimits;
 use super::{Limits, NodeLimit, SetLimits};
 
 /// The limits of all types together, for who makes a value of any.
@@ -13,4 +14,6 @@ pub struct ValueLimits {
     pub hash: Limits,
     /// Sorted sets.
     pub sorted_set: Limits,
+    /// A stream's nodes.
+    pub stream: NodeLimits,
 }

@@ -1,6 +1,6 @@
 //! Pure data structures: what a value is, without a server around it.
 //!
-//! Here live the list, the set, the hash and the sorted set, the matching of glob
+//! Here live the list, the set, the hash, the sorted set and the stream, the matching of glob
 //! patterns, numbers as Redis reads and writes them, and the longest common
 //! subsequence. Here never live locks,
 //! clocks, replies or anything else of the crate's other rooms: a structure takes
@@ -15,6 +15,7 @@ pub mod list;
 pub mod number;
 pub mod set;
 pub mod sorted_set;
+pub mod stream;
 mod table;
 
 pub use glob::glob_match;
@@ -24,4 +25,5 @@ pub use list::{List, NodeLimit};
 pub use number::{LongDouble, format_i64, parse_f64, parse_i64, parse_u64};
 pub use set::{Set, SetLimits};
 pub use sorted_set::{Added, SortedSet};
+pub use stream::Stream;
 pub use table::Limits;

@@ -4,6 +4,7 @@ use crate::command::context::{EventClass, Replay};
 use crate::command::row::{Access, Acl, Command, Flags, Group, Keys};
 use crate::command::{Args, CommandError, Context, Outcome, Reply};
 use crate::config::Settings;
+use crate::data::stream::NodeLimits;
 use crate::data::{Limits, NodeLimit, SetLimits, ValueLimits};
 use crate::store::{DumpError, Key, LoadedValue, Usage, idle_since, with_frequency};
 
@@ -165,6 +166,10 @@ fn limits(settings: &Settings) -> ValueLimits {
         sorted_set: Limits {
             max_entries: count(settings.zset_max_listpack_entries),
             max_value: count(settings.zset_max_listpack_value_bytes),
+        },
+        stream: NodeLimits {
+            max_bytes: settings.stream_node_max_bytes,
+            max_entries: settings.stream_node_max_entries,
         },
     }
 }

@@ -4,7 +4,7 @@ use crate::data::{Hash, List, Set, SortedSet, ValueLimits, parse_f64, parse_i64}
 use crate::store::{LoadedValue, Object};
 
 use super::primitive::Reader;
-use super::{Element, Malformed, intset, kind, listpack, ziplist, zipmap};
+use super::{Element, Malformed, intset, kind, listpack, stream, ziplist, zipmap};
 
 /// Reads a value: its type's number, then the value. It is stored as `limits` say, whatever form the
 /// bytes have. No collection is empty.
@@ -29,6 +29,9 @@ pub fn decode(reader: &mut Reader<'_>, limits: &ValueLimits) -> Result<LoadedVal
         kind::ZSET | kind::ZSET_2 => Object::SortedSet(plain_sorted(reader, kind == kind::ZSET, limits)?),
         kind::ZSET_ZIPLIST | kind::ZSET_LISTPACK => {
             Object::SortedSet(packed_sorted(reader, kind == kind::ZSET_ZIPLIST, limits)?)
+        }
+        kind::STREAM | kind::STREAM_2 => {
+            Object::Stream(stream::read(reader, kind == kind::STREAM_2, limits.stream)?)
         }
         other => return Err(Malformed::Type(other)),
     };

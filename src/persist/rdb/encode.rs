@@ -6,7 +6,7 @@ use crate::data::{Hash, List, Set, SortedSet};
 use crate::store::{Entry, Object, Str};
 
 use super::primitive::{put_len, put_string};
-use super::{intset, kind, listpack};
+use super::{intset, kind, listpack, stream};
 
 /// An element of this size has a list node of its own that is no listpack.
 const PLAIN_ELEMENT: usize = 1 << 30;
@@ -34,6 +34,10 @@ fn encode_object(object: &Object, compress: bool, out: &mut Vec<u8>) {
         Object::Set(set) => put_set(set, compress, out),
         Object::Hash(hash) => put_hash(hash, compress, out),
         Object::SortedSet(sorted) => put_sorted_set(sorted, compress, out),
+        Object::Stream(entries) => {
+            out.push(kind::STREAM_2);
+            stream::put(entries, compress, out);
+        }
     }
 }
 

@@ -15,10 +15,14 @@ pub const ZSET_ZIPLIST: u8 = 12;
 pub const HASH_ZIPLIST: u8 = 13;
 /// Nodes that are ziplists.
 pub const LIST_QUICKLIST: u8 = 14;
+/// Streams without the counters of Redis 7.
+pub const STREAM: u8 = 15;
 pub const HASH_LISTPACK: u8 = 16;
 pub const ZSET_LISTPACK: u8 = 17;
 /// Nodes that are listpacks, or one large element each.
 pub const LIST_QUICKLIST_2: u8 = 18;
+
+pub const STREAM_2: u8 = 19;
 
 /// A node of [`LIST_QUICKLIST_2`] that is one element.
 pub const NODE_PLAIN: u64 = 1;

@@ -18,6 +18,7 @@ mod listpack;
 mod lzf;
 mod payload;
 mod primitive;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod ziplist;

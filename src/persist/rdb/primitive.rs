@@ -112,6 +112,11 @@ impl<'a> Reader<'a> {
 
 /// Writes a length.
 pub fn put_len(out: &mut Vec<u8>, length: usize) {
+    put_len_u64(out, length as u64);
+}
+
+/// Writes a length or another number that is not negative.
+pub fn put_len_u64(out: &mut Vec<u8>, length: u64) {
     match length {
         0..64 => out.push(length as u8),
         64..16_384 => out.extend_from_slice(&[0x40 | (length >> 8) as u8, length as u8]),
@@ -122,7 +127,7 @@ pub fn put_len(out: &mut Vec<u8>, length: usize) {
             }
             Err(_) => {
                 out.push(0x81);
-                out.extend_from_slice(&(length as u64).to_be_bytes());
+                out.extend_from_slice(&length.to_be_bytes());
             }
         },
     }

@@ -113,6 +113,61 @@ fn every_type_comes_back() {
 }
 
 #[test]
+fn streams_come_back_with_their_groups() {
+    use crate::data::Stream;
+    use crate::data::stream::{Id, NodeLimits, Pending};
+    let mut stream = Stream::new();
+    for n in 1..=300 {
+        let text = n.to_string();
+        let field: &[u8] = if n % 10 == 0 { b"other" } else { b"f" };
+        let id = Id { ms: n / 4 + 1, seq: n };
+        assert!(stream.log_mut().append(
+            id,
+            &[(field, text.as_bytes()), (b"g", b"x")],
+            NodeLimits::default()
+        ));
+    }
+    stream.log_mut().delete(&[Id { ms: 1, seq: 2 }]);
+    stream.create_group(b"known", Id { ms: 3, seq: 9 }, Some(7));
+    stream.create_group(b"not known", Id::MIN, None);
+    let (_, group) = stream.group_mut(b"known").expect("the group");
+    let consumer = group.create_consumer(b"c", 1_234).expect("a new one");
+    group.assign(Id { ms: 1, seq: 1 }, Pending { consumer, delivered_ms: 55, deliveries: 2 });
+    for compress in [false, true] {
+        let payload = dump(&entry(Object::Stream(stream.clone())), compress);
+        let Object::Stream(read) = object(&payload) else { panic!("no stream") };
+        let entries = |stream: &Stream| -> Vec<(Id, Vec<(Vec<u8>, Vec<u8>)>)> {
+            let fields = |(field, value): (&[u8], &[u8])| (field.to_vec(), value.to_vec());
+            stream
+                .log()
+                .iter()
+                .map(|entry| (entry.id, entry.fields().into_iter().map(fields).collect()))
+                .collect()
+        };
+        assert_eq!(entries(&read), entries(&stream));
+        let (log, other) = (read.log(), stream.log());
+        assert_eq!(
+            (log.last_id(), log.max_deleted(), log.added()),
+            (other.last_id(), other.max_deleted(), other.added())
+        );
+        let groups = |stream: &Stream| -> Vec<String> {
+            let pending = |group: &crate::data::stream::Group| {
+                format!("{:?}", group.pending_from(Id::MIN).collect::<Vec<_>>())
+            };
+            stream
+                .groups()
+                .map(|g| format!("{:?} {:?} {:?} {}", g.name(), g.last_id, g.entries_read, pending(g)))
+                .collect()
+        };
+        assert_eq!(groups(&read), groups(&stream));
+        let value = payload[..payload.len() - 10].to_vec();
+        for at in 1..value.len() {
+            assert!(restore(&sealed(value[..at].to_vec()), &ValueLimits::default()).is_err(), "cut at {at}");
+        }
+    }
+}
+
+#[test]
 fn older_encodings_are_read() {
     // A ziplist of "a", 5, 300, 100000 and -3.
     let ziplist = hex("1C000000 18000000 0500 00 01 61 03 F6 02 C0 2C01 04 F0 A08601 05 FE FD FF");
