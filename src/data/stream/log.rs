@@ -35,6 +35,9 @@ pub struct Log {
     pub(super) bytes: usize,
 }
 
+/// From so many full nodes on the next is expected to become full too, and gets its buffer at once. What it
+/// does not need is little then, compared with the rest.
+const EXPECTING_NODES: usize = 8;
 /// The longest buffer that is reserved at once for a node to come.
 const EXPECTED_BYTES: usize = 64 * 1024;
 
@@ -112,11 +115,13 @@ impl Log {
     fn begin_node(&mut self, id: Id, pairs: &[Pair<'_>]) {
         let mut expected = 0;
         if let Some(mut full) = self.tail.take() {
-            expected = full.data.len().min(EXPECTED_BYTES);
             if let Some(node) = Arc::get_mut(&mut full) {
                 node.seal();
             }
             let sealed = self.sealed.get_or_insert_default();
+            if sealed.len() >= EXPECTING_NODES {
+                expected = full.data.len().min(EXPECTED_BYTES);
+            }
             sealed.insert(full.first, Sealed { live: full.live, node: full });
         }
         let node = Node::new(id, pairs, expected);

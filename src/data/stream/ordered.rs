@@ -140,7 +140,7 @@ impl<V: Clone> Ordered<V> {
             Arc::make_mut(&mut segment.items).push_back((id, value));
             return;
         }
-        let mut items = VecDeque::with_capacity(if self.segments.is_empty() { 4 } else { SEGMENT });
+        let mut items = VecDeque::with_capacity(if self.segments.is_empty() { 1 } else { SEGMENT });
         items.push_back((id, value));
         if self.segments.is_empty() {
             self.segments.reserve_exact(1);
