@@ -93,6 +93,9 @@ impl Log {
         if id <= self.last_id {
             return false;
         }
+        if self.tail.as_ref().is_some_and(|tail| tail.last >= id) {
+            self.forget_deleted_from(id);
+        }
         let bytes: usize = pairs.iter().map(|(name, value)| name.len() + value.len()).sum();
         match &mut self.tail {
             Some(tail) if limits.allow(tail, bytes) => {
@@ -110,6 +113,25 @@ impl Log {
         self.len += 1;
         self.added += 1;
         true
+    }
+
+    /// XSETID may have gone back behind deleted entries, which are still marked in the last node: within a
+    /// node IDs grow, so those from `id` on are forgotten.
+    #[cold]
+    fn forget_deleted_from(&mut self, id: Id) {
+        while let Some(tail) = &mut self.tail
+            && tail.last >= id
+        {
+            self.bytes -= tail.memory_usage();
+            if tail.live > 0 {
+                let node = Arc::make_mut(tail);
+                node.forget_from(id);
+                self.bytes += node.memory_usage();
+                return;
+            }
+            self.tail = None;
+            self.reopen();
+        }
     }
 
     fn begin_node(&mut self, id: Id, pairs: &[Pair<'_>]) {
