@@ -237,13 +237,15 @@ impl Saves for Host {
         }
     }
 
-    fn flushed(&self) {
-        // A save of what is gone would only cost time; the empty keyspace is saved as soon as it ends.
+    fn flushed(&self) -> bool {
         self.jobs.cancel();
-        self.status.changes.store(0, Ordering::Relaxed);
-        if !self.config.current().save.is_empty() {
-            self.jobs.schedule();
-        }
+        self.stats.no_unsaved_changes();
+        !self.config.current().save.is_empty()
+    }
+
+    fn save_flushed(&self) {
+        // As in Redis the client hears that all is flushed in any case; the log has why it was not saved.
+        let _ = self.save_last();
     }
 
     fn last_save_unix_s(&self) -> u64 {

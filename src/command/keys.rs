@@ -52,6 +52,10 @@ pub fn each<'a>(
             range(1, 2, 1, target);
             range(3, counted(2, count, &argument), 1, sources);
         }
+        Keys::OneAndStored(source, target, from) => {
+            range(1, 2, 1, source);
+            stored(from, count, &argument).for_each(|index| range(index, index + 1, 1, target));
+        }
         Keys::TargetAndRest(target, sources) => {
             range(1, 2, 1, target);
             range(2, count, 1, sources);
@@ -107,14 +111,17 @@ pub struct Spec {
     pub access: Access,
     /// The argument at which the search begins; 0 is the command's name.
     pub begin: i64,
+    /// Where the search goes on from the argument behind this word.
+    pub keyword: Option<&'static str>,
     /// How the keys are found from there.
     pub find: FindKeys,
 }
 
 /// A row's keys as Redis describes them.
 pub fn specs(keys: Keys) -> Vec<Spec> {
-    let range = |begin, last, step, access| Spec { access, begin, find: FindKeys::Range { last, step } };
-    let counted = |begin, access| Spec { access, begin, find: FindKeys::Counted };
+    let spec = |begin, find, access| Spec { access, begin, keyword: None, find };
+    let range = |begin, last, step, access| spec(begin, FindKeys::Range { last, step }, access);
+    let counted = |begin, access| spec(begin, FindKeys::Counted, access);
     match keys {
         Keys::None => vec![],
         Keys::One(access) => vec![range(1, 0, 1, access)],
@@ -126,8 +133,14 @@ pub fn specs(keys: Keys) -> Vec<Spec> {
         Keys::Pairs(access) => vec![range(1, -1, 2, access)],
         Keys::Counted(at, access) => vec![counted(at as i64, access)],
         Keys::TargetAndCounted(target, sources) => vec![range(1, 0, 1, target), counted(2, sources)],
+        Keys::OneAndStored(source, target, from) => {
+            let stored = |word| Spec { keyword: Some(word), ..range(from as i64, 0, 1, target) };
+            vec![range(1, 0, 1, source), stored("STORE"), stored("STOREDIST")]
+        }
         Keys::TargetAndRest(target, sources) => vec![range(1, 0, 1, target), range(2, -1, 1, sources)],
-        Keys::Streams(from, access) => vec![Spec { access, begin: from as i64, find: FindKeys::Streams }],
+        Keys::Streams(from, access) => {
+            vec![Spec { access, begin: from as i64, keyword: Some("STREAMS"), find: FindKeys::Streams }]
+        }
     }
 }
 
@@ -135,13 +148,15 @@ pub fn specs(keys: Keys) -> Vec<Spec> {
 /// whether these three miss keys (`movablekeys`). All are 0 where no range describes any key.
 pub fn legacy_range(specs: &[Spec]) -> ((i64, i64, i64), bool) {
     let absolute = |begin: i64, last: i64| if last >= 0 { begin + last } else { last };
-    if let [Spec { access, begin, find: FindKeys::Range { last, step } }] = specs {
+    if let [Spec { access, begin, keyword: None, find: FindKeys::Range { last, step } }] = specs {
         return ((*begin, absolute(*begin, *last), *step), access.has(Access::INCOMPLETE));
     }
     let (mut first, mut last, mut misses) = (0, 0, false);
     for spec in specs {
         match spec.find {
-            FindKeys::Range { last: end, step: 1 } if last == 0 || last == spec.begin - 1 => {
+            FindKeys::Range { last: end, step: 1 }
+                if spec.keyword.is_none() && (last == 0 || last == spec.begin - 1) =>
+            {
                 misses |= spec.access.has(Access::INCOMPLETE);
                 first = if first == 0 { spec.begin } else { first };
                 last = absolute(spec.begin, end);
@@ -156,6 +171,16 @@ pub fn legacy_range(specs: &[Spec]) -> ((i64, i64, i64), bool) {
 pub fn overwrites_unless_get(args: &Args<'_>, declared: Access) -> Access {
     let reads = args.all().skip(3).any(|argument| argument.eq_ignore_ascii_case(b"get"));
     if reads { declared } else { Access::OW | Access::UPDATE }
+}
+
+/// The arguments behind STORE and STOREDIST: of several the command uses the last, and all are locked.
+fn stored<'a>(
+    from: usize,
+    count: usize,
+    argument: &impl Fn(usize) -> &'a [u8],
+) -> impl Iterator<Item = usize> {
+    let stores = |word: &[u8]| word.eq_ignore_ascii_case(b"store") || word.eq_ignore_ascii_case(b"storedist");
+    (from + 1..count).filter(move |&index| stores(argument(index - 1)))
 }
 
 /// The end of the keys that argument `at` counts.
@@ -193,6 +218,7 @@ mod tests {
             (Keys::TargetAndRest(ow, ro), ((1, -1, 1), false)),
             (Keys::TargetAndCounted(ow, ro), ((1, 1, 1), true)),
             (Keys::Counted(1, ro), ((0, 0, 0), true)),
+            (Keys::OneAndStored(ro, ow, 6), ((1, 1, 1), true)),
         ] {
             assert_eq!(legacy_range(&specs(keys)), expected, "{keys:?}");
         }
@@ -211,5 +237,8 @@ mod tests {
         assert_eq!(indexes(Keys::Streams(1, ro), "xread count 1 streams a b 0 0"), [4, 5]);
         assert_eq!(indexes(Keys::Streams(4, ro), "xreadgroup group streams noack noack streams a >"), [6]);
         assert_eq!(indexes(Keys::Streams(1, ro), "xread streams a b 0"), [2]);
+        let stored = Keys::OneAndStored(ro, ro, 5);
+        assert_eq!(indexes(stored, "georadiusbymember k store 1 m asc store a STOREDIST b"), [1, 7, 9]);
+        assert_eq!(indexes(stored, "georadiusbymember k store 1 m store"), [1]);
     }
 }

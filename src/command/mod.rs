@@ -19,6 +19,7 @@ pub mod ports;
 pub mod reply;
 pub mod row;
 pub mod session;
+pub mod sorted_result;
 pub mod syntax;
 pub mod table;
 pub mod timeout;
@@ -26,6 +27,7 @@ pub mod transcript;
 
 mod connection;
 mod generic;
+mod geo;
 mod hashes;
 pub mod introspection;
 mod lists;

@@ -85,10 +85,12 @@ pub trait Saves: Send + Sync {
     fn last_save_unix_s(&self) -> u64;
     /// Whether a save is running.
     fn running(&self) -> bool;
-    /// FLUSHALL has emptied every database: a running save is of no use any more and ends, and if save
-    /// points are set the emptiness is saved in its stead. The caller holds the whole keyspace, so this
-    /// only says what is to be done; it is done once the keyspace is free.
-    fn flushed(&self);
+    /// FLUSHALL has emptied every database: a running save is of no use any more and ends. Whether the
+    /// emptiness is to be saved, which it is if save points are set. The caller holds the whole
+    /// keyspace, so it cannot save before it has let go.
+    fn flushed(&self) -> bool;
+    /// Saves and waits for the end. A save that runs already is ended first: what it saves is gone.
+    fn save_flushed(&self);
 }
 
 /// How a background save began.

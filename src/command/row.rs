@@ -251,6 +251,8 @@ pub enum Group {
     Set,
     /// Sorted sets.
     SortedSet,
+    /// Places on the earth.
+    Geo,
     /// Hashes.
     Hash,
     /// Connections.
@@ -272,6 +274,7 @@ impl Group {
             Group::List => "list",
             Group::Set => "set",
             Group::SortedSet => "sorted-set",
+            Group::Geo => "geo",
             Group::Hash => "hash",
             Group::Connection => "connection",
             Group::Server => "server",
@@ -287,6 +290,7 @@ impl Group {
             Group::List => Acl::LIST,
             Group::Set => Acl::SET,
             Group::SortedSet => Acl::SORTEDSET,
+            Group::Geo => Acl::GEO,
             Group::Hash => Acl::HASH,
             Group::Connection => Acl::CONNECTION,
             Group::Server => Acl::NONE,
@@ -371,6 +375,8 @@ pub enum Keys {
     Counted(usize, Access),
     /// A destination first, then a number of keys at argument 2, then the keys.
     TargetAndCounted(Access, Access),
+    /// The first, and what stands behind STORE or STOREDIST from an argument on.
+    OneAndStored(Access, Access, usize),
     /// The first is the destination, all others are sources.
     TargetAndRest(Access, Access),
     /// The first half of what stands behind the word STREAMS, which is looked for from this argument on.

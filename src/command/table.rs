@@ -15,6 +15,8 @@ static FAMILIES: &[&[Command]] = &[
     super::generic::scan::COMMANDS,
     super::generic::transfer::COMMANDS,
     super::generic::ttl::COMMANDS,
+    super::geo::COMMANDS,
+    super::geo::SEARCH,
     super::hashes::CHANGE,
     super::hashes::READ,
     super::introspection::COMMANDS,
@@ -28,10 +30,14 @@ static FAMILIES: &[&[Command]] = &[
     super::sets::CHANGE,
     super::sets::DRAW,
     super::sets::READ,
+    super::sorted_sets::BLOCK,
     super::sorted_sets::CHANGE,
+    super::sorted_sets::COMBINE,
+    super::sorted_sets::DRAW,
     super::sorted_sets::POP,
     super::sorted_sets::RANGE,
     super::sorted_sets::READ,
+    super::sorted_sets::REMOVE,
     super::streams::ADD,
     super::streams::CLAIM,
     super::streams::EDIT,
@@ -77,19 +83,71 @@ impl Registered {
 #[derive(Debug)]
 pub struct Registry {
     commands: Vec<Registered>,
-    /// Open addressing over the names of the top level; `u16::MAX` is free.
-    slots: Box<[u16]>,
+    /// Open addressing over the names of the top level.
+    slots: Box<[Named]>,
     top_level: usize,
 }
 
 const FREE: u16 = u16::MAX;
 
-/// FNV-1a over lower-cased bytes: names are short, and the table is ours, not a client's.
+/// A name of at most 16 bytes in lower case: its first and its last bytes, which overlap unless it is
+/// 16 long, and its length. Equal for two names exactly if they differ in case at most, so that a lookup
+/// compares three numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Packed {
+    head: u64,
+    tail: u64,
+    len: u64,
+}
+
+impl Packed {
+    /// `None` for a longer name.
+    #[inline]
+    fn of(name: &[u8]) -> Option<Packed> {
+        let (head, tail) = match name.len() {
+            8..=16 => (u64::from_le_bytes(*name.first_chunk()?), u64::from_le_bytes(*name.last_chunk()?)),
+            4..=7 => (
+                u64::from(u32::from_le_bytes(*name.first_chunk()?)),
+                u64::from(u32::from_le_bytes(*name.last_chunk()?)),
+            ),
+            0..=3 => (name.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)), 0),
+            _ => return None,
+        };
+        Some(Packed { head: lower(head), tail: lower(tail), len: name.len() as u64 })
+    }
+
+    #[inline]
+    fn hash(self) -> usize {
+        let mixed = (self.head ^ self.tail.rotate_left(29) ^ self.len).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        (mixed >> 32) as usize
+    }
+}
+
+/// Eight ASCII bytes in lower case: what is no letter stays as it is.
 #[inline]
-fn hash(name: &[u8]) -> usize {
+fn lower(word: u64) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let seven = word & (EACH * 0x7F);
+    let from_a = seven + EACH * (0x80 - b'A' as u64);
+    let beyond_z = seven + EACH * (0x7F - b'Z' as u64);
+    let upper = (from_a ^ beyond_z) & !word & (EACH * 0x80);
+    word | upper >> 2
+}
+
+/// FNV-1a over lower-cased bytes, for names that do not pack: the table is ours, not a client's.
+fn long_hash(name: &[u8]) -> usize {
     name.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte.to_ascii_lowercase())).wrapping_mul(0x0100_0000_01b3)
     }) as usize
+}
+
+/// A place in the table of names.
+#[derive(Clone, Copy, Debug)]
+struct Named {
+    /// Of the name if it packs, else all zero.
+    packed: Packed,
+    /// `FREE` for a free place.
+    index: u16,
 }
 
 impl Default for Registry {
@@ -142,26 +200,44 @@ impl Registry {
 
     fn index(&mut self) {
         let size = (self.top_level * 4).next_power_of_two();
-        self.slots = vec![FREE; size].into_boxed_slice();
+        self.slots = vec![Named { packed: Packed::default(), index: FREE }; size].into_boxed_slice();
         for (index, command) in self.commands.iter().enumerate().take(self.top_level) {
-            let mut slot = hash(command.row.name.as_bytes()) & (size - 1);
-            while self.slots[slot] != FREE {
+            let name = command.row.name.as_bytes();
+            let packed = Packed::of(name);
+            let mut slot = packed.map_or_else(|| long_hash(name), Packed::hash) & (size - 1);
+            while self.slots[slot].index != FREE {
                 slot = (slot + 1) & (size - 1);
             }
-            self.slots[slot] = index as u16;
+            self.slots[slot] = Named { packed: packed.unwrap_or_default(), index: index as u16 };
         }
     }
 
     /// The command of this name, whatever its case.
     #[inline]
     pub fn find(&self, name: &[u8]) -> Option<usize> {
+        let Some(packed) = Packed::of(name) else { return self.find_long(name) };
         let mask = self.slots.len() - 1;
-        let mut slot = hash(name) & mask;
+        let mut slot = packed.hash() & mask;
         loop {
-            match self.slots[slot] {
+            let named = &self.slots[slot];
+            if named.packed == packed && named.index != FREE {
+                return Some(usize::from(named.index));
+            }
+            if named.index == FREE {
+                return None;
+            }
+            slot = (slot + 1) & mask;
+        }
+    }
+
+    fn find_long(&self, name: &[u8]) -> Option<usize> {
+        let mask = self.slots.len() - 1;
+        let mut slot = long_hash(name) & mask;
+        loop {
+            match self.slots[slot].index {
                 FREE => return None,
-                index if self.commands[index as usize].row.name.as_bytes().eq_ignore_ascii_case(name) => {
-                    return Some(index as usize);
+                index if self.commands[usize::from(index)].row.name.as_bytes().eq_ignore_ascii_case(name) => {
+                    return Some(usize::from(index));
                 }
                 _ => slot = (slot + 1) & mask,
             }
@@ -237,6 +313,11 @@ mod tests {
             assert_eq!(registry.find(command.full_name.as_bytes()), Some(index));
         }
         assert_eq!(registry.find(b"NOSUCHCOMMAND"), None);
+        assert_eq!(registry.find(b"A_NAME_THAT_IS_LONGER_THAN_ALL"), None);
+        // Bytes that only look like letters once a bit is dropped: `G|0x80`, `@`, `[`, `{`.
+        for close in [&b"\xC7ET"[..], b"@ET", b"[ET", b"{ET", b"GE\x14", b"GET\0", b"\0GET", b"GE"] {
+            assert_eq!(registry.find(close), None, "{close:?}");
+        }
         assert_eq!(registry.find(b""), None);
     }
 

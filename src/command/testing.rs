@@ -375,7 +375,11 @@ impl Saves for FakeServer {
     fn running(&self) -> bool {
         false
     }
-    fn flushed(&self) {
+    fn flushed(&self) -> bool {
         self.note("flushed".to_owned());
+        true
+    }
+    fn save_flushed(&self) {
+        self.note("save what was flushed".to_owned());
     }
 }

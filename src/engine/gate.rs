@@ -1,5 +1,6 @@
 //! The ladder of refusals: one reason a rung, in Redis's order. Handlers refuse nothing of this.
 
+use crate::command::client::{Address, Client};
 use crate::command::row::{Flags, Group};
 use crate::command::session::Multi;
 use crate::command::table::Registered;
@@ -16,8 +17,8 @@ pub struct Situation<'a> {
     pub authenticated: bool,
     /// The connection's open MULTI.
     pub multi: Option<&'a Multi>,
-    /// The connection comes from this machine.
-    pub local: bool,
+    /// Who asks.
+    pub client: &'a Client,
     /// The server is loading its file.
     pub loading: bool,
     /// The last save failed and writes are to stop for it.
@@ -99,7 +100,7 @@ fn allowed_by_setting(command: &Registered, at: &Situation<'_>) -> Result<(), Re
     let setting = if debug { at.settings.enable_debug_command } else { at.settings.enable_module_command };
     let allowed = match setting {
         ProtectedAction::Yes => true,
-        ProtectedAction::Local => at.local,
+        ProtectedAction::Local => is_local(at.client),
         ProtectedAction::No => false,
     };
     if allowed {
@@ -113,6 +114,14 @@ fn allowed_by_setting(command: &Registered, at: &Situation<'_>) -> Result<(), Re
         name.to_ascii_uppercase()
     );
     Err((Refusal::Disabled, CommandError::err(text)))
+}
+
+/// Whether the connection comes from this machine.
+fn is_local(client: &Client) -> bool {
+    match &client.address {
+        Address::Tcp(address) => address.ip().to_canonical().is_loopback(),
+        _ => true,
+    }
 }
 
 /// The refusal of a name that is in no table.

@@ -1,7 +1,6 @@
 //! One unit of work: lock the declared keys, run the handler, hand its effects on, serve who waits.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use smallvec::SmallVec;
 
@@ -47,40 +46,39 @@ pub enum Ended {
 
 /// Locks what a request's keys need.
 #[inline]
-pub fn lock<'a>(scope: &Scope<'a>, database: usize, row: &Command, args: &Args<'_>) -> View<'a> {
-    let store = &scope.engine.store;
+fn lock(scope: &Scope<'_>, view: &mut View<'_>, row: &Command, args: &Args<'_>) {
     if scope.whole {
-        return store.view_whole(scope.moment, database);
+        return view.lock_whole();
     }
     if row.flags.has(Flags::CROSS_DATABASE) {
-        return lock_across(scope, database, row, args);
+        return lock_across(scope, view, row, args);
     }
     match args.keys() {
-        [] => store.view_none(scope.moment, database),
-        [only] => store.view_one(scope.moment, database, only.hash),
+        [] => view.lock_none(),
+        [only] => view.lock_one(only.hash),
         many => {
+            let database = view.database();
             let places: SmallVec<[(usize, KeyHash); 16]> =
                 many.iter().map(|key| (database, key.hash)).collect();
-            store.view_many(scope.moment, database, &places)
+            view.lock_many(&places);
         }
     }
 }
 
 /// Locks the keys in the current database and in the one that the arguments name.
-fn lock_across<'a>(scope: &Scope<'a>, database: usize, row: &Command, args: &Args<'_>) -> View<'a> {
-    let store = &scope.engine.store;
-    let other =
-        (row.databases)(args.clone()).map(|other| other.number).filter(|&number| number < store.databases());
-    let places: SmallVec<[(usize, KeyHash); 16]> = [Some(database), other]
+fn lock_across(scope: &Scope<'_>, view: &mut View<'_>, row: &Command, args: &Args<'_>) {
+    let databases = scope.engine.store.databases();
+    let other = (row.databases)(args.clone()).map(|other| other.number).filter(|&number| number < databases);
+    let places: SmallVec<[(usize, KeyHash); 16]> = [Some(view.database()), other]
         .into_iter()
         .flatten()
         .flat_map(|number| args.keys().iter().map(move |key| (number, key.hash)))
         .collect();
-    store.view_many(scope.moment, database, &places)
+    view.lock_many(&places);
 }
 
 /// Makes the context of a unit.
-#[inline]
+#[inline(always)]
 pub fn context<'a>(
     scope: &Scope<'a>,
     mut view: View<'a>,
@@ -114,12 +112,18 @@ pub fn run<'a>(
     args: &Args<'_>,
 ) -> Ended {
     let row = scope.engine.registry.get(command).row;
-    let view = lock(scope, session.database, row, args);
+    let view = scope.engine.store.view_unlocked(scope.moment, session.database);
     let mut ctx = context(scope, view, session, out, command);
+    lock(scope, &mut ctx.view, row, args);
     let mark = ctx.out.len();
     let outcome = call(&mut ctx, args);
     let ended = settle(scope, &mut ctx, outcome, mark, args);
-    finish(scope, ctx);
+    // `finish` in place: a context is large, and handing it over by value copies it.
+    if ctx.view.has_ready() {
+        finish(scope, ctx);
+    } else {
+        count(scope, &mut ctx.view);
+    }
     ended
 }
 
@@ -175,7 +179,7 @@ pub fn failed(scope: &Scope<'_>, ctx: &mut Context<'_>, error: &CommandError) {
 }
 
 /// The end of a unit: serves who waits for what changed, then counts and lets go of the locks.
-#[inline]
+#[cold]
 pub fn finish(scope: &Scope<'_>, mut ctx: Context<'_>) {
     let mut ready = ctx.view.take_ready();
     if !ready.is_empty() {
@@ -208,6 +212,6 @@ pub fn count(scope: &Scope<'_>, view: &mut View<'_>) {
         scope.lock_wait_ns.set(scope.lock_wait_ns.get() + tally.lock_wait_ns);
     }
     if tally.changes > 0 {
-        scope.engine.status.changes.fetch_add(tally.changes, Ordering::Relaxed);
+        scope.stats.add(Counter::Changes, tally.changes);
     }
 }

@@ -14,7 +14,7 @@ use crate::clock::{Stamp, WallTime};
 use crate::command::client::{Client, ClientFlag};
 use crate::command::ports::{Clients, Pause};
 use crate::command::reply::Work;
-use crate::command::row::Flags;
+use crate::command::row::{Flags, Keys};
 use crate::command::session::ReplyMode;
 use crate::command::{Args, KeyAt, Session, keys};
 use crate::config::{MaxmemoryPolicy, Settings};
@@ -37,6 +37,8 @@ const BATCH_NS: u64 = 200_000;
 const BATCH_REPLY_BYTES: usize = 256 * 1024;
 /// Requests that are decoded, and whose entries are fetched, together.
 const GROUP: usize = 16;
+/// Keys beyond which a group is full: what is fetched for them has to lie in the nearest cache together.
+const GROUP_KEYS: usize = 64;
 
 /// The engine's side of one connection.
 #[derive(Debug)]
@@ -120,7 +122,7 @@ pub struct Worker {
     spans: Vec<Span>,
     keys: Vec<KeyAt>,
     plan: Vec<Planned>,
-    prefetch: Vec<(usize, KeyHash)>,
+    prefetch: Vec<KeyHash>,
     seed: u64,
     tracer: WorkerTracer,
     /// Commands of this batch that are traced once their replies are written.
@@ -232,7 +234,8 @@ impl Worker {
         let mut encoder = Encoder::with_buffer(std::mem::take(out), connection.protocol);
         let began = self.wall.stamp();
         connection.session.client.query_used.store(input.len(), Ordering::Relaxed);
-        let mut batch = Batch { stamp: began, began, commands: 0, executed: 0, consumed: 0, whole };
+        let mut batch =
+            Batch { engine: &engine, stamp: began, began, commands: 0, executed: 0, consumed: 0, whole };
         // What a panic can leave behind is the worker's scratch, which the next batch clears, and the
         // connection, which is closed. Locks and permits are given back as the stack unwinds.
         let ran = catch_unwind(AssertUnwindSafe(|| self.batch(connection, input, &mut encoder, &mut batch)));
@@ -261,7 +264,7 @@ impl Worker {
         connection: &mut Connection,
         input: &[u8],
         out: &mut Encoder,
-        batch: &mut Batch,
+        batch: &mut Batch<'_>,
     ) -> Next {
         loop {
             let decoded = if self.engine.tracer.is_on() {
@@ -312,7 +315,7 @@ impl Worker {
 
     /// Whether the batch has run long enough.
     #[inline]
-    fn enough(&self, connection: &Connection, out: &Encoder, batch: &Batch) -> Option<Next> {
+    fn enough(&self, connection: &Connection, out: &Encoder, batch: &Batch<'_>) -> Option<Next> {
         let client = &connection.session.client;
         if client.any(ClientFlag::Killed as u32 | ClientFlag::CloseAfterReply as u32) {
             return Some(Next::Close);
@@ -326,7 +329,7 @@ impl Worker {
     }
 
     /// The same with a measure of what each request's decoding took.
-    fn decode_timed(&mut self, connection: &mut Connection, input: &[u8], batch: &Batch) -> Group {
+    fn decode_timed(&mut self, connection: &mut Connection, input: &[u8], batch: &Batch<'_>) -> Group {
         let began = self.wall.stamp();
         let decoded = self.decode_group(connection, input, batch);
         self.parse_nanos = self.wall.stamp().saturating_sub(began) / self.plan.len().max(1) as u64;
@@ -366,12 +369,12 @@ impl Worker {
     }
 
     /// Decodes up to [`GROUP`] requests and finds their commands and keys.
-    fn decode_group(&mut self, connection: &mut Connection, input: &[u8], batch: &Batch) -> Group {
+    fn decode_group(&mut self, connection: &mut Connection, input: &[u8], batch: &Batch<'_>) -> Group {
         self.spans.clear();
         self.keys.clear();
         self.plan.clear();
         let mut at = batch.consumed;
-        while self.plan.len() < GROUP {
+        while self.plan.len() < GROUP && self.keys.len() < GROUP_KEYS {
             let first = self.spans.len();
             let rest = &input[at..];
             let result = if at < connection.partial_at {
@@ -420,9 +423,15 @@ impl Worker {
         let keys_from = self.keys.len();
         if let Some(index) = command {
             let (store, found) = (&self.engine.store, &mut self.keys);
-            keys::each(self.engine.registry.get(index).row.keys, spans.len(), argument, |index, _| {
-                found.push(KeyAt { arg: index as u32, hash: store.hash(argument(index)) });
-            });
+            match self.engine.registry.get(index).row.keys {
+                // Most commands, without the general form's loop.
+                Keys::One(_) if spans.len() > 1 => {
+                    found.push(KeyAt { arg: 1, hash: store.hash(argument(1)) });
+                }
+                keys => keys::each(keys, spans.len(), argument, |index, _| {
+                    found.push(KeyAt { arg: index as u32, hash: store.hash(argument(index)) });
+                }),
+            }
         }
         self.plan.push(Planned {
             command,
@@ -433,14 +442,24 @@ impl Worker {
         });
     }
 
-    /// Fetches the entries of the planned requests' keys, if there are enough to hide the latency.
+    /// Fetches the entries of the planned requests' keys, if there are enough to hide the latency. A key
+    /// that is used over and over is fetched by its first use.
     #[inline]
     fn fetch(&mut self, database: usize) {
         const WORTH_IT: usize = 4;
-        if self.keys.len() >= WORTH_IT {
-            self.prefetch.clear();
-            self.prefetch.extend(self.keys.iter().take(GROUP * 4).map(|key| (database, key.hash)));
-            self.engine.store.prefetch(&self.prefetch);
+        if self.keys.len() < WORTH_IT {
+            return;
+        }
+        self.prefetch.clear();
+        let mut last = None;
+        for key in self.keys.iter().take(GROUP_KEYS) {
+            if last != Some(key.hash) {
+                last = Some(key.hash);
+                self.prefetch.push(key.hash);
+            }
+        }
+        if self.prefetch.len() >= WORTH_IT {
+            self.engine.store.prefetch(database, &self.prefetch);
         }
     }
 
@@ -449,7 +468,7 @@ impl Worker {
         connection: &mut Connection,
         input: &[u8],
         out: &mut Encoder,
-        batch: &mut Batch,
+        batch: &mut Batch<'_>,
         planned: &Planned,
     ) -> Step {
         let spans = std::mem::take(&mut self.spans);
@@ -471,7 +490,7 @@ impl Worker {
         &mut self,
         connection: &mut Connection,
         out: &mut Encoder,
-        batch: &mut Batch,
+        batch: &mut Batch<'_>,
         words: &[bytes::Bytes],
         end: usize,
     ) -> Option<Next> {
@@ -529,11 +548,11 @@ impl Worker {
         &mut self,
         connection: &mut Connection,
         out: &mut Encoder,
-        batch: &mut Batch,
+        batch: &mut Batch<'_>,
         command: Option<usize>,
         args: &Args<'_>,
     ) -> Step {
-        let engine = Arc::clone(&self.engine);
+        let engine = batch.engine;
         let session = &mut connection.session;
         let Some(index) = command else {
             if crate::resp::is_http_slip(args.get(0)) {
@@ -553,7 +572,7 @@ impl Worker {
             settings: &self.settings,
             authenticated: session.authenticated,
             multi: session.multi.as_deref(),
-            local: is_local(&session.client),
+            client: &session.client,
             loading: engine.status.loading.load(Ordering::Relaxed),
             writes_stopped: engine.status.writes_stopped.load(Ordering::Relaxed),
         };
@@ -578,7 +597,7 @@ impl Worker {
         let mark = out.len();
         let moment = self.moment(batch.stamp);
         let scope = Scope {
-            engine: &engine,
+            engine,
             stats: engine.stats.worker(self.index),
             settings: &self.settings,
             moment,
@@ -634,7 +653,13 @@ impl Worker {
 
     /// Whether the command has to wait before it may lock anything.
     #[inline]
-    fn held_back(&mut self, session: &Session, flags: Flags, batch: &Batch, index: usize) -> Option<Next> {
+    fn held_back(
+        &mut self,
+        session: &Session,
+        flags: Flags,
+        batch: &Batch<'_>,
+        index: usize,
+    ) -> Option<Next> {
         let queueing = session.multi.is_some() && !flags.has(Flags::EXECUTES_QUEUE);
         let executes_whole =
             flags.has(Flags::EXECUTES_QUEUE) && transaction::needs_whole(session, &self.engine.registry);
@@ -699,11 +724,11 @@ impl Worker {
 
     /// After a refused EXEC nothing is left of its transaction.
     #[cold]
-    fn abandon(&mut self, session: &mut Session, batch: &Batch) {
-        let engine = Arc::clone(&self.engine);
+    fn abandon(&mut self, session: &mut Session, batch: &Batch<'_>) {
+        let engine = batch.engine;
         let moment = self.moment(batch.stamp);
         let scope = Scope {
-            engine: &engine,
+            engine,
             stats: engine.stats.worker(self.index),
             settings: &self.settings,
             moment,
@@ -791,7 +816,8 @@ impl Worker {
 }
 
 /// How far a batch has come.
-struct Batch {
+struct Batch<'e> {
+    engine: &'e Arc<Engine>,
     began: Stamp,
     /// The end of the last command, which is the start of the next.
     stamp: Stamp,
@@ -802,7 +828,7 @@ struct Batch {
     whole: bool,
 }
 
-impl Batch {
+impl Batch<'_> {
     #[inline]
     fn count(&mut self, stamp: Stamp) {
         self.stamp = stamp;
@@ -837,13 +863,6 @@ fn usage_of(settings: &Settings) -> Usage {
             Usage::Lfu { log_factor: settings.lfu_log_factor, decay_minutes: settings.lfu_decay_time_min }
         }
         _ => Usage::Lru,
-    }
-}
-
-fn is_local(client: &Client) -> bool {
-    match &client.address {
-        crate::command::client::Address::Tcp(address) => address.ip().to_canonical().is_loopback(),
-        _ => true,
     }
 }
 

@@ -4,6 +4,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 
+use smallvec::SmallVec;
+
 use crate::clock::Clock;
 
 use super::database::Database;
@@ -121,18 +123,20 @@ impl Store {
     }
 
     /// Locks a shard and says how long somebody else kept it, in nanoseconds: 0 when nobody did.
-    #[inline]
+    #[inline(always)]
     pub(super) fn lock_timed(&self, physical: usize, shard: usize) -> (ShardGuard<'_>, u64) {
-        let database = self.database(physical);
-        match database.try_lock(shard) {
+        match self.database(physical).try_lock(shard) {
             Some(guard) => (guard, 0),
-            None => {
-                self.lock_waits.fetch_add(1, Ordering::Relaxed);
-                let began = self.clock.stamp();
-                let guard = database.lock(shard);
-                (guard, self.clock.stamp().saturating_sub(began).max(1))
-            }
+            None => self.lock_waiting(physical, shard),
         }
+    }
+
+    #[cold]
+    fn lock_waiting(&self, physical: usize, shard: usize) -> (ShardGuard<'_>, u64) {
+        self.lock_waits.fetch_add(1, Ordering::Relaxed);
+        let began = self.clock.stamp();
+        let guard = self.database(physical).lock(shard);
+        (guard, self.clock.stamp().saturating_sub(began).max(1))
     }
 
     /// What a running save shares with the writers.
@@ -177,22 +181,15 @@ impl Store {
         self.garbage_freed.store(0, Ordering::Relaxed);
     }
 
-    /// Fetches what a batch of keys will need, in stages over all of them: each stage hides the
-    /// memory latency of the one before. `keys` are pairs of a database's number and a hash.
-    pub fn prefetch(&self, keys: &[(usize, KeyHash)]) {
-        let place = |&(number, hash): &(usize, KeyHash)| {
-            let database = self.existing(self.physical(number))?;
-            Some((database, database.shard_of(hash), hash))
-        };
-        for (database, shard, _) in keys.iter().filter_map(place) {
-            database.prefetch_shard(shard);
-        }
-        for (database, shard, hash) in keys.iter().filter_map(place) {
-            database.prefetch_slots(shard, hash);
-        }
-        for (database, shard, hash) in keys.iter().filter_map(place) {
-            database.prefetch_entry(shard, hash);
-        }
+    /// Fetches what a batch of keys of one database will need, in stages over all of them: each stage
+    /// hides the memory latency of the one before.
+    pub fn prefetch(&self, number: usize, keys: &[KeyHash]) {
+        let Some(database) = self.existing(self.physical(number)) else { return };
+        let places: SmallVec<[(usize, KeyHash); 64]> =
+            keys.iter().map(|&hash| (database.shard_of(hash), hash)).collect();
+        places.iter().for_each(|&(shard, _)| database.prefetch_shard(shard));
+        places.iter().for_each(|&(shard, hash)| database.prefetch_slots(shard, hash));
+        places.iter().for_each(|&(shard, hash)| database.prefetch_entry(shard, hash));
     }
 
     /// Keys of a database and how many of them expire. No lock is taken: exact while the caller holds

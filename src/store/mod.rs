@@ -5,7 +5,7 @@
 //! let a save see one instant. What never does: a command, a socket, a clock, a file.
 //!
 //! Reading order: [`entry`] (one key), [`shard`] (one table), [`database`], [`keyspace`] (all of it),
-//! [`view`] (what a command sees), then [`scan`], [`sweep`], [`saves`] and [`capture`].
+//! [`view`] (what a command sees) and [`locking`], then [`scan`], [`sweep`], [`saves`] and [`capture`].
 
 mod capture;
 mod database;
@@ -14,6 +14,7 @@ mod hash;
 mod hooks;
 mod keyspace;
 mod loading;
+mod locking;
 mod object;
 mod objects;
 mod prefetch;

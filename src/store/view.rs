@@ -87,10 +87,10 @@ pub(super) struct Place {
 }
 
 /// A locked shard.
-struct Held<'s> {
-    physical: usize,
-    shard: usize,
-    guard: ShardGuard<'s>,
+pub(super) struct Held<'s> {
+    pub(super) physical: usize,
+    pub(super) shard: usize,
+    pub(super) guard: ShardGuard<'s>,
 }
 
 /// See the module's text.
@@ -98,10 +98,10 @@ pub struct View<'s> {
     pub(super) store: &'s Store,
     pub(super) number: usize,
     pub(super) physical: usize,
-    held: SmallVec<[Held<'s>; 1]>,
+    pub(super) held: SmallVec<[Held<'s>; 1]>,
     pub(super) moment: Moment,
     pub(super) epoch: Epoch,
-    whole: bool,
+    pub(super) whole: bool,
     no_touch: bool,
     /// What the unit did so far.
     pub tally: Tally,
@@ -117,60 +117,10 @@ impl std::fmt::Debug for View<'_> {
     }
 }
 
-impl Store {
-    /// Locks one key's shard: the fast path.
-    #[inline]
-    pub fn view_one(&self, moment: Moment, number: usize, hash: KeyHash) -> View<'_> {
-        let mut view = View::unlocked(self, moment, number);
-        view.hold(view.physical, self.database(view.physical).shard_of(hash));
-        view.epoch = self.saves.epoch();
-        view
-    }
-
-    /// Locks the shards of all `keys` (pairs of a database's number and a hash) in ascending order.
-    pub fn view_many(&self, moment: Moment, number: usize, keys: &[(usize, KeyHash)]) -> View<'_> {
-        let mut view = View::unlocked(self, moment, number);
-        let mut places: SmallVec<[(usize, usize); 16]> = keys
-            .iter()
-            .map(|&(number, hash)| {
-                let physical = self.physical(number);
-                (physical, self.database(physical).shard_of(hash))
-            })
-            .collect();
-        places.sort_unstable();
-        places.dedup();
-        for (physical, shard) in places {
-            view.hold(physical, shard);
-        }
-        view.epoch = self.saves.epoch();
-        view
-    }
-
-    /// A view that declares no key.
-    pub fn view_none(&self, moment: Moment, number: usize) -> View<'_> {
-        let mut view = View::unlocked(self, moment, number);
-        view.epoch = self.saves.epoch();
-        view
-    }
-
-    /// A view of every key, for who holds the whole keyspace: shards are locked when touched.
-    pub fn view_whole(&self, moment: Moment, number: usize) -> View<'_> {
-        let mut view = self.view_none(moment, number);
-        view.whole = true;
-        view
-    }
-
-    /// A view of one shard, for the sweep of expired keys.
-    pub(super) fn view_shard(&self, moment: Moment, number: usize, shard: usize) -> View<'_> {
-        let mut view = View::unlocked(self, moment, number);
-        view.hold(view.physical, shard);
-        view.epoch = self.saves.epoch();
-        view
-    }
-}
-
 impl<'s> View<'s> {
-    fn unlocked(store: &'s Store, moment: Moment, number: usize) -> View<'s> {
+    /// Nothing is locked yet.
+    #[inline(always)]
+    pub(super) fn unlocked(store: &'s Store, moment: Moment, number: usize) -> View<'s> {
         View {
             store,
             number,
@@ -187,7 +137,7 @@ impl<'s> View<'s> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn hold(&mut self, physical: usize, shard: usize) {
         let (guard, waited_ns) = self.store.lock_timed(physical, shard);
         if waited_ns > 0 {
@@ -563,6 +513,12 @@ impl<'s> View<'s> {
     /// Notes that a key of the current database can be served to those who wait for it.
     pub(super) fn note_ready(&mut self, key: &[u8]) {
         self.ready.push((self.number, key.to_vec()));
+    }
+
+    /// Whether keys have changed while clients wait for them.
+    #[inline]
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
     }
 
     /// Keys that changed while clients wait for them; empties the list.

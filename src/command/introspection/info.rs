@@ -73,9 +73,9 @@ fn key_spec(out: &mut Encoder, spec: &Spec) {
     out.map(3);
     out.bulk(b"flags");
     access(out, spec.access);
-    match spec.find {
-        FindKeys::Streams => keyword(out, spec.begin),
-        _ => search(out, "begin_search", "index", &[("index", spec.begin)]),
+    match spec.keyword {
+        None => search(out, "begin_search", "index", &[("index", spec.begin)]),
+        Some(word) => keyword(out, word, spec.begin),
     }
     match spec.find {
         FindKeys::Range { last, step } => {
@@ -91,8 +91,8 @@ fn key_spec(out: &mut Encoder, spec: &Spec) {
     }
 }
 
-/// Writes that the search begins behind the word STREAMS.
-fn keyword(out: &mut Encoder, from: i64) {
+/// Writes that the search begins behind a word.
+fn keyword(out: &mut Encoder, word: &str, from: i64) {
     out.bulk(b"begin_search");
     out.map(2);
     out.bulk(b"type");
@@ -100,7 +100,7 @@ fn keyword(out: &mut Encoder, from: i64) {
     out.bulk(b"spec");
     out.map(2);
     out.bulk(b"keyword");
-    out.bulk(b"STREAMS");
+    out.bulk(word.as_bytes());
     out.bulk(b"startfrom");
     out.int(from);
 }

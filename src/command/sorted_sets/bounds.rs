@@ -49,6 +49,14 @@ fn number_of(text: &[u8]) -> Option<f64> {
     })
 }
 
+/// The ranks from one to another, both included and negative from the end, as a first rank and a count.
+pub(super) fn ranks(first: i64, last: i64, len: usize) -> (usize, usize) {
+    let from_start = |rank: i64| if rank < 0 { rank.saturating_add(len as i64) } else { rank };
+    let first = from_start(first).max(0);
+    let last = from_start(last).min(len as i64 - 1);
+    if first > last { (0, 0) } else { (first as usize, (last - first) as usize + 1) }
+}
+
 /// Members from one to another in the order of their bytes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Members<'a> {

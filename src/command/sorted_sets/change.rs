@@ -4,10 +4,12 @@ use smallvec::SmallVec;
 
 use crate::command::context::EventClass;
 use crate::command::row::{Access, Command, Flags, Group, Keys};
+use crate::command::sorted_result::limits;
 use crate::command::{Args, CommandError, Context, Outcome, Reply};
-use crate::config::Settings;
 use crate::data::{Added, Limits, SortedSet, parse_f64};
 use crate::store::Key;
+
+use super::taken;
 
 /// The rows of this file.
 pub static COMMANDS: &[Command] = &[
@@ -48,15 +50,6 @@ pub static COMMANDS: &[Command] = &[
         ..Command::BASE
     },
 ];
-
-/// Up to which size a sorted set stays packed, as the settings say.
-#[inline]
-fn limits(settings: &Settings) -> Limits {
-    Limits {
-        max_entries: usize::try_from(settings.zset_max_listpack_entries).unwrap_or(usize::MAX),
-        max_value: usize::try_from(settings.zset_max_listpack_value_bytes).unwrap_or(usize::MAX),
-    }
-}
 
 /// ZADD's options.
 #[derive(Clone, Copy, Default)]
@@ -207,10 +200,7 @@ fn zrem(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     let Some(set) = ctx.view.get_mut::<SortedSet>(key)? else { return Ok(Reply::Int(0)) };
     let removed = args.rest().filter(|member| set.remove(member).is_some()).count();
     if removed > 0 {
-        ctx.effect_on(key, EventClass::SortedSet, "zrem", removed);
-        if ctx.view.remove_if_empty(key) {
-            ctx.event(key, EventClass::Generic, "del");
-        }
+        taken(ctx, key, "zrem", removed);
     }
     Ok(Reply::Int(removed as i64))
 }

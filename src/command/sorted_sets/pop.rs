@@ -1,10 +1,15 @@
 //! Members are taken from either end.
 
-use crate::command::context::EventClass;
 use crate::command::row::{Access, Command, Flags, Group, Keys};
 use crate::command::{Args, CommandError, Context, Outcome, Reply};
 use crate::data::SortedSet;
 use crate::resp::Protocol;
+use crate::store::Key;
+
+use super::{multi, taken};
+
+/// What a pop does with a key.
+pub(super) const POPS: Access = Access::RW.with(Access::ACCESS).with(Access::DELETE);
 
 /// The rows of this file.
 pub static COMMANDS: &[Command] = &[
@@ -12,15 +17,27 @@ pub static COMMANDS: &[Command] = &[
         name: "ZPOPMAX",
         syntax: "key [count]",
         summary: "Removes the members with the highest scores and returns them.",
-        run: zpopmax,
+        run: |ctx, args| pop(ctx, args, End::Max),
         ..POP
     },
     Command {
         name: "ZPOPMIN",
         syntax: "key [count]",
         summary: "Removes the members with the lowest scores and returns them.",
-        run: zpopmin,
+        run: |ctx, args| pop(ctx, args, End::Min),
         ..POP
+    },
+    Command {
+        name: "ZMPOP",
+        syntax: "numkeys key [key ...] <MIN | MAX> [COUNT count]",
+        summary: "Removes members from either end of the first sorted set that is not empty and returns them.",
+        since: "7.0.0",
+        complexity: multi::COMPLEXITY,
+        group: Group::SortedSet,
+        flags: Flags::WRITE.with(Flags::MOVABLE_KEYS),
+        keys: Keys::Counted(1, POPS),
+        run: zmpop,
+        ..Command::BASE
     },
 ];
 
@@ -29,31 +46,107 @@ const POP: Command = Command {
     complexity: "O(log(N)*M) with N being the number of elements in the sorted set, and M being the number of elements popped.",
     group: Group::SortedSet,
     flags: Flags::WRITE.with(Flags::FAST),
-    keys: Keys::One(Access::RW.with(Access::ACCESS).with(Access::DELETE)),
+    keys: Keys::One(POPS),
     ..Command::BASE
 };
 
-/// Takes one member with its score.
-type Pop = fn(&mut SortedSet) -> Option<(Vec<u8>, f64)>;
-
-/// What distinguishes the two ends.
-struct End {
-    event: &'static str,
-    pop: Pop,
+/// An end of a sorted set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Where the lowest scores are.
+    Min,
+    /// Where the highest are.
+    Max,
 }
 
-const MIN: End = End { event: "zpopmin", pop: SortedSet::pop_min };
-const MAX: End = End { event: "zpopmax", pop: SortedSet::pop_max };
+impl End {
+    /// Reads MIN or MAX; a syntax error when it is neither.
+    pub(super) fn read(args: &mut Args<'_>) -> End {
+        if args.keyword("MIN") {
+            return End::Min;
+        }
+        if !args.keyword("MAX") {
+            args.fail(CommandError::Syntax);
+        }
+        End::Max
+    }
 
-fn zpopmin(ctx: &mut Context<'_>, args: Args<'_>) -> Outcome {
-    pop(ctx, args, &MIN)
+    /// The command that pops there, for replays.
+    pub(super) fn command(self) -> &'static [u8] {
+        match self {
+            End::Min => b"ZPOPMIN",
+            End::Max => b"ZPOPMAX",
+        }
+    }
+
+    fn event(self) -> &'static str {
+        match self {
+            End::Min => "zpopmin",
+            End::Max => "zpopmax",
+        }
+    }
+
+    #[inline]
+    fn pop_with<R>(self, set: &mut SortedSet, take: impl FnOnce(&[u8], f64) -> R) -> Option<R> {
+        match self {
+            End::Min => set.pop_min_with(take),
+            End::Max => set.pop_max_with(take),
+        }
+    }
 }
 
-fn zpopmax(ctx: &mut Context<'_>, args: Args<'_>) -> Outcome {
-    pop(ctx, args, &MAX)
+/// How popped members are answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// Member, score, member, score.
+    Flat,
+    /// A pair for each.
+    Pairs,
+    /// Key, member, score.
+    FlatWithKey,
+    /// The key, then pairs.
+    PairsWithKey,
 }
 
-fn pop(ctx: &mut Context<'_>, mut args: Args<'_>, end: &End) -> Outcome {
+/// Pops up to `count` members, at least one, and answers them. Gives how many; `None` when the key is absent.
+pub(super) fn pop_and_answer(
+    ctx: &mut Context<'_>,
+    key: Key<'_>,
+    end: End,
+    count: usize,
+    shape: Shape,
+) -> Result<Option<usize>, CommandError> {
+    let Some(set) = ctx.view.get_mut::<SortedSet>(key)? else { return Ok(None) };
+    let count = count.min(set.len());
+    let out = &mut *ctx.out;
+    match shape {
+        Shape::Flat => out.array(count * 2),
+        Shape::Pairs => out.array(count),
+        Shape::FlatWithKey => {
+            out.array(count * 2 + 1);
+            out.bulk(key.bytes);
+        }
+        Shape::PairsWithKey => {
+            out.array(2);
+            out.bulk(key.bytes);
+            out.array(count);
+        }
+    }
+    let pairs = matches!(shape, Shape::Pairs | Shape::PairsWithKey);
+    for _ in 0..count {
+        end.pop_with(set, |member, score| {
+            if pairs {
+                out.array(2);
+            }
+            out.bulk(member);
+            out.double(score);
+        });
+    }
+    taken(ctx, key, end.event(), count);
+    Ok(Some(count))
+}
+
+fn pop(ctx: &mut Context<'_>, mut args: Args<'_>, end: End) -> Outcome {
     if args.len() > 3 {
         return Err(CommandError::Syntax);
     }
@@ -66,29 +159,27 @@ fn pop(ctx: &mut Context<'_>, mut args: Args<'_>, end: &End) -> Outcome {
             Some(count as usize)
         }
     };
-    let count = given.unwrap_or(1);
-    // RESP3 pairs each member with its score, but only when a count was given.
-    let nested = given.is_some() && ctx.out.protocol() == Protocol::Resp3;
-    let set = match ctx.view.get_mut::<SortedSet>(key)? {
-        Some(set) if count > 0 => set,
-        _ => {
-            ctx.out.array(0);
-            return Ok(Reply::Sent);
-        }
-    };
-    let popped = count.min(set.len());
-    ctx.out.array(if nested { popped } else { popped * 2 });
-    for _ in 0..popped {
-        let Some((member, score)) = (end.pop)(set) else { break };
-        if nested {
-            ctx.out.array(2);
-        }
-        ctx.out.bulk(&member);
-        ctx.out.double(score);
+    if given == Some(0) {
+        // Nothing changes, but another type is refused all the same.
+        ctx.view.get_mut::<SortedSet>(key)?;
+        ctx.out.array(0);
+        return Ok(Reply::Sent);
     }
-    ctx.effect_on(key, EventClass::SortedSet, end.event, popped);
-    if ctx.view.remove_if_empty(key) {
-        ctx.event(key, EventClass::Generic, "del");
+    // RESP3 pairs each member with its score, but only when a count was given.
+    let pairs = given.is_some() && ctx.out.protocol() == Protocol::Resp3;
+    let shape = if pairs { Shape::Pairs } else { Shape::Flat };
+    if pop_and_answer(ctx, key, end, given.unwrap_or(1), shape)?.is_none() {
+        ctx.out.array(0);
     }
     Ok(Reply::Sent)
+}
+
+fn zmpop(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
+    let request = multi::Request::read(&mut args)?;
+    for key in (0..request.keys).filter_map(|ordinal| args.declared(ordinal)) {
+        if multi::pop(ctx, key, &request)? {
+            return Ok(Reply::Sent);
+        }
+    }
+    Ok(Reply::NilArray)
 }

@@ -1,25 +1,91 @@
 //! Members in order: by rank, by score or by their bytes, from either end.
 
 use crate::command::row::{Access, Command, Flags, Group, Keys};
+use crate::command::sorted_result::{limits, store};
 use crate::command::{Args, CommandError, Context, Outcome, Reply};
 use crate::data::SortedSet;
 use crate::resp::Protocol;
 
-use super::bounds::{Members, Scores};
+use super::bounds::{Members, Scores, ranks};
 
-/// The rows of this file.
-pub static COMMANDS: &[Command] = &[Command {
-    name: "ZRANGE",
-    syntax: "key min max [BYSCORE | BYLEX] [REV] [LIMIT offset count] [WITHSCORES]",
-    summary: "Returns members of a sorted set within a range of ranks, scores or members.",
-    since: "1.2.0",
-    complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements returned.",
+const ROW: Command = Command {
     group: Group::SortedSet,
     flags: Flags::READONLY,
     keys: Keys::One(Access::RO.with(Access::ACCESS)),
-    run: zrange,
     ..Command::BASE
-}];
+};
+
+const RETURNED: &str = "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements returned.";
+const BEING_RETURNED: &str = "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements being returned. If M is constant (e.g. always asking for the first 10 elements with LIMIT), you can consider it O(log(N)).";
+
+/// The rows of this file.
+pub static COMMANDS: &[Command] = &[
+    Command {
+        name: "ZRANGE",
+        syntax: "key min max [BYSCORE | BYLEX] [REV] [LIMIT offset count] [WITHSCORES]",
+        summary: "Returns members of a sorted set within a range of ranks, scores or members.",
+        since: "1.2.0",
+        complexity: RETURNED,
+        run: |ctx, args| range(ctx, args, Form::FREE),
+        ..ROW
+    },
+    Command {
+        name: "ZRANGEBYLEX",
+        syntax: "key min max [LIMIT offset count]",
+        summary: "Returns the members of a sorted set within a range of members.",
+        since: "2.8.9",
+        complexity: BEING_RETURNED,
+        run: |ctx, args| range(ctx, args, Form::fixed(By::Lex, false)),
+        ..ROW
+    },
+    Command {
+        name: "ZRANGEBYSCORE",
+        syntax: "key min max [WITHSCORES] [LIMIT offset count]",
+        summary: "Returns the members of a sorted set within a range of scores.",
+        since: "1.0.5",
+        complexity: BEING_RETURNED,
+        run: |ctx, args| range(ctx, args, Form::fixed(By::Score, false)),
+        ..ROW
+    },
+    Command {
+        name: "ZRANGESTORE",
+        syntax: "dst src min max [BYSCORE | BYLEX] [REV] [LIMIT offset count]",
+        summary: "Stores members of a sorted set within a range of ranks, scores or members in a key.",
+        since: "6.2.0",
+        complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements stored into the destination key.",
+        flags: Flags::WRITE.with(Flags::DENYOOM),
+        keys: Keys::Two(Access::OW.with(Access::UPDATE), Access::RO.with(Access::ACCESS)),
+        run: zrangestore,
+        ..ROW
+    },
+    Command {
+        name: "ZREVRANGE",
+        syntax: "key start stop [WITHSCORES]",
+        summary: "Returns members of a sorted set within a range of ranks, the last one first.",
+        since: "1.2.0",
+        complexity: RETURNED,
+        run: |ctx, args| range(ctx, args, Form::fixed(By::Rank, true)),
+        ..ROW
+    },
+    Command {
+        name: "ZREVRANGEBYLEX",
+        syntax: "key max min [LIMIT offset count]",
+        summary: "Returns the members of a sorted set within a range of members, the last one first.",
+        since: "2.8.9",
+        complexity: BEING_RETURNED,
+        run: |ctx, args| range(ctx, args, Form::fixed(By::Lex, true)),
+        ..ROW
+    },
+    Command {
+        name: "ZREVRANGEBYSCORE",
+        syntax: "key max min [WITHSCORES] [LIMIT offset count]",
+        summary: "Returns the members of a sorted set within a range of scores, the last one first.",
+        since: "2.2.0",
+        complexity: BEING_RETURNED,
+        run: |ctx, args| range(ctx, args, Form::fixed(By::Score, true)),
+        ..ROW
+    },
+];
 
 /// What the bounds of a range are.
 #[derive(Clone, Copy, Default, PartialEq)]
@@ -40,20 +106,39 @@ struct Options {
     limit: Option<(i64, i64)>,
 }
 
+/// What the command's name decides already.
+#[derive(Clone, Copy)]
+struct Form {
+    by: By,
+    reverse: bool,
+    /// Whether options choose what the bounds are and the direction.
+    choice: bool,
+    /// Whether the members are stored, always with their scores.
+    stores: bool,
+}
+
+impl Form {
+    const FREE: Form = Form { by: By::Rank, reverse: false, choice: true, stores: false };
+
+    const fn fixed(by: By, reverse: bool) -> Form {
+        Form { by, reverse, choice: false, stores: false }
+    }
+}
+
 impl Options {
-    fn read(args: &mut Args<'_>) -> Result<Options, CommandError> {
-        let mut options = Options::default();
+    fn read(args: &mut Args<'_>, form: Form) -> Result<Options, CommandError> {
+        let mut options = Options { by: form.by, reverse: form.reverse, ..Options::default() };
         while args.remaining() > 0 {
-            if args.keyword("WITHSCORES") {
+            if !form.stores && args.keyword("WITHSCORES") {
                 options.with_scores = true;
             } else if args.remaining() >= 3 && args.keyword("LIMIT") {
                 options.limit = Some((args.int(), args.int()));
                 args.check()?;
-            } else if !options.reverse && args.keyword("REV") {
+            } else if form.choice && !options.reverse && args.keyword("REV") {
                 options.reverse = true;
-            } else if options.by == By::Rank && args.keyword("BYLEX") {
+            } else if form.choice && options.by == By::Rank && args.keyword("BYLEX") {
                 options.by = By::Lex;
-            } else if options.by == By::Rank && args.keyword("BYSCORE") {
+            } else if form.choice && options.by == By::Rank && args.keyword("BYSCORE") {
                 options.by = By::Score;
             } else {
                 return Err(CommandError::Syntax);
@@ -112,19 +197,29 @@ impl<'a> Range<'a> {
     }
 }
 
-/// The same for ranks, of which negative ones count from the other end.
-fn ranks(first: i64, last: i64, len: usize) -> (usize, usize) {
-    let from_start = |rank: i64| if rank < 0 { rank.saturating_add(len as i64) } else { rank };
-    let first = from_start(first).max(0);
-    let last = from_start(last).min(len as i64 - 1);
-    if first > last { (0, 0) } else { (first as usize, (last - first) as usize + 1) }
+/// Reads the bounds and the words behind them.
+fn read<'a>(args: &mut Args<'a>, form: Form) -> Result<(Range<'a>, Options), CommandError> {
+    let (first, second) = (args.bytes(), args.bytes());
+    let options = Options::read(args, form)?;
+    options.check()?;
+    Ok((Range::read(first, second, options)?, options))
 }
 
-fn zrange(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
-    let (key, first, second) = (args.key(), args.bytes(), args.bytes());
-    let options = Options::read(&mut args)?;
-    options.check()?;
-    let range = Range::read(first, second, options)?;
+fn zrangestore(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
+    let (destination, source) = (args.key(), args.key());
+    let (range, options) = read(&mut args, Form { stores: true, ..Form::FREE })?;
+    let limits = limits(ctx.settings);
+    let result = ctx.view.get::<SortedSet>(source)?.map_or_else(SortedSet::new, |set| {
+        let (skip, count) = range.stretch(set, options);
+        let start = if options.reverse { set.len() - skip.min(set.len()) - count } else { skip };
+        SortedSet::from_sorted(set.range(start, count), &limits)
+    });
+    store(ctx, destination, result, "zrangestore")
+}
+
+fn range(ctx: &mut Context<'_>, mut args: Args<'_>, form: Form) -> Outcome {
+    let key = args.key();
+    let (range, options) = read(&mut args, form)?;
     let Some(set) = ctx.view.get::<SortedSet>(key)? else {
         ctx.out.array(0);
         return Ok(Reply::Sent);

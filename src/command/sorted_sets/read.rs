@@ -6,7 +6,7 @@ use crate::command::{Args, Context, Outcome, Reply};
 use crate::data::SortedSet;
 use crate::resp::format_double;
 
-use super::bounds::Scores;
+use super::bounds::{Members, Scores};
 
 const FAST_READ: Flags = Flags::READONLY.with(Flags::FAST);
 const CONTENT: Keys = Keys::One(Access::RO.with(Access::ACCESS));
@@ -35,6 +35,18 @@ pub static COMMANDS: &[Command] = &[
         flags: FAST_READ,
         keys: CONTENT,
         run: zcount,
+        ..Command::BASE
+    },
+    Command {
+        name: "ZLEXCOUNT",
+        syntax: "key min max",
+        summary: "Counts the members of a sorted set within a range of members.",
+        since: "2.8.9",
+        complexity: "O(log(N)) with N being the number of elements in the sorted set.",
+        group: Group::SortedSet,
+        flags: FAST_READ,
+        keys: CONTENT,
+        run: zlexcount,
         ..Command::BASE
     },
     Command {
@@ -108,6 +120,13 @@ fn zcount(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     let key = args.key();
     let scores = Scores::read(args.bytes(), args.bytes())?;
     let (start, end) = ctx.view.get::<SortedSet>(key)?.map_or((0, 0), |set| scores.ranks(set));
+    Ok(Reply::Int((end - start) as i64))
+}
+
+fn zlexcount(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
+    let key = args.key();
+    let members = Members::read(args.bytes(), args.bytes())?;
+    let (start, end) = ctx.view.get::<SortedSet>(key)?.map_or((0, 0), |set| members.ranks(set));
     Ok(Reply::Int((end - start) as i64))
 }
 

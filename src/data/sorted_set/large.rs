@@ -3,7 +3,6 @@
 
 use super::leaf::{Item, Leaf};
 use super::order::Order;
-use super::packed::Packed;
 use super::{Added, before};
 use crate::data::table::{Entry, Id, Table, Text, hash_of};
 
@@ -38,10 +37,12 @@ impl Scored {
 }
 
 impl Large {
-    pub fn from_packed(members: &Packed) -> Self {
+    /// Members that come in their order.
+    pub fn from_sorted<'a>(members: impl Iterator<Item = (&'a [u8], f64)>) -> Self {
         let mut large = Self { table: Table::new(), order: Order::new() };
-        for (member, score) in members.iter() {
-            large.push(hash_of(member), member, score);
+        for (member, score) in members {
+            let id = large.table.push(hash_of(member), Scored { member: Text::new(member), score });
+            large.order.insert(Item { score, id }, |_| true);
         }
         large
     }
@@ -75,9 +76,9 @@ impl Large {
     }
 
     /// Takes the member with this rank, which has to be there.
-    pub fn pop(&mut self, rank: usize) -> (Vec<u8>, f64) {
+    pub fn pop_with<R>(&mut self, rank: usize, take: impl FnOnce(&[u8], f64) -> R) -> R {
         let item = self.order.remove(rank);
-        (self.take(item.id).member.into_bytes(), item.score)
+        take(self.take(item.id).member.as_bytes(), item.score)
     }
 
     pub fn score(&self, member: &[u8]) -> Option<f64> {
@@ -100,6 +101,29 @@ impl Large {
     /// [`Large::partition_point`] by scores alone, which needs no look at a member.
     pub fn partition_by_score(&self, mut is_before: impl FnMut(f64) -> bool) -> usize {
         self.order.partition_point(|item| is_before(item.score))
+    }
+
+    /// See [`super::SortedSet::walk_scores`]; from the rank `start` to before `end`.
+    pub fn walk_scores<'a, T>(
+        &'a self,
+        start: usize,
+        end: usize,
+        mut wants: impl FnMut(f64) -> Option<T>,
+        mut show: impl FnMut(&'a [u8], f64, T) -> bool,
+    ) {
+        let mut next = start;
+        while next < end {
+            let (leaf, at) = self.order.locate(next);
+            let here = (leaf.len() - at).min(end - next);
+            for item in (at..at + here).map(|at| leaf.get(at)) {
+                if let Some(wanted) = wants(item.score)
+                    && !show(self.member(item.id), item.score, wanted)
+                {
+                    return;
+                }
+            }
+            next += here;
+        }
     }
 
     pub fn scan(&self, cursor: u64, count: usize, mut show: impl FnMut(&[u8], f64)) -> u64 {

@@ -6,6 +6,7 @@
 //! it (`order.rs`; Redis has a skip list there). The way from the first form to
 //! the second is not taken back.
 
+pub mod combine;
 mod iter;
 mod large;
 mod leaf;
@@ -129,20 +130,46 @@ impl SortedSet {
         }
     }
 
-    /// Takes the first member out.
-    pub fn pop_min(&mut self) -> Option<(Vec<u8>, f64)> {
-        self.pop(0)
+    /// A sorted set of distinct members that come in their order. Large ones are built in one go.
+    pub fn from_sorted<'a>(
+        members: impl ExactSizeIterator<Item = (&'a [u8], f64)> + Clone,
+        limits: &Limits,
+    ) -> Self {
+        let packs = members.len() <= limits.max_entries
+            && members.clone().all(|(member, _)| member.len() <= limits.max_value);
+        let form = if packs {
+            let mut packed = Packed::new();
+            members.for_each(|(member, score)| packed.push(member, score + 0.0));
+            Form::Packed(packed)
+        } else {
+            Form::Large(Box::new(Large::from_sorted(members)))
+        };
+        Self { form }
     }
 
-    /// Takes the last member out.
-    pub fn pop_max(&mut self) -> Option<(Vec<u8>, f64)> {
-        self.pop(self.len().checked_sub(1)?)
+    /// Takes the first member out and gives what `take` makes of it.
+    pub fn pop_min_with<R>(&mut self, take: impl FnOnce(&[u8], f64) -> R) -> Option<R> {
+        self.pop_with(0, take)
     }
 
-    fn pop(&mut self, rank: usize) -> Option<(Vec<u8>, f64)> {
+    /// Takes the last member out and gives what `take` makes of it.
+    pub fn pop_max_with<R>(&mut self, take: impl FnOnce(&[u8], f64) -> R) -> Option<R> {
+        self.pop_with(self.len().checked_sub(1)?, take)
+    }
+
+    fn pop_with<R>(&mut self, rank: usize, take: impl FnOnce(&[u8], f64) -> R) -> Option<R> {
         match &mut self.form {
-            Form::Packed(members) => members.pop(rank),
-            Form::Large(large) => (rank < large.len()).then(|| large.pop(rank)),
+            Form::Packed(members) => members.pop_with(rank, take),
+            Form::Large(large) => (rank < large.len()).then(|| large.pop_with(rank, take)),
+        }
+    }
+
+    /// Takes the members with the ranks from `start` to before `end` out.
+    pub fn remove_range(&mut self, start: usize, end: usize) {
+        let end = end.min(self.len());
+        match &mut self.form {
+            Form::Packed(members) => members.remove_range(start, end),
+            Form::Large(large) => (start..end).for_each(|_| large.pop_with(start, |_, _| ())),
         }
     }
 
@@ -219,6 +246,29 @@ impl SortedSet {
         }
     }
 
+    /// Walks over the members with scores from `min` to before `max`. `wants` sees each score; what it makes
+    /// something of is shown with its member, until `show` says false. Members that are not wanted are not
+    /// even looked up.
+    pub fn walk_scores<'a, T>(
+        &'a self,
+        min: f64,
+        max: f64,
+        mut wants: impl FnMut(f64) -> Option<T>,
+        mut show: impl FnMut(&'a [u8], f64, T) -> bool,
+    ) {
+        let (start, end) = self.range_by_score(Bound::Included(min), Bound::Excluded(max));
+        match &self.form {
+            Form::Packed(members) => {
+                members
+                    .iter()
+                    .skip(start)
+                    .take(end - start)
+                    .all(|(member, score)| wants(score).is_none_or(|wanted| show(member, score, wanted)));
+            }
+            Form::Large(large) => large.walk_scores(start, end, wants, show),
+        }
+    }
+
     /// A member, each equally likely when `pick` is uniform over all of `u64`.
     ///
     /// O(1), or O(number of members) while the set is packed.
@@ -266,7 +316,7 @@ impl SortedSet {
     /// The large form of the set, which it takes if it has not.
     fn large_mut(&mut self) -> &mut Large {
         if let Form::Packed(members) = &self.form {
-            self.form = Form::Large(Box::new(Large::from_packed(members)));
+            self.form = Form::Large(Box::new(Large::from_sorted(members.iter())));
         }
         match &mut self.form {
             Form::Large(large) => large,

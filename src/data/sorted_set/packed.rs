@@ -68,8 +68,16 @@ impl Packed {
         Some(score)
     }
 
-    /// Takes the member with the given rank out.
-    pub fn pop(&mut self, rank: usize) -> Option<(Vec<u8>, f64)> {
+    /// Adds a member that stands behind all others.
+    pub fn push(&mut self, member: &[u8], score: f64) {
+        let end = self.bytes.len();
+        let len = Length::of(member.len());
+        replace(&mut self.bytes, end..end, &[&score.to_le_bytes(), len.as_bytes(), member]);
+        self.count += 1;
+    }
+
+    /// Takes the member with the given rank out and gives what `take` makes of it.
+    pub fn pop_with<R>(&mut self, rank: usize, take: impl FnOnce(&[u8], f64) -> R) -> Option<R> {
         if rank >= self.len() {
             return None;
         }
@@ -77,9 +85,26 @@ impl Packed {
         for _ in 0..rank {
             place = self.place_at(place.end);
         }
-        let popped = (self.bytes[place.member..place.end].to_vec(), self.score_at(place));
+        let taken = take(&self.bytes[place.member..place.end], self.score_at(place));
         self.remove_at(place);
-        Some(popped)
+        Some(taken)
+    }
+
+    /// Takes the members with the ranks from `start` to before `end` out.
+    pub fn remove_range(&mut self, start: usize, end: usize) {
+        if start >= end {
+            return;
+        }
+        let mut at = 0;
+        for _ in 0..start {
+            at = self.place_at(at).end;
+        }
+        let from = at;
+        for _ in start..end {
+            at = self.place_at(at).end;
+        }
+        replace(&mut self.bytes, from..at, &[]);
+        self.count -= (end - start) as u32;
     }
 
     /// The bytes that the members own on the heap.

@@ -46,6 +46,8 @@ enum Step {
     PopMax(u8),
     Limit(Limits),
     Copy,
+    RemoveRange(u16, usize),
+    Rebuild,
 }
 
 fn member() -> impl Strategy<Value = Vec<u8>> {
@@ -58,6 +60,10 @@ fn member() -> impl Strategy<Value = Vec<u8>> {
 
 fn name(n: u16) -> Vec<u8> {
     format!("m{n}").into_bytes()
+}
+
+fn owned(member: &[u8], score: f64) -> (Vec<u8>, f64) {
+    (member.to_vec(), score)
 }
 
 fn score() -> impl Strategy<Value = f64> {
@@ -82,7 +88,9 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (1..40u8).prop_map(Step::PopMin),
         2 => (1..40u8).prop_map(Step::PopMax),
         1 => limits().prop_map(Step::Limit),
+        2 => (any::<u16>(), 0..300usize).prop_map(|(from, len)| Step::RemoveRange(from, len)),
         1 => Just(Step::Copy),
+        1 => Just(Step::Rebuild),
     ]
 }
 
@@ -107,16 +115,23 @@ fn apply(set: &mut SortedSet, model: &mut Model, limits: &mut Limits, step: Step
         Step::PopMin(count) => {
             for _ in 0..count {
                 let first = (!model.0.is_empty()).then(|| model.0.remove(0));
-                assert_eq!(set.pop_min(), first.map(|(score, member)| (member, score)));
+                assert_eq!(set.pop_min_with(owned), first.map(|(score, member)| (member, score)));
             }
         }
         Step::PopMax(count) => {
             for _ in 0..count {
-                assert_eq!(set.pop_max(), model.0.pop().map(|(score, member)| (member, score)));
+                assert_eq!(set.pop_max_with(owned), model.0.pop().map(|(score, member)| (member, score)));
             }
         }
         Step::Limit(other) => *limits = other,
+        Step::RemoveRange(from, len) => {
+            let start = usize::from(from) % (model.0.len() + 1);
+            let end = (start + len).min(model.0.len());
+            model.0.drain(start..end);
+            set.remove_range(start, start + len);
+        }
         Step::Copy => *set = set.clone(),
+        Step::Rebuild => *set = SortedSet::from_sorted(set.clone().iter(), limits),
     }
 }
 
@@ -205,7 +220,7 @@ fn encodings_change_where_those_of_redis_do() {
     set.insert(&name(128), 0.0, &limits);
     assert_eq!(set.encoding(), "skiplist");
     while set.len() > 1 {
-        set.pop_max();
+        set.pop_max_with(owned);
     }
     assert_eq!(set.encoding(), "skiplist");
 
@@ -259,10 +274,10 @@ fn a_deep_tree_keeps_its_order() {
             set.iter().map(|(member, _)| member.to_vec()).eq(left.iter().map(|n| n.to_be_bytes().to_vec()))
         );
         while let Some(n) = left.pop() {
-            assert_eq!(set.pop_max(), Some((n.to_be_bytes().to_vec(), f64::from(n / 100))));
+            assert_eq!(set.pop_max_with(owned), Some((n.to_be_bytes().to_vec(), f64::from(n / 100))));
             if !left.is_empty() {
                 let n = left.remove(0);
-                assert_eq!(set.pop_min(), Some((n.to_be_bytes().to_vec(), f64::from(n / 100))));
+                assert_eq!(set.pop_min_with(owned), Some((n.to_be_bytes().to_vec(), f64::from(n / 100))));
             }
         }
         assert!(set.is_empty());
