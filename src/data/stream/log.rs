@@ -7,11 +7,14 @@ use super::node::{Node, Pair};
 use super::ordered::{Down, Iter, Ordered};
 use super::{Id, NodeLimits};
 
-/// A node that takes no more entries.
+/// A node that takes no more entries. What trimming asks of it is kept beside it: to look into some ten
+/// thousand nodes would take milliseconds.
 #[derive(Clone, Debug)]
 pub(super) struct Sealed {
-    /// Its entries that are not deleted, so that trimming need not look into it.
+    /// Its entries that are not deleted.
     pub(super) live: u32,
+    /// Its bytes.
+    pub(super) bytes: u32,
     pub(super) node: Arc<Node>,
 }
 
@@ -144,7 +147,10 @@ impl Log {
             if sealed.len() >= EXPECTING_NODES {
                 expected = full.data.len().min(EXPECTED_BYTES);
             }
-            sealed.insert(full.first, Sealed { live: full.live, node: full });
+            sealed.insert(
+                full.first,
+                Sealed { live: full.live, bytes: full.memory_usage() as u32, node: full },
+            );
         }
         let node = Node::new(id, pairs, expected);
         self.bytes += node.memory_usage();
