@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::command::Registry;
-use crate::command::ports::{Clients, SaveRefusal, Saves, Server, Shutdown, Started};
+use crate::command::ports::{Clients, Dumps, Migrations, SaveRefusal, Saves, Server, Shutdown, Started};
 use crate::config::{ApplyError, Config, LogLevel as ConfiguredLevel, Row, Settings};
+use crate::data::ValueLimits;
 use crate::engine::world::World;
 use crate::engine::{ClientTable, Status};
 use crate::net::{Acceptor, bind_tcp, bind_unix};
@@ -19,7 +20,8 @@ use crate::observe::{Figures, Metrics, Stats};
 use crate::persist::files::RealFiles;
 use crate::persist::jobs::Jobs;
 use crate::persist::ownership::Guard;
-use crate::store::Store;
+use crate::persist::rdb;
+use crate::store::{DumpError, Entry, LoadedValue, Store};
 
 /// Everything that outlives a connection.
 pub(super) struct Host {
@@ -212,8 +214,26 @@ impl Server for Host {
         self.reload_snapshot(save_first)
     }
 
+    fn migrations(&self) -> Arc<dyn Migrations> {
+        super::migrate::shared(self)
+    }
+
+    fn dumps(&self) -> &dyn Dumps {
+        self
+    }
+
     fn run_id(&self) -> &str {
         &self.run_id
+    }
+}
+
+impl Dumps for Host {
+    fn dump(&self, entry: &Entry, compress: bool) -> Vec<u8> {
+        rdb::dump(entry, compress)
+    }
+
+    fn restore(&self, payload: &[u8], limits: &ValueLimits) -> Result<LoadedValue, DumpError> {
+        rdb::restore(payload, limits)
     }
 }
 

@@ -11,6 +11,7 @@ pub mod geo;
 pub mod glob;
 pub mod hash;
 pub mod lcs;
+mod limits;
 pub mod list;
 pub mod number;
 pub mod set;
@@ -20,6 +21,7 @@ mod table;
 
 pub use glob::glob_match;
 pub use hash::Hash;
+pub use limits::ValueLimits;
 pub use list::{List, NodeLimit};
 pub use number::{LongDouble, format_i64, parse_f64, parse_i64, parse_u64};
 pub use set::{Set, SetLimits};

@@ -584,7 +584,7 @@ impl Worker {
             batch.count(self.wall.stamp());
             return Step::Done;
         }
-        if let Some(next) = self.held_back(session, flags, batch, index) {
+        if let Some(next) = self.held_back(session, flags, batch, index, args) {
             return Step::Before(next);
         }
         if session.multi.is_some() && !transaction::runs_inside_multi(flags) {
@@ -659,11 +659,12 @@ impl Worker {
         flags: Flags,
         batch: &Batch<'_>,
         index: usize,
+        args: &Args<'_>,
     ) -> Option<Next> {
         let queueing = session.multi.is_some() && !flags.has(Flags::EXECUTES_QUEUE);
         let executes_whole =
             flags.has(Flags::EXECUTES_QUEUE) && transaction::needs_whole(session, &self.engine.registry);
-        if (self.engine.registry.is_whole(index) && !queueing || executes_whole) && !batch.whole {
+        if (self.engine.registry.is_whole(index, args) && !queueing || executes_whole) && !batch.whole {
             return Some(Next::Whole);
         }
         if self.engine.clients.may_be_paused() && self.paused(session, flags) {

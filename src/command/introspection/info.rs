@@ -73,6 +73,10 @@ fn key_spec(out: &mut Encoder, spec: &Spec) {
     out.map(3);
     out.bulk(b"flags");
     access(out, spec.access);
+    if spec.find == FindKeys::Unknown {
+        search(out, "begin_search", "unknown", &[]);
+        return search(out, "find_keys", "unknown", &[]);
+    }
     match spec.keyword {
         None => search(out, "begin_search", "index", &[("index", spec.begin)]),
         Some(word) => keyword(out, word, spec.begin),
@@ -81,6 +85,7 @@ fn key_spec(out: &mut Encoder, spec: &Spec) {
         FindKeys::Range { last, step } => {
             search(out, "find_keys", "range", &[("lastkey", last), ("keystep", step), ("limit", 0)]);
         }
+        FindKeys::Unknown => {}
         // Keys and IDs are as many as each other: the last key is where half of them end.
         FindKeys::Streams => {
             search(out, "find_keys", "range", &[("lastkey", -1), ("keystep", 1), ("limit", 2)]);
