@@ -63,7 +63,7 @@ fn pick(model: &Model, place: usize) -> Id {
         0 => Id::new(place as u64 % 100, 0),
         len => {
             let id = model.entries.keys().nth(place % len).copied().unwrap_or_default();
-            if place % 7 == 0 { id.next().unwrap_or(id) } else { id }
+            if place.is_multiple_of(7) { id.next().unwrap_or(id) } else { id }
         }
     }
 }
