@@ -1,6 +1,6 @@
 //! What a client sees of consumer groups.
 
-use crate::command::testing::transcript;
+use crate::command::testing::{Bench, transcript};
 
 #[test]
 fn a_group_tells_how_far_it_is() {
@@ -14,6 +14,8 @@ fn a_group_tells_how_far_it_is() {
         (error) BUSYGROUP Consumer Group name already exists
         > XGROUP CREATE s late $
         OK
+        > XINFO CONSUMERS s late
+        (empty array)
         > XADD s 1-0 n 1
         "1-0"
         > XADD s 2-0 n 2
@@ -353,4 +355,34 @@ fn a_group_tells_how_far_it_is() {
         9)     Prints this help.
         "#,
     );
+}
+
+#[test]
+fn consumers_are_seen_and_pending_entries_age() {
+    let mut bench = Bench::new();
+    for line in ["XADD s 1-0 f v", "XADD s 2-0 f v", "XGROUP CREATE s g 0", "XGROUP CREATECONSUMER s g b"] {
+        bench.line(line);
+    }
+    bench.clock.advance_ms(1_000);
+    bench.line("XREADGROUP GROUP g a COUNT 1 STREAMS s >");
+    bench.clock.advance_ms(500);
+    let consumer = |at: u8, name: &str, pending: u8, idle_ms: u16| {
+        format!(
+            "{at}) 1) \"name\"\n   2) \"{name}\"\n   3) \"pending\"\n   4) (integer) {pending}\n   5) \"idle\"\n   6) (integer) {idle_ms}"
+        )
+    };
+    let both = format!("{}\n{}", consumer(1, "a", 1, 500), consumer(2, "b", 0, 1_500));
+    assert_eq!(bench.line("XINFO CONSUMERS s g"), both);
+    let pending = "1) 1) \"1-0\"\n   2) \"a\"\n   3) (integer) 500\n   4) (integer) 1";
+    assert_eq!(bench.line("XPENDING s g IDLE 500 - + 10"), pending);
+    assert_eq!(bench.line("XPENDING s g IDLE 501 - + 10 a"), "(empty array)");
+    let now = bench.clock.unix_ms();
+    let full = bench.line("XINFO STREAM s FULL");
+    assert!(
+        full.contains(&format!("\"1-0\"\n              2) \"a\"\n              3) (integer) {}", now - 500)),
+        "{full}"
+    );
+    assert!(full.contains(&format!("\"seen-time\"\n              4) (integer) {}", now - 500)), "{full}");
+    assert_eq!(bench.line("XCLAIM s g b 501 1-0 JUSTID"), "(empty array)");
+    assert_eq!(bench.line("XCLAIM s g b 500 1-0 JUSTID"), "1) \"1-0\"");
 }

@@ -446,6 +446,9 @@ fn what_happened_is_repeated() {
     assert_eq!(done(&mut bench, "XTRIM s MINID ~ 5"), of(&["AsSent"], &[], 0));
     assert_eq!(done(&mut bench, "XTRIM s MAXLEN 1"), of(&["AsSent"], &["xtrim s@0"], 2));
     assert_eq!(done(&mut bench, "XTRIM s MAXLEN ~ 0"), of(&["XTRIM s MAXLEN = 0"], &["xtrim s@0"], 1));
+    bench.line("XADD t 5-5 f v");
+    let all = "XTRIM t MINID = 18446744073709551615-18446744073709551615";
+    assert_eq!(done(&mut bench, "XTRIM t MINID ~ 9"), of(&[all], &["xtrim t@0"], 1));
 }
 
 #[test]

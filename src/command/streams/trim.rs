@@ -1,7 +1,7 @@
 //! The trimming options of XADD and XTRIM.
 
 use crate::command::{Args, CommandError, Context};
-use crate::data::stream::{Keep, Log, Trim};
+use crate::data::stream::{Id, Keep, Log, Trim};
 
 use super::ids;
 
@@ -113,7 +113,11 @@ impl Options {
             Some(Keep::Newest(len)) if !self.approximately => (&b"MAXLEN"[..], len.to_string().into_bytes()),
             Some(Keep::Newest(_)) => (&b"MAXLEN"[..], log.len().to_string().into_bytes()),
             Some(Keep::From(id)) if !self.approximately => (&b"MINID"[..], id.text().as_bytes().to_vec()),
-            Some(Keep::From(_)) => (&b"MINID"[..], log.first_entry().text().as_bytes().to_vec()),
+            // Where nothing is left, nothing is to be left elsewhere.
+            Some(Keep::From(_)) => {
+                let first = if log.is_empty() { Id::MAX } else { log.first_entry() };
+                (&b"MINID"[..], first.text().as_bytes().to_vec())
+            }
             None => return Vec::new(),
         };
         vec![word.to_vec(), b"=".to_vec(), bound]

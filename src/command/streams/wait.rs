@@ -253,16 +253,19 @@ fn xreadgroup(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     let request = Request::read(&mut args, true)?;
     let Some(reader) = request.reader else { return Err(CommandError::Syntax) };
     let mut from = smallvec::SmallVec::<[From; 4]>::new();
+    let mut news = false;
     for index in 0..request.streams {
         let key = args.declared(index).ok_or(CommandError::Syntax)?;
         let stream = ctx.view.get::<Stream>(key)?;
-        if stream.is_none_or(|stream| stream.group(reader.group).is_none()) {
+        let found = stream.and_then(|stream| stream.group(reader.group).map(|group| (stream.log(), group)));
+        let Some((log, group)) = found else {
             return Err(super::coded(format!(
                 "NOGROUP No such key '{}' or consumer group '{}' in XREADGROUP with GROUP option",
                 shown(key.bytes),
                 shown(reader.group)
             )));
-        }
+        };
+        news = news_in(log, group);
         from.push(match args.get(request.ids_at + index) {
             b"$" => return Err(MEANINGLESS),
             b">" => From::New,
@@ -280,7 +283,9 @@ fn xreadgroup(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     for (index, &from) in from.iter().enumerate() {
         let key = args.declared(index).ok_or(CommandError::Syntax)?;
         match from {
-            From::New if !has_news(ctx, key, reader.group) => {}
+            // Of a single stream it is known already; one of several may come twice.
+            From::New if request.streams == 1 && !news => {}
+            From::New if request.streams > 1 && !has_news(ctx, key, reader.group) => {}
             From::New => {
                 answer.stream(ctx, key);
                 deliver::news(ctx, key, reader, request.count)?;
@@ -308,9 +313,12 @@ const MEANINGLESS: CommandError = CommandError::fixed(
 
 /// Whether a stream has an entry that its group has not delivered.
 fn has_news(ctx: &mut Context<'_>, key: Key<'_>, group: &[u8]) -> bool {
-    let news = |log: &Log, group: &Group| log.last_entry().is_some_and(|last| last > group.last_id);
     stream_at(ctx, key)
-        .is_some_and(|stream| stream.group(group).is_some_and(|group| news(stream.log(), group)))
+        .is_some_and(|stream| stream.group(group).is_some_and(|group| news_in(stream.log(), group)))
+}
+
+fn news_in(log: &Log, group: &Group) -> bool {
+    log.last_entry().is_some_and(|last| last > group.last_id)
 }
 
 fn serve_group(

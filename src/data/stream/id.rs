@@ -57,6 +57,18 @@ impl Id {
 /// Two numbers of at most twenty digits and what is between them.
 const ID_TEXT: usize = 41;
 
+/// The digits of all numbers below 100.
+const PAIRS: [u8; 200] = {
+    let mut pairs = [0; 200];
+    let mut number = 0;
+    while number < 100 {
+        pairs[number * 2] = b'0' + (number / 10) as u8;
+        pairs[number * 2 + 1] = b'0' + (number % 10) as u8;
+        number += 1;
+    }
+    pairs
+};
+
 /// An ID as text, without an allocation.
 #[derive(Clone, Copy, Debug)]
 pub struct IdText {
@@ -71,17 +83,23 @@ impl IdText {
         &self.bytes[usize::from(self.at)..]
     }
 
-    /// Writes a number before what is there.
+    /// Writes a number before what is there, two digits at a time.
     #[inline]
     fn put(&mut self, mut number: u64) {
-        loop {
+        while number >= 100 {
+            let pair = (number % 100) as usize * 2;
+            number /= 100;
+            self.at -= 2;
+            let at = usize::from(self.at);
+            self.bytes[at..at + 2].copy_from_slice(&PAIRS[pair..pair + 2]);
+        }
+        if number >= 10 {
             self.at -= 1;
             self.bytes[usize::from(self.at)] = b'0' + (number % 10) as u8;
             number /= 10;
-            if number == 0 {
-                return;
-            }
         }
+        self.at -= 1;
+        self.bytes[usize::from(self.at)] = b'0' + number as u8;
     }
 }
 
@@ -95,6 +113,9 @@ mod tests {
         assert_eq!(Id::new(1_526_919_030_474, 55).text().as_bytes(), b"1526919030474-55");
         assert_eq!(Id::MAX.text().as_bytes(), b"18446744073709551615-18446744073709551615");
         assert_eq!(Id::new(1, 2).joined(b'.').as_bytes(), b"1.2");
+        for number in [9, 10, 99, 100, 101, 999, 1_000, 10_000, 12_345, 100_000_000_007] {
+            assert_eq!(Id::new(number, 0).text().as_bytes(), format!("{number}-0").as_bytes());
+        }
     }
 
     #[test]

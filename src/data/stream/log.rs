@@ -7,11 +7,14 @@ use super::node::{Node, Pair};
 use super::ordered::{Down, Iter, Ordered};
 use super::{Id, NodeLimits};
 
-/// A node that takes no more entries.
+/// A node that takes no more entries. What trimming asks of it is kept beside it: to look into some ten
+/// thousand nodes would take milliseconds.
 #[derive(Clone, Debug)]
 pub(super) struct Sealed {
-    /// Its entries that are not deleted, so that trimming need not look into it.
+    /// Its entries that are not deleted.
     pub(super) live: u32,
+    /// Its bytes.
+    pub(super) bytes: u32,
     pub(super) node: Arc<Node>,
 }
 
@@ -35,6 +38,9 @@ pub struct Log {
     pub(super) bytes: usize,
 }
 
+/// From so many full nodes on the next is expected to become full too, and gets its buffer at once. What it
+/// does not need is little then, compared with the rest.
+const EXPECTING_NODES: usize = 8;
 /// The longest buffer that is reserved at once for a node to come.
 const EXPECTED_BYTES: usize = 64 * 1024;
 
@@ -90,6 +96,9 @@ impl Log {
         if id <= self.last_id {
             return false;
         }
+        if self.tail.as_ref().is_some_and(|tail| tail.last >= id) {
+            self.forget_deleted_from(id);
+        }
         let bytes: usize = pairs.iter().map(|(name, value)| name.len() + value.len()).sum();
         match &mut self.tail {
             Some(tail) if limits.allow(tail, bytes) => {
@@ -109,15 +118,39 @@ impl Log {
         true
     }
 
+    /// XSETID may have gone back behind deleted entries, which are still marked in the last node: within a
+    /// node IDs grow, so those from `id` on are forgotten.
+    #[cold]
+    fn forget_deleted_from(&mut self, id: Id) {
+        while let Some(tail) = &mut self.tail
+            && tail.last >= id
+        {
+            self.bytes -= tail.memory_usage();
+            if tail.live > 0 {
+                let node = Arc::make_mut(tail);
+                node.forget_from(id);
+                self.bytes += node.memory_usage();
+                return;
+            }
+            self.tail = None;
+            self.reopen();
+        }
+    }
+
     fn begin_node(&mut self, id: Id, pairs: &[Pair<'_>]) {
         let mut expected = 0;
         if let Some(mut full) = self.tail.take() {
-            expected = full.data.len().min(EXPECTED_BYTES);
             if let Some(node) = Arc::get_mut(&mut full) {
                 node.seal();
             }
             let sealed = self.sealed.get_or_insert_default();
-            sealed.insert(full.first, Sealed { live: full.live, node: full });
+            if sealed.len() >= EXPECTING_NODES {
+                expected = full.data.len().min(EXPECTED_BYTES);
+            }
+            sealed.insert(
+                full.first,
+                Sealed { live: full.live, bytes: full.memory_usage() as u32, node: full },
+            );
         }
         let node = Node::new(id, pairs, expected);
         self.bytes += node.memory_usage();

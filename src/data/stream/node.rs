@@ -215,6 +215,21 @@ impl Node {
         marked.len() as u32
     }
 
+    /// Forgets the entries from `id` on, all of which are deleted. The count of deleted ones stays.
+    pub fn forget_from(&mut self, id: Id) {
+        let mut last = None;
+        let mut ends = self.data.len();
+        for entry in self.entries() {
+            if entry.id >= id {
+                ends = entry.head;
+                break;
+            }
+            last = Some(entry.id);
+        }
+        self.data.truncate(ends);
+        self.last = last.unwrap_or(Id { ms: self.first.ms, seq: self.first.seq.wrapping_sub(1) });
+    }
+
     fn mark(&mut self, head: usize) {
         if let Some(byte) = self.data.get_mut(head) {
             *byte |= DELETED;

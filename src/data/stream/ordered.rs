@@ -1,6 +1,6 @@
 //! Values by ID, in order, in segments that copies share.
 //!
-//! The outer row holds a segment's first ID and a pointer to it; a segment holds up to 256 values side by
+//! The outer row holds a segment's first ID and a pointer to it; a segment holds up to 128 values side by
 //! side. Finding one is two binary searches. A copy copies the outer row alone (a few hundred pointers for
 //! a million entries' nodes), and whoever changes a segment that is shared copies that segment first: this
 //! is what makes handing a stream over to a save cheap.
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::Id;
 
 /// The most values of a segment.
-const SEGMENT: usize = 256;
+const SEGMENT: usize = 128;
 
 #[derive(Clone, Debug)]
 struct Segment<V> {
@@ -140,7 +140,7 @@ impl<V: Clone> Ordered<V> {
             Arc::make_mut(&mut segment.items).push_back((id, value));
             return;
         }
-        let mut items = VecDeque::with_capacity(if self.segments.is_empty() { 4 } else { SEGMENT });
+        let mut items = VecDeque::with_capacity(if self.segments.is_empty() { 1 } else { SEGMENT });
         items.push_back((id, value));
         if self.segments.is_empty() {
             self.segments.reserve_exact(1);

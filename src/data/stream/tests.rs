@@ -23,6 +23,7 @@ enum Step {
     Trim { keep: usize, whole: bool, limit: u64 },
     TrimFrom { place: usize, whole: bool },
     Range { from: usize, to: usize },
+    SetBack,
     Copy,
 }
 
@@ -48,6 +49,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0usize..300, any::<bool>(), 0u64..20).prop_map(|(keep, whole, limit)| Step::Trim { keep, whole, limit }),
         1 => (any::<usize>(), any::<bool>()).prop_map(|(place, whole)| Step::TrimFrom { place, whole }),
         3 => (any::<usize>(), any::<usize>()).prop_map(|(from, to)| Step::Range { from, to }),
+        1 => Just(Step::SetBack),
         1 => Just(Step::Copy),
     ]
 }
@@ -61,7 +63,7 @@ fn pick(model: &Model, place: usize) -> Id {
         0 => Id::new(place as u64 % 100, 0),
         len => {
             let id = model.entries.keys().nth(place % len).copied().unwrap_or_default();
-            if place % 7 == 0 { id.next().unwrap_or(id) } else { id }
+            if place.is_multiple_of(7) { id.next().unwrap_or(id) } else { id }
         }
     }
 }
@@ -149,6 +151,10 @@ fn apply(stream: &mut Stream, model: &mut Model, step: Step, limits: NodeLimits)
                 log.get(from).map(read),
                 model.entries.get_key_value(&from).map(|(id, fields)| (*id, fields.clone()))
             );
+        }
+        Step::SetBack => {
+            model.last = model.entries.keys().next_back().copied().unwrap_or_default();
+            log.set_last_id(model.last, None, None);
         }
         Step::Copy => {}
     }

@@ -75,12 +75,20 @@ impl Log {
         let Some(mut sealed) = self.sealed.take() else { return false };
         let (mut nodes, mut part) = (0, None);
         let mut stopped = false;
+        let tail = self.tail.as_ref().map(|tail| tail.first);
+        let mut following = sealed.iter().map(|(first, _)| first).skip(1).chain(tail);
         for (first, one) in sealed.iter() {
-            match self.goes(trim, trimmed.entries, one.live, || one.node.last) {
+            // A node that lies before one that goes, or begins what stays, need not be looked into.
+            let next = following.next().unwrap_or(Id::MAX);
+            let last = || match trim.keep {
+                Keep::From(id) if next <= id => first,
+                _ => one.node.last,
+            };
+            match self.goes(trim, trimmed.entries, one.live, last) {
                 Some(true) => {
                     nodes += 1;
                     self.len -= u64::from(one.live);
-                    self.bytes -= one.node.memory_usage();
+                    self.bytes -= one.bytes as usize;
                     trimmed.entries += u64::from(one.live);
                     continue;
                 }
