@@ -2,16 +2,17 @@
 //!
 //! Commands over several keys, in several databases, transactions, commands that need the whole
 //! keyspace, and blocking ones with short times run against each other. A reply that does not come
-//! within [`PATIENCE`] fails the test. `DEADLOCK_SECONDS` makes it longer.
+//! within [`common::PATIENCE`] fails the test. `DEADLOCK_SECONDS` makes it longer.
 
 #![allow(clippy::unwrap_used)]
 
-mod support_process;
+mod common;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use support_process::{Connection, PATIENCE, Reply, Server, encode};
+use common::{Client, Launch, encode};
+use glasswing::resp::Value;
 
 const CONNECTIONS: u64 = 24;
 const KEYS: usize = 12;
@@ -111,24 +112,19 @@ impl Random {
 /// How often each command was answered, and how often without an error.
 type Answered = BTreeMap<String, (usize, usize)>;
 
-fn client(mut connection: Connection, seed: u64, until: Instant) -> Answered {
+fn client(mut connection: Client, seed: u64, until: Instant) -> Answered {
     let mut random = Random(seed);
     let mut answered = Answered::new();
     while Instant::now() < until {
         let burst = random.burst();
-        let bytes: Vec<u8> = burst
-            .iter()
-            .flat_map(|request| encode(&request.iter().map(String::as_str).collect::<Vec<_>>()))
-            .collect();
-        connection.send(&bytes).unwrap();
+        let bytes: Vec<u8> = burst.iter().flat_map(|request| encode(request)).collect();
+        assert!(connection.raw(&bytes));
         for request in &burst {
-            let reply = connection.read();
-            let reply = reply.unwrap_or_else(|error| {
-                panic!("seed {seed}: no reply to {request:?} within {PATIENCE:?}: {error}")
-            });
+            let reply = connection.reply();
+            let reply = reply.unwrap_or_else(|| panic!("seed {seed}: no reply to {request:?}"));
             let entry = answered.entry(request[0].clone()).or_default();
             entry.0 += 1;
-            entry.1 += usize::from(!matches!(reply, Reply::Error(_)));
+            entry.1 += usize::from(!matches!(reply, Value::Error(_)));
         }
     }
     answered
@@ -138,12 +134,12 @@ fn client(mut connection: Connection, seed: u64, until: Instant) -> Answered {
 fn every_command_is_answered_whatever_keys_the_others_hold() {
     let seconds = std::env::var("DEADLOCK_SECONDS").ok().and_then(|text| text.parse().ok());
     let until = Instant::now() + Duration::from_secs(seconds.unwrap_or(10));
-    let server = Server::start(4, &[]);
+    let server = Launch::new().admin().with(&["--workers", "4"]).start();
     let mut all = Answered::new();
     std::thread::scope(|scope| {
         let clients: Vec<_> = (1..=CONNECTIONS)
             .map(|seed| {
-                let connection = server.connect();
+                let connection = server.client();
                 scope.spawn(move || client(connection, seed, until))
             })
             .collect();

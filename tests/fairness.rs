@@ -2,43 +2,46 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod support_process;
+mod common;
 
-use support_process::{Reply, Server, encode};
+use std::net::TcpStream;
+
+use common::{Client, Launch, encode};
+use glasswing::resp::Value;
 
 const COMMANDS: usize = 100_000;
 /// The most commands that run before others have their turn.
 const BATCH: f64 = 256.0;
 
-fn counter(reply: Reply) -> usize {
+fn counter(reply: Option<Value>) -> usize {
     match reply {
-        Reply::Bulk(digits) => String::from_utf8(digits).unwrap().parse().unwrap(),
+        Some(Value::Bulk(digits)) => String::from_utf8_lossy(&digits).parse().unwrap(),
         other => panic!("no counter: {other:?}"),
     }
 }
 
 #[test]
 fn another_client_is_answered_between_the_batches_of_a_long_pipeline() {
-    let server = Server::start(1, &[]);
-    let (mut busy, mut other) = (server.connect(), server.connect());
+    let server = Launch::new().admin().start();
+    let mut writer = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+    let (mut busy, mut other) = (Client::over(writer.try_clone().unwrap()), server.client());
     let batches = |bucket: &str| {
         let buckets = server.metric("glasswing_batch_commands_bucket");
         buckets.into_iter().find(|(labels, _)| labels.contains(bucket)).unwrap().1
     };
-    other.ask(&["SET", "counter", "0"]);
+    other.call(&["SET", "counter", "0"]);
     let before = batches("+Inf");
-    let mut writer = busy.stream.get_ref().try_clone().unwrap();
     let pipeline = encode(&["INCR", "counter"]).repeat(COMMANDS);
     let seen = std::thread::scope(|scope| {
         scope.spawn(move || std::io::Write::write_all(&mut writer, &pipeline).unwrap());
         scope.spawn(move || {
             for number in 1..=COMMANDS {
-                assert_eq!(busy.read().unwrap(), Reply::Integer(number as i64));
+                assert_eq!(busy.reply(), Some(Value::Int(number as i64)));
             }
         });
         let mut seen = Vec::new();
         loop {
-            let now = counter(other.ask(&["GET", "counter"]));
+            let now = counter(other.call(&["GET", "counter"]));
             seen.push(now);
             if now == COMMANDS {
                 return seen;

@@ -212,6 +212,20 @@ fn a_client_beyond_its_output_limit() {
 }
 
 #[test]
+fn a_client_without_the_password_that_never_reads() {
+    let mut server = Server::start(&["--requirepass", "secret"]);
+    let mut flood = stream(server.port());
+    let request = b"*3\r\n$3\r\nSET\r\n$1\r\nx\r\n$1\r\n5\r\n".repeat(1_000);
+    // The kernel takes some megabytes of replies; then the connection ends.
+    let closed = (0..10_000).any(|_| flood.write_all(&request).is_err());
+    assert!(closed, "it may send for as long as it likes");
+    assert!(server.log_says("overcoming of output buffer limits"));
+    let mut client = server.client();
+    assert_eq!(client.line("AUTH secret"), "OK");
+    assert_eq!(client.line("PING"), "PONG");
+}
+
+#[test]
 fn a_byte_at_a_time() {
     let server = Server::start(&[]);
     let mut slow = server.client();

@@ -1,7 +1,7 @@
 //! Traces against a receiver that decodes what arrives, one that never answers, and none.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead as _, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -13,6 +13,8 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind, status::StatusCode};
 use prost::Message as _;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// 23 November 2026, 06:17:28.5 UTC.
 const START: u64 = 1_795_414_648_500_000_000;
@@ -44,7 +46,7 @@ struct Request {
     body: Vec<u8>,
 }
 
-fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Request> {
+fn read_request(reader: &mut BufReader<impl Read>) -> Option<Request> {
     let mut head = Vec::new();
     loop {
         let mut line = String::new();
@@ -76,16 +78,36 @@ fn receiver() -> (String, Receiver<Request>) {
     (endpoint, requests)
 }
 
-fn answer(stream: TcpStream, sender: &Sender<Request>) {
-    let mut writer = stream.try_clone().expect("a second handle");
+fn answer(stream: impl Read + Write, sender: &Sender<Request>) {
     let mut reader = BufReader::new(stream);
     while let Some(request) = read_request(&mut reader) {
         let _ = sender.send(request);
         let answer = "HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n";
-        if writer.write_all(answer.as_bytes()).is_err() {
+        if reader.get_mut().write_all(answer.as_bytes()).is_err() {
             return;
         }
     }
+}
+
+/// The same over TLS, with a certificate of its own making, which it gives as PEM.
+fn tls_receiver() -> (String, Receiver<Request>, String) {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .expect("a certificate and its key");
+    let (listener, endpoint) = listener();
+    let (sender, requests) = channel();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let connection = ServerConnection::new(Arc::new(config.clone())).expect("a connection");
+            answer(StreamOwned::new(connection, stream), &sender);
+        }
+    });
+    (endpoint.replace("http:", "https:"), requests, made.cert.pem())
 }
 
 /// Everything that had arrived once the tracer was shut down.
@@ -346,7 +368,7 @@ fn an_endpoint_that_is_down_costs_only_the_spans() {
 
 #[test]
 fn an_endpoint_that_cannot_work_is_refused() {
-    for endpoint in ["https://127.0.0.1:4318", "ftp://x", "http://[x"] {
+    for endpoint in ["127.0.0.1:4318", "ftp://x", "http://[x", "https://[x"] {
         let result = Tracer::new(&settings(endpoint, &[]), Arc::new(Stats::new(1, &[])), now);
         assert!(result.is_err(), "{endpoint}");
     }
@@ -363,4 +385,39 @@ fn without_traces_nothing_is_sampled() {
     drop(span.child("c"));
     assert!(!tracer.is_on());
     tracer.shutdown(LIMIT);
+}
+
+#[test]
+fn a_collector_over_tls_gets_spans_only_if_its_certificate_is_trusted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (endpoint, requests, own) = tls_receiver();
+    let (_, _, strange) = tls_receiver();
+    for (pem, arrives) in [(&own, true), (&strange, false)] {
+        let path = folder.path().join("collector.pem");
+        std::fs::write(&path, pem).expect("a file");
+        let stats = Arc::new(Stats::new(1, &["get"]));
+        let more = [ALL, ("OTEL_EXPORTER_OTLP_CERTIFICATE", path.to_str().expect("a name"))];
+        let tracer = Tracer::new(&settings(&endpoint, &more), stats.clone(), now).expect("a tracer");
+        let mut worker = tracer.worker(0);
+        assert!(worker.sample());
+        worker.command(&command("get"));
+        let arrived = arrived(&tracer, &requests);
+        assert_eq!(arrived.names().contains(&"get"), arrives);
+        assert_eq!(stats.counter(Counter::SpansDropped) > 0, !arrives, "what is lost is counted");
+    }
+}
+
+#[test]
+fn a_certificate_that_cannot_be_read_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let empty = folder.path().join("empty.pem");
+    std::fs::write(&empty, "none here").expect("a file");
+    for (path, why) in [(folder.path().join("none.pem"), "No such file"), (empty, "no certificate")] {
+        let path = path.to_str().expect("a name");
+        let more = [ALL, ("OTEL_EXPORTER_OTLP_CERTIFICATE", path)];
+        let stats = Arc::new(Stats::new(1, &["get"]));
+        let refused =
+            Tracer::new(&settings("https://127.0.0.1:1", &more), stats, now).expect_err("no tracer");
+        assert!(refused.to_string().contains(path) && refused.to_string().contains(why), "{refused}");
+    }
 }

@@ -2,12 +2,17 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod support_process;
+mod common;
 
-use support_process::{Reply, Server, encode};
+use common::{Launch, Server, encode, ok};
+use glasswing::resp::Value;
 
-fn ok() -> Reply {
-    Reply::Simple("OK".to_owned())
+fn start() -> Server {
+    Launch::new().admin().with(&["--workers", "2", "--enable-debug-command", "yes"]).start()
+}
+
+fn queued() -> Option<Value> {
+    Some(Value::Simple("QUEUED".into()))
 }
 
 fn panics(server: &Server) -> f64 {
@@ -16,49 +21,47 @@ fn panics(server: &Server) -> f64 {
 
 #[test]
 fn a_panic_closes_one_connection_and_no_other() {
-    let server = Server::start(2, &["--enable-debug-command", "yes"]);
-    let mut others: Vec<_> = (0..4).map(|_| server.connect()).collect();
+    let mut server = start();
+    let mut others: Vec<_> = (0..4).map(|_| server.client()).collect();
     for other in &mut others {
-        assert_eq!(other.ask(&["SET", "key", "before"]), ok());
+        assert_eq!(other.call(&["SET", "key", "before"]), ok());
     }
     for round in 1..=4 {
-        let mut failing = server.connect();
-        failing
-            .send(
-                &[encode(&["SET", "key", "during"]), encode(&["DEBUG", "PANIC"]), encode(&["PING"])].concat(),
-            )
-            .unwrap();
-        assert_eq!(failing.read().unwrap(), ok(), "what ran before the panic is answered");
-        assert!(failing.read().is_err(), "the connection is closed without a reply");
+        let mut failing = server.client();
+        assert!(failing.raw(
+            &[encode(&["SET", "key", "during"]), encode(&["DEBUG", "PANIC"]), encode(&["PING"])].concat(),
+        ));
+        assert_eq!(failing.reply(), ok(), "what ran before the panic is answered");
+        assert_eq!(failing.reply(), None, "the connection is closed without a reply");
         assert_eq!(panics(&server), f64::from(round));
-        assert!(server.log().contains("DEBUG PANIC was called"), "the panic is logged");
+        assert!(server.log_says("DEBUG PANIC was called"), "the panic is logged");
     }
     // On both workers, with the keys' locks, and with the whole keyspace.
     for other in &mut others {
-        assert_eq!(other.ask(&["SET", "key", "after"]), ok());
+        assert_eq!(other.call(&["SET", "key", "after"]), ok());
         assert_eq!(
-            other.ask(&["MGET", "key", "none"]),
-            Reply::Array(vec![Reply::Bulk(b"after".to_vec()), Reply::Nil])
+            other.call(&["MGET", "key", "none"]),
+            Some(Value::Array(vec![Value::Bulk((&b"after"[..]).into()), Value::Null]))
         );
-        assert_eq!(other.ask(&["FLUSHALL"]), ok());
-        assert_eq!(other.ask(&["DBSIZE"]), Reply::Integer(0));
+        assert_eq!(other.call(&["FLUSHALL"]), ok());
+        assert_eq!(other.call(&["DBSIZE"]), Some(Value::Int(0)));
     }
 }
 
 #[test]
 fn a_panic_within_a_transaction_lets_go_of_its_keys() {
-    let server = Server::start(2, &["--enable-debug-command", "yes"]);
-    let mut other = server.connect();
+    let server = start();
+    let mut other = server.client();
     for request in [vec!["SET", "a", "1"], vec!["DEBUG", "PANIC"]] {
-        let mut failing = server.connect();
-        assert_eq!(failing.ask(&["WATCH", "a", "b"]), ok());
-        assert_eq!(failing.ask(&["MULTI"]), ok());
-        assert_eq!(failing.ask(&request), Reply::Simple("QUEUED".to_owned()));
-        assert_eq!(failing.ask(&["DEBUG", "PANIC"]), Reply::Simple("QUEUED".to_owned()));
-        failing.send(&encode(&["EXEC"])).unwrap();
-        while failing.read().is_ok() {}
-        assert_eq!(other.ask(&["MSET", "a", "1", "b", "2"]), ok());
-        assert_eq!(other.ask(&["FLUSHALL"]), ok());
+        let mut failing = server.client();
+        assert_eq!(failing.call(&["WATCH", "a", "b"]), ok());
+        assert_eq!(failing.call(&["MULTI"]), ok());
+        assert_eq!(failing.call(&request), queued());
+        assert_eq!(failing.call(&["DEBUG", "PANIC"]), queued());
+        failing.send(&["EXEC"]);
+        while failing.reply().is_some() {}
+        assert_eq!(other.call(&["MSET", "a", "1", "b", "2"]), ok());
+        assert_eq!(other.call(&["FLUSHALL"]), ok());
     }
     assert_eq!(panics(&server), 2.0);
 }

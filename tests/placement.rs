@@ -2,11 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod support_process;
+mod common;
 
-use std::time::Instant;
-
-use support_process::{Connection, PATIENCE, Reply, Server};
+use common::{Client, Launch, Server, until};
+use glasswing::resp::Value;
 
 const WORKERS: usize = 4;
 
@@ -22,29 +21,30 @@ fn connections(server: &Server) -> Vec<usize> {
 
 /// Waits until the server has noticed who came and who went.
 fn settled(server: &Server, total: usize) -> Vec<usize> {
-    let began = Instant::now();
-    loop {
-        let now = connections(server);
-        if now.iter().sum::<usize>() == total {
-            return now;
-        }
-        assert!(began.elapsed() < PATIENCE, "{now:?} instead of {total} connections");
-        std::thread::yield_now();
-    }
+    let mut now = Vec::new();
+    until("every connection is counted", || {
+        now = connections(server);
+        now.iter().sum::<usize>() == total
+    });
+    now
 }
 
 /// A connection that the server has accepted, since it answers.
-fn open(server: &Server) -> Connection {
-    let mut connection = server.connect();
-    assert_eq!(connection.ask(&["PING"]), Reply::Simple("PONG".to_owned()));
-    connection
+fn open(server: &Server) -> Client {
+    let mut client = server.client();
+    assert_eq!(client.call(&["PING"]), Some(Value::Simple("PONG".into())));
+    client
+}
+
+fn start() -> Server {
+    Launch::new().admin().with(&["--workers", &WORKERS.to_string()]).start()
 }
 
 #[test]
 fn connections_are_spread_evenly_and_fill_what_has_become_empty() {
-    let server = Server::start(WORKERS, &[]);
+    let server = start();
     let mut before = settled(&server, 0);
-    let mut lying: Vec<Vec<Connection>> = (0..WORKERS).map(|_| Vec::new()).collect();
+    let mut lying: Vec<Vec<Client>> = (0..WORKERS).map(|_| Vec::new()).collect();
     for count in 1..=2 * WORKERS {
         let connection = open(&server);
         let now = settled(&server, count);
@@ -56,18 +56,19 @@ fn connections_are_spread_evenly_and_fill_what_has_become_empty() {
     lying[1].clear();
     lying[3].clear();
     assert_eq!(settled(&server, 4), [2, 0, 2, 0]);
-    let more: Vec<Connection> = (0..4).map(|_| open(&server)).collect();
+    let more: Vec<Client> = (0..4).map(|_| open(&server)).collect();
     assert_eq!(settled(&server, 8), [2; WORKERS]);
     drop(more);
 }
 
 #[test]
 fn a_crowd_that_comes_at_once_is_spread_evenly_too() {
-    let server = Server::start(WORKERS, &[]);
+    let server = start();
     settled(&server, 0);
-    let crowd: Vec<Connection> = std::thread::scope(|scope| {
+    let port = server.port();
+    let crowd: Vec<Client> = std::thread::scope(|scope| {
         let comers: Vec<_> = (0..WORKERS)
-            .map(|_| scope.spawn(|| (0..10).map(|_| server.connect()).collect::<Vec<_>>()))
+            .map(|_| scope.spawn(|| (0..10).map(|_| Client::connect(port)).collect::<Vec<_>>()))
             .collect();
         comers.into_iter().flat_map(|comer| comer.join().unwrap()).collect()
     });

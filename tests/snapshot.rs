@@ -394,3 +394,45 @@ fn a_flush_during_a_save_tears_nothing() {
     server.signal(Signal::SIGKILL);
     server.ended();
 }
+
+#[test]
+fn a_flush_with_save_points_is_on_disk_before_its_reply() {
+    let launch = Launch::new().with(&["--enable-debug-command", "yes", "--workers", "2", "--save", "3600 1"]);
+    for under_way in [false, true] {
+        let mut server = launch.start();
+        let mut client = server.client();
+        assert_eq!(client.line("DEBUG POPULATE 200000 key 100"), "OK");
+        if under_way {
+            assert_eq!(client.line("BGSAVE"), "Background saving started");
+        } else {
+            assert_eq!(client.line("SAVE"), "OK");
+        }
+        assert_eq!(client.line("FLUSHALL"), "OK");
+        server.signal(Signal::SIGKILL);
+        server.ended();
+        let again = launch.start();
+        assert_eq!(again.client().line("DBSIZE"), "(integer) 0", "a save was under way: {under_way}");
+    }
+}
+
+#[test]
+fn flushes_that_are_saved_hold_each_other_up_and_nobody_for_good() {
+    let server = Launch::new().with(&["--workers", "4", "--save", "3600 1"]).start();
+    std::thread::scope(|scope| {
+        for number in 0..4 {
+            let mut client = server.client();
+            scope.spawn(move || {
+                for _ in 0..5 {
+                    assert_eq!(client.line(&format!("SET key:{number} value")), "OK");
+                    assert_eq!(client.line("FLUSHALL"), "OK");
+                    assert_eq!(client.line("MULTI"), "OK");
+                    assert_eq!(client.line("FLUSHALL"), "QUEUED");
+                    assert_eq!(client.line("SET after 1"), "QUEUED");
+                    assert_eq!(client.line("EXEC"), "1) OK\n2) OK");
+                }
+            });
+        }
+    });
+    assert_eq!(server.client().line("DBSIZE"), "(integer) 1");
+    assert_eq!(server.client().info("rdb_last_bgsave_status"), "ok");
+}

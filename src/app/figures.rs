@@ -92,7 +92,7 @@ fn persistence(host: &Host, figures: &mut Figures) {
     figures.rdb_last_load_keys_loaded = host.loaded_keys.load(Ordering::Relaxed);
     let jobs = host.jobs.status();
     let now_ms = host.clock.unix_ms();
-    figures.rdb_changes_since_last_save = host.status.changes.load(Ordering::Relaxed);
+    figures.rdb_changes_since_last_save = host.stats.unsaved_changes();
     if let Some(running) = &jobs.running {
         let report = &running.progress;
         figures.save = Some(Progress { keys_done: report.keys, keys_total: report.expected_keys });

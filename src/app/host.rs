@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::command::Registry;
-use crate::command::ports::{Clients, SaveRefusal, Saves, Server, Shutdown, Started};
+use crate::command::ports::{Clients, Dumps, Migrations, SaveRefusal, Saves, Server, Shutdown, Started};
 use crate::config::{ApplyError, Config, LogLevel as ConfiguredLevel, Row, Settings};
+use crate::data::ValueLimits;
 use crate::engine::world::World;
 use crate::engine::{ClientTable, Status};
 use crate::net::{Acceptor, bind_tcp, bind_unix};
@@ -19,7 +20,8 @@ use crate::observe::{Figures, Metrics, Stats};
 use crate::persist::files::RealFiles;
 use crate::persist::jobs::Jobs;
 use crate::persist::ownership::Guard;
-use crate::store::Store;
+use crate::persist::rdb;
+use crate::store::{DumpError, Entry, LoadedValue, Store};
 
 /// Everything that outlives a connection.
 pub(super) struct Host {
@@ -212,8 +214,26 @@ impl Server for Host {
         self.reload_snapshot(save_first)
     }
 
+    fn migrations(&self) -> Arc<dyn Migrations> {
+        super::migrate::shared(self)
+    }
+
+    fn dumps(&self) -> &dyn Dumps {
+        self
+    }
+
     fn run_id(&self) -> &str {
         &self.run_id
+    }
+}
+
+impl Dumps for Host {
+    fn dump(&self, entry: &Entry, compress: bool) -> Vec<u8> {
+        rdb::dump(entry, compress)
+    }
+
+    fn restore(&self, payload: &[u8], limits: &ValueLimits) -> Result<LoadedValue, DumpError> {
+        rdb::restore(payload, limits)
     }
 }
 
@@ -237,13 +257,15 @@ impl Saves for Host {
         }
     }
 
-    fn flushed(&self) {
-        // A save of what is gone would only cost time; the empty keyspace is saved as soon as it ends.
+    fn flushed(&self) -> bool {
         self.jobs.cancel();
-        self.status.changes.store(0, Ordering::Relaxed);
-        if !self.config.current().save.is_empty() {
-            self.jobs.schedule();
-        }
+        self.stats.no_unsaved_changes();
+        !self.config.current().save.is_empty()
+    }
+
+    fn save_flushed(&self) {
+        // As in Redis the client hears that all is flushed in any case; the log has why it was not saved.
+        let _ = self.save_last();
     }
 
     fn last_save_unix_s(&self) -> u64 {

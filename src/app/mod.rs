@@ -7,6 +7,7 @@
 mod control;
 mod figures;
 mod host;
+mod migrate;
 mod run;
 mod saving;
 mod signals;

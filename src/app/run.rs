@@ -432,7 +432,7 @@ fn chores(host: &Arc<Host>) {
         .iter()
         .map(|point| SavePoint { seconds: point.seconds, changes: point.changes })
         .collect();
-    let changes = host.status.changes.load(Ordering::Relaxed);
+    let changes = host.stats.unsaved_changes();
     let idle = host.jobs.status().running.is_none();
     if idle && host.jobs.take_scheduled() {
         // It may have begun by other means meanwhile.

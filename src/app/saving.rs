@@ -1,7 +1,7 @@
 //! Saving and loading: the store's walk, the files, the jobs.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use crate::command::ports::{SaveRefusal, Shutdown};
 use crate::observe::Counter;
@@ -30,8 +30,7 @@ impl Host {
             now_ms: self.clock.unix_ms(),
             guard: Arc::clone(&self.guard),
         };
-        let (world, files, status) =
-            (Arc::clone(&self.world), Arc::clone(&self.files), Arc::clone(&self.status));
+        let (world, files) = (Arc::clone(&self.world), Arc::clone(&self.files));
         let (stats, tracer) = (Arc::clone(&self.stats), self.tracer.clone());
         let work = move |progress: &Progress| {
             let span = tracer.background("save");
@@ -39,7 +38,7 @@ impl Host {
             // Whoever holds the whole keyspace locks after it has written: the instant waits for its end.
             let turn = world.turn_blocking();
             let capture = plan.store.begin_capture();
-            let changes = status.changes.load(Ordering::Relaxed);
+            let changes = stats.unsaved_changes();
             drop(turn);
             let captures = (0..plan.threads)
                 .map(|_| Box::new(WalkerCapture(capture.walker())) as Box<dyn Capture>)
@@ -61,7 +60,7 @@ impl Host {
             capture.finish(result.is_ok());
             match result {
                 Ok(saved) => {
-                    count_as_saved(&status.changes, changes);
+                    stats.changes_saved(changes);
                     stats.outside().incr(Counter::SavesCompleted);
                     span.number("glasswing.keys", saved.keys);
                     tracing::info!(keys = saved.keys, bytes = saved.bytes, "DB saved on disk");
@@ -108,7 +107,7 @@ impl Host {
     }
 
     /// The save before the end: one that runs already may have begun before the last writes.
-    fn save_last(&self) -> Result<(), String> {
+    pub(super) fn save_last(&self) -> Result<(), String> {
         loop {
             match self.begin_save() {
                 Ok(id) => {
@@ -171,14 +170,6 @@ impl Host {
     }
 }
 
-/// Takes the changes that a save holds off those that wait for one. FLUSHALL may have set them to 0 meanwhile,
-/// and be too late to give up the save.
-fn count_as_saved(waiting: &AtomicU64, saved: u64) {
-    let left = |now: u64| Some(now.saturating_sub(saved));
-    // It always says how many are left.
-    let _ = waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left);
-}
-
 struct SaveParts {
     store: Arc<Store>,
     path: std::path::PathBuf,
@@ -191,20 +182,4 @@ struct SaveParts {
 pub(super) fn progress_line(report: &Report) -> String {
     let left = report.seconds_left.map_or_else(String::new, |seconds| format!(", {seconds:.0} s left"));
     format!("{:.1}%, {} keys{left}", report.share * 100.0, report.keys)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn changes_that_were_flushed_meanwhile_are_not_counted_below_zero() {
-        let waiting = AtomicU64::new(7);
-        count_as_saved(&waiting, 5);
-        assert_eq!(waiting.load(Ordering::Relaxed), 2);
-        // FLUSHALL set the count to 0 when the save was too far to be given up.
-        waiting.store(1, Ordering::Relaxed);
-        count_as_saved(&waiting, 5);
-        assert_eq!(waiting.load(Ordering::Relaxed), 0);
-    }
 }

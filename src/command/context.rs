@@ -33,6 +33,8 @@ pub enum EventClass {
     Hash,
     /// Sorted sets.
     SortedSet,
+    /// Streams.
+    Stream,
     /// A key expired.
     Expired,
     /// A new key.

@@ -40,6 +40,16 @@ pub fn each<'a>(
         Keys::None => {}
         Keys::One(access) => range(1, 2, 1, access),
         Keys::Second(access) => range(2, 3, 1, access),
+        Keys::Migrated(access) => match migrated(count, &argument) {
+            Some(first) => range(first, count, 1, access),
+            None => range(3, 4, 1, access),
+        },
+        Keys::SortOnly(access) => range(1, 2, 1, access),
+        Keys::SortAndStore(source, target) => {
+            range(1, 2, 1, source);
+            let stored = sort_stored(count, &argument);
+            range(stored, stored + usize::from(stored > 0), 1, target);
+        }
         Keys::Two(first, second) => {
             range(1, 2, 1, first);
             range(2, 3, 1, second);
@@ -60,7 +70,32 @@ pub fn each<'a>(
             range(1, 2, 1, target);
             range(2, count, 1, sources);
         }
+        Keys::Streams(_, access) => {
+            let (from, to) = streams(count, &argument);
+            range(from, to, 1, access);
+        }
     }
+}
+
+/// Where the keys behind XREAD's or XREADGROUP's word STREAMS begin and end. Options are read as the
+/// handlers read them: a group may be called STREAMS.
+fn streams<'a>(count: usize, argument: &impl Fn(usize) -> &'a [u8]) -> (usize, usize) {
+    let mut at = 1;
+    while at < count {
+        let word = argument(at);
+        let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
+        at += match () {
+            () if is("STREAMS") => {
+                let rest = count - at - 1;
+                return (at + 1, at + 1 + rest / 2);
+            }
+            () if is("BLOCK") || is("COUNT") => 2,
+            () if is("GROUP") => 3,
+            () if is("NOACK") => 1,
+            () => break,
+        };
+    }
+    (0, 0)
 }
 
 /// How a [`Spec`] goes from its first key to the others.
@@ -75,6 +110,10 @@ pub enum FindKeys {
     },
     /// The argument at the beginning says how many follow it.
     Counted,
+    /// The first half of what follows the word STREAMS.
+    Streams,
+    /// No rule leads to them.
+    Unknown,
 }
 
 /// Where keys are, in the notation of Redis's COMMAND INFO.
@@ -95,12 +134,21 @@ pub fn specs(keys: Keys) -> Vec<Spec> {
     let spec = |begin, find, access| Spec { access, begin, keyword: None, find };
     let range = |begin, last, step, access| spec(begin, FindKeys::Range { last, step }, access);
     let counted = |begin, access| spec(begin, FindKeys::Counted, access);
+    let unknown = |access| spec(0, FindKeys::Unknown, access);
     match keys {
         Keys::None => vec![],
         Keys::One(access) => vec![range(1, 0, 1, access)],
         Keys::Second(access) => vec![range(2, 0, 1, access)],
         Keys::Two(first, second) if first == second => vec![range(1, 1, 1, first)],
         Keys::Two(first, second) => vec![range(1, 0, 1, first), range(2, 0, 1, second)],
+        Keys::Migrated(access) => {
+            let behind = range(-2, -1, 1, access.with(Access::INCOMPLETE));
+            vec![range(3, 0, 1, access), Spec { keyword: Some("KEYS"), ..behind }]
+        }
+        Keys::SortOnly(access) => vec![range(1, 0, 1, access), unknown(access)],
+        Keys::SortAndStore(source, target) => {
+            vec![range(1, 0, 1, source), unknown(source), unknown(target)]
+        }
         Keys::All(access) => vec![range(1, -1, 1, access)],
         Keys::AllButLast(access) => vec![range(1, -2, 1, access)],
         Keys::Pairs(access) => vec![range(1, -1, 2, access)],
@@ -111,6 +159,9 @@ pub fn specs(keys: Keys) -> Vec<Spec> {
             vec![range(1, 0, 1, source), stored("STORE"), stored("STOREDIST")]
         }
         Keys::TargetAndRest(target, sources) => vec![range(1, 0, 1, target), range(2, -1, 1, sources)],
+        Keys::Streams(from, access) => {
+            vec![Spec { access, begin: from as i64, keyword: Some("STREAMS"), find: FindKeys::Streams }]
+        }
     }
 }
 
@@ -151,6 +202,42 @@ fn stored<'a>(
 ) -> impl Iterator<Item = usize> {
     let stores = |word: &[u8]| word.eq_ignore_ascii_case(b"store") || word.eq_ignore_ascii_case(b"storedist");
     (from + 1..count).filter(move |&index| stores(argument(index - 1)))
+}
+
+/// The argument behind the last STORE of SORT, past the values of its other options; 0 when there is none.
+fn sort_stored<'a>(count: usize, argument: &impl Fn(usize) -> &'a [u8]) -> usize {
+    let (mut at, mut found) = (2, 0);
+    while at < count {
+        let word = argument(at);
+        let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
+        if is("STORE") && at + 1 < count {
+            found = at + 1;
+        }
+        at += match () {
+            () if is("LIMIT") => 3,
+            () if is("GET") || is("BY") || is("STORE") => 2,
+            () => 1,
+        };
+    }
+    found
+}
+
+/// The first argument behind MIGRATE's KEYS, if the keys stand there.
+fn migrated<'a>(count: usize, argument: &impl Fn(usize) -> &'a [u8]) -> Option<usize> {
+    if count <= 6 || !argument(3).is_empty() {
+        return None;
+    }
+    let mut at = 6;
+    while at < count {
+        let is = |name: &str| argument(at).eq_ignore_ascii_case(name.as_bytes());
+        at += match () {
+            () if is("KEYS") => return Some(at + 1),
+            () if is("AUTH2") => 3,
+            () if is("AUTH") => 2,
+            () => 1,
+        };
+    }
+    None
 }
 
 /// The end of the keys that argument `at` counts.
@@ -204,6 +291,9 @@ mod tests {
         assert_eq!(indexes(Keys::Counted(1, ro), "lmpop 9 a b left"), [0usize; 0]);
         assert_eq!(indexes(Keys::Counted(1, ro), "lmpop 9223372036854775807 a left"), [0usize; 0]);
         assert_eq!(indexes(Keys::TargetAndCounted(ro, ro), "zunionstore d 2 a b"), [1, 3, 4]);
+        assert_eq!(indexes(Keys::Streams(1, ro), "xread count 1 streams a b 0 0"), [4, 5]);
+        assert_eq!(indexes(Keys::Streams(4, ro), "xreadgroup group streams noack noack streams a >"), [6]);
+        assert_eq!(indexes(Keys::Streams(1, ro), "xread streams a b 0"), [2]);
         let stored = Keys::OneAndStored(ro, ro, 5);
         assert_eq!(indexes(stored, "georadiusbymember k store 1 m asc store a STOREDIST b"), [1, 7, 9]);
         assert_eq!(indexes(stored, "georadiusbymember k store 1 m store"), [1]);

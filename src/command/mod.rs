@@ -34,6 +34,7 @@ mod lists;
 mod server;
 mod sets;
 mod sorted_sets;
+mod streams;
 mod strings;
 #[cfg(test)]
 pub(crate) mod testing;

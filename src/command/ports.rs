@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::data::ValueLimits;
 use crate::observe::{Figures, Stats};
+use crate::store::{DumpError, Entry, LoadedValue, WatchFlag};
 
 use super::client::Client;
 
@@ -46,10 +48,80 @@ pub trait Server: Send + Sync {
     fn set_active_expiry(&self, on: bool);
     /// Loads the snapshot anew over an emptied keyspace (DEBUG RELOAD). Takes the keyspace itself.
     fn reload(&self, save_first: bool) -> Result<(), String>;
+    /// Values in Redis's own format.
+    fn dumps(&self) -> &dyn Dumps;
+    /// The way to other servers, to keep for work on another thread.
+    fn migrations(&self) -> Arc<dyn Migrations>;
     /// The 40 hexadecimal digits that name this run.
     fn run_id(&self) -> &str;
     /// Draws another name for the data set (DEBUG CHANGE-REPL-ID): `Figures::replication_id`.
     fn change_replication_id(&self);
+}
+
+/// Values in Redis's own format, for DUMP, RESTORE and MIGRATE.
+pub trait Dumps: Send + Sync {
+    /// An entry's value with a version and a checksum; long strings in it are compressed on demand.
+    fn dump(&self, entry: &Entry, compress: bool) -> Vec<u8>;
+    /// The value of what `dump` gave, here or in a Redis. `limits` decide how it is stored.
+    fn restore(&self, payload: &[u8], limits: &ValueLimits) -> Result<LoadedValue, DumpError>;
+}
+
+/// Sending keys to another server (MIGRATE).
+pub trait Migrations: Send + Sync {
+    /// Sends requests over a connection of their own and waits for a line of reply to each.
+    fn send(&self, to: &Destination, requests: &[Vec<Vec<u8>>]) -> Sent;
+    /// Ends the watch over keys that were sent, and removes those of them that nobody has changed since
+    /// and that are acknowledged, by their index. Says of each whether it was unchanged.
+    fn depart(&self, database: usize, keys: &[Departing], acknowledged: &dyn Fn(usize) -> bool) -> Vec<bool>;
+}
+
+/// Another server.
+#[derive(Clone, Debug)]
+pub struct Destination {
+    /// Its name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The longest wait for each step.
+    pub timeout: Duration,
+}
+
+/// A key on its way to another server.
+#[derive(Debug)]
+pub struct Departing {
+    /// The key.
+    pub key: Vec<u8>,
+    /// Raised when it changes.
+    pub changed: Arc<WatchFlag>,
+}
+
+/// What became of requests to another server.
+#[derive(Debug, Default)]
+pub struct Sent {
+    /// The replies that came, in order: an error by its text.
+    pub replies: Vec<Result<(), String>>,
+    /// Why there are not as many as requests.
+    pub failure: Option<SendFailure>,
+}
+
+impl Sent {
+    /// Whether the request at `index` was answered without an error, and so were the `opening` first ones,
+    /// without which it was not what was meant.
+    pub fn accepted(&self, opening: usize, index: usize) -> bool {
+        let is_ok = |index: usize| self.replies.get(index).is_some_and(Result::is_ok);
+        (0..opening).all(is_ok) && is_ok(index)
+    }
+}
+
+/// At which step another server was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendFailure {
+    /// It cannot be reached.
+    Connecting,
+    /// It does not take the requests.
+    Writing,
+    /// It does not answer.
+    Reading,
 }
 
 /// Connected clients.
@@ -85,10 +157,12 @@ pub trait Saves: Send + Sync {
     fn last_save_unix_s(&self) -> u64;
     /// Whether a save is running.
     fn running(&self) -> bool;
-    /// FLUSHALL has emptied every database: a running save is of no use any more and ends, and if save
-    /// points are set the emptiness is saved in its stead. The caller holds the whole keyspace, so this
-    /// only says what is to be done; it is done once the keyspace is free.
-    fn flushed(&self);
+    /// FLUSHALL has emptied every database: a running save is of no use any more and ends. Whether the
+    /// emptiness is to be saved, which it is if save points are set. The caller holds the whole
+    /// keyspace, so it cannot save before it has let go.
+    fn flushed(&self) -> bool;
+    /// Saves and waits for the end. A save that runs already is ended first: what it saves is gone.
+    fn save_flushed(&self);
 }
 
 /// How a background save began.

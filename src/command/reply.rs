@@ -30,6 +30,8 @@ pub enum Reply {
     Array(Vec<Reply>),
     /// The client waits until one of its keys can serve it.
     Park(Box<Park>),
+    /// The same, for a client that is to be served by other arguments than it sent, or hears of lost keys.
+    ParkAs(Box<ParkAs>),
     /// The answer follows when this work is done, on a thread of its own (SAVE). The connection waits;
     /// nobody else does.
     Later(Work),
@@ -68,6 +70,8 @@ impl Reply {
                 items.iter().for_each(|item| item.write(out));
             }
             Reply::Close(reply) => reply.write(out),
+            // Where nothing may wait, its time is up at once.
+            Reply::ParkAs(park) => park.park.on_timeout.write(out),
         }
     }
 }
@@ -127,6 +131,17 @@ pub struct Park {
     pub serve: Serve,
     /// What it is told when the time is up.
     pub on_timeout: Reply,
+}
+
+/// What a parked client waits for, and how it differs from others that do.
+#[derive(Debug)]
+pub struct ParkAs {
+    /// What it waits for.
+    pub park: Park,
+    /// Arguments, by index, that are others when it is served (XREAD's `$` is the last ID of now).
+    pub arguments: Vec<(usize, Vec<u8>)>,
+    /// Whether it is to be served as well when a key of its is gone or holds another type.
+    pub hears_of_loss: bool,
 }
 
 /// `Outcome` of a handler that only answers OK.

@@ -33,6 +33,9 @@ pub struct Command {
     pub access: fn(&Args<'_>, Access) -> Access,
     /// Hints for clients, as COMMAND INFO shows them: `nondeterministic_output`.
     pub tips: &'static [&'static str],
+    /// Whether the arguments make it need the whole keyspace, where [`Flags::MAYBE_WHOLE`] says that they
+    /// decide.
+    pub whole: fn(&Args<'_>) -> bool,
     /// Which other database the arguments name, where they can.
     pub databases: fn(Args<'_>) -> Option<OtherDatabase>,
     /// The handler. A container's answers for a missing or unknown subcommand.
@@ -55,6 +58,7 @@ impl Command {
         keys: Keys::None,
         access: |_, declared| declared,
         tips: &[],
+        whole: |_| false,
         databases: |_| None,
         run: super::context::unimplemented_row,
         subcommands: &[],
@@ -179,6 +183,8 @@ bits! {
         FORGETS_WATCHES = 28, "";
         /// May touch its keys in a second database, which `databases` names.
         CROSS_DATABASE = 29, "";
+        /// Needs the whole keyspace when its arguments say so: [`Command::whole`].
+        MAYBE_WHOLE = 45, "";
         /// Takes more arguments than its syntax names: QUIT ignores them, COMMAND has subcommands but
         /// runs without one.
         OPEN_ENDED = 40, "";
@@ -261,6 +267,8 @@ pub enum Group {
     Server,
     /// Transactions.
     Transactions,
+    /// Streams.
+    Stream,
 }
 
 impl Group {
@@ -277,6 +285,7 @@ impl Group {
             Group::Connection => "connection",
             Group::Server => "server",
             Group::Transactions => "transactions",
+            Group::Stream => "stream",
         }
     }
 
@@ -292,11 +301,18 @@ impl Group {
             Group::Connection => Acl::CONNECTION,
             Group::Server => Acl::NONE,
             Group::Transactions => Acl::TRANSACTION,
+            Group::Stream => Acl::STREAM,
         }
     }
 }
 
 impl Command {
+    /// Whether a request with these arguments takes the whole keyspace.
+    #[inline]
+    pub fn is_whole(&self, args: &Args<'_>) -> bool {
+        self.flags.has(Flags::WHOLE) || (self.flags.has(Flags::MAYBE_WHOLE) && (self.whole)(args))
+    }
+
     /// All ACL categories: those of the row and those that flags and group imply.
     pub fn categories(&self) -> Acl {
         // Containers do nothing themselves, so they belong to no family.
@@ -369,10 +385,18 @@ pub enum Keys {
     Pairs(Access),
     /// A number of keys at this argument, then the keys.
     Counted(usize, Access),
+    /// The first, and the destination behind the last STORE. Patterns among the arguments may name more.
+    SortAndStore(Access, Access),
+    /// The first; patterns among the arguments may name more.
+    SortOnly(Access),
+    /// The third argument; where that is empty, all behind the word KEYS.
+    Migrated(Access),
     /// A destination first, then a number of keys at argument 2, then the keys.
     TargetAndCounted(Access, Access),
     /// The first, and what stands behind STORE or STOREDIST from an argument on.
     OneAndStored(Access, Access, usize),
     /// The first is the destination, all others are sources.
     TargetAndRest(Access, Access),
+    /// The first half of what stands behind the word STREAMS, which is looked for from this argument on.
+    Streams(usize, Access),
 }

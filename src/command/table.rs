@@ -3,16 +3,19 @@
 #[cfg(test)]
 use super::row::Handler;
 use super::row::{Command, Flags};
-use super::{keys, syntax};
+use super::{Args, keys, syntax};
 
 /// The families. Adding a family adds a line here; adding a command does not.
 static FAMILIES: &[&[Command]] = &[
     super::connection::COMMANDS,
+    super::generic::dump::COMMANDS,
     super::generic::existence::COMMANDS,
     super::generic::expire::COMMANDS,
     super::generic::keyspace::COMMANDS,
+    super::generic::migrate::COMMANDS,
     super::generic::object::COMMANDS,
     super::generic::scan::COMMANDS,
+    super::generic::sort::COMMANDS,
     super::generic::transfer::COMMANDS,
     super::generic::ttl::COMMANDS,
     super::geo::COMMANDS,
@@ -38,6 +41,14 @@ static FAMILIES: &[&[Command]] = &[
     super::sorted_sets::RANGE,
     super::sorted_sets::READ,
     super::sorted_sets::REMOVE,
+    super::streams::ADD,
+    super::streams::CLAIM,
+    super::streams::EDIT,
+    super::streams::GROUP,
+    super::streams::INFO,
+    super::streams::PENDING,
+    super::streams::READ,
+    super::streams::WAIT,
     super::strings::COMMANDS,
     super::transactions::COMMANDS,
 ];
@@ -286,10 +297,10 @@ impl Registry {
         self.commands.iter().map(|command| command.full_name).collect()
     }
 
-    /// Whether the command takes the whole keyspace.
+    /// Whether a request of the command takes the whole keyspace.
     #[inline]
-    pub fn is_whole(&self, index: usize) -> bool {
-        self.commands[index].row.flags.has(Flags::WHOLE)
+    pub fn is_whole(&self, index: usize, args: &Args<'_>) -> bool {
+        self.commands[index].row.is_whole(args)
     }
 }
 

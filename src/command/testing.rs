@@ -10,13 +10,17 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::{ApplyError, Config, Row, Settings};
+use crate::data::ValueLimits;
 use crate::observe::{Figures, Stats};
 use crate::resp::{Encoder, Protocol, Span, ValueDecoder};
-use crate::store::{KeyHasher, Moment, Store, StoreOptions, Usage, View};
+use crate::store::{DumpError, Entry, KeyHasher, LoadedValue, Moment, Store, StoreOptions, Usage, View};
 
 use super::client::{Address, Client};
 use super::context::{Event, Replay};
-use super::ports::{Clients, Pause, SaveRefusal, Saves, Server, Shutdown, Started};
+use super::ports::{
+    Clients, Departing, Destination, Dumps, Migrations, Pause, SaveRefusal, Saves, SendFailure, Sent, Server,
+    Shutdown, Started,
+};
 pub(crate) use super::transcript::format_value;
 use super::transcript::{Step, steps};
 use super::{Args, Command, Context, Flags, KeyAt, Registry, Reply, Session, keys};
@@ -136,6 +140,10 @@ impl Bench {
             other => other,
         };
         match outcome {
+            Ok(Reply::ParkAs(park)) => {
+                self.parked = true;
+                park.park.on_timeout.write(&mut out);
+            }
             Ok(Reply::Park(park)) => {
                 self.parked = true;
                 park.on_timeout.write(&mut out);
@@ -162,7 +170,7 @@ impl Bench {
 
 /// Locks what the row declares, as the engine does: a handler that touches more panics.
 fn lock<'s>(store: &'s Store, moment: Moment, database: usize, row: &Command, args: &Args<'_>) -> View<'s> {
-    if row.flags.has(Flags::WHOLE) {
+    if row.is_whole(args) {
         return store.view_whole(moment, database);
     }
     let other = if row.flags.has(Flags::CROSS_DATABASE) { (row.databases)(args.clone()) } else { None };
@@ -289,6 +297,29 @@ impl FakeServer {
     }
 }
 
+/// No other server can be reached.
+impl Migrations for FakeServer {
+    fn send(&self, _: &Destination, _: &[Vec<Vec<u8>>]) -> Sent {
+        Sent { failure: Some(SendFailure::Connecting), ..Sent::default() }
+    }
+
+    fn depart(&self, _: usize, keys: &[Departing], _: &dyn Fn(usize) -> bool) -> Vec<bool> {
+        keys.iter().map(|departing| !departing.changed.is_raised()).collect()
+    }
+}
+
+/// The format is the business of `persist`, which commands do not see: here no value has one. The
+/// transcripts of DUMP and RESTORE run against the whole program.
+impl Dumps for FakeServer {
+    fn dump(&self, _: &Entry, _: bool) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn restore(&self, _: &[u8], _: &ValueLimits) -> Result<LoadedValue, DumpError> {
+        Err(DumpError::Footer)
+    }
+}
+
 impl Server for FakeServer {
     fn clients(&self) -> &dyn Clients {
         self
@@ -337,6 +368,15 @@ impl Server for FakeServer {
     fn change_replication_id(&self) {
         self.note("change the replication id".to_owned());
     }
+    fn migrations(&self) -> Arc<dyn Migrations> {
+        let me = self.me.upgrade();
+        me.unwrap_or_else(|| panic!("the server is alive while it is asked"))
+    }
+
+    fn dumps(&self) -> &dyn Dumps {
+        self
+    }
+
     fn run_id(&self) -> &str {
         "0123456789012345678901234567890123456789"
     }
@@ -371,7 +411,11 @@ impl Saves for FakeServer {
     fn running(&self) -> bool {
         false
     }
-    fn flushed(&self) {
+    fn flushed(&self) -> bool {
         self.note("flushed".to_owned());
+        true
+    }
+    fn save_flushed(&self) {
+        self.note("save what was flushed".to_owned());
     }
 }

@@ -101,19 +101,23 @@ fn nearest(name: &str) -> Vec<String> {
     let names = ROWS.iter().flat_map(|row| [Some(row.name), row.alias]).flatten();
     let limit = 1 + name.len() / 4;
     let mut near: Vec<(usize, &str)> = names
-        .map(|known| (distance(name.as_bytes(), known.as_bytes()), known))
-        .filter(|(distance, _)| *distance <= limit)
+        // Each letter more or less is an edit.
+        .filter(|known| known.len().abs_diff(name.len()) <= limit)
+        .filter_map(|known| Some((distance(name.as_bytes(), known.as_bytes(), limit)?, known)))
         .collect();
     near.sort();
     near.iter().take(3).map(|(_, known)| format!("'{known}'")).collect()
 }
 
 /// Edits (insert, delete, replace, swap of neighbours) that turn one word into the other: optimal string alignment.
-fn distance(from: &[u8], to: &[u8]) -> usize {
+/// None when it takes more than `limit`.
+fn distance(from: &[u8], to: &[u8], limit: usize) -> Option<usize> {
     let mut before = vec![0; to.len() + 1];
     let mut last: Vec<usize> = (0..=to.len()).collect();
+    let mut row = Vec::with_capacity(to.len() + 1);
     for (i, a) in from.iter().enumerate() {
-        let mut row = vec![i + 1];
+        row.clear();
+        row.push(i + 1);
         for (j, b) in to.iter().enumerate() {
             let mut best = (last[j] + usize::from(a != b)).min(last[j + 1] + 1).min(row[j] + 1);
             if i > 0 && j > 0 && *a == to[j - 1] && from[i - 1] == *b {
@@ -121,9 +125,14 @@ fn distance(from: &[u8], to: &[u8]) -> usize {
             }
             row.push(best);
         }
-        before = std::mem::replace(&mut last, row);
+        // Every way leads through this row, or past it from the last one by a swap.
+        if row.iter().chain(&last).all(|&edits| edits > limit) {
+            return None;
+        }
+        std::mem::swap(&mut before, &mut last);
+        std::mem::swap(&mut last, &mut row);
     }
-    last[to.len()]
+    Some(last[to.len()]).filter(|edits| *edits <= limit)
 }
 
 #[cfg(test)]
@@ -140,7 +149,9 @@ mod tests {
     #[test]
     fn distances() {
         for (a, b, expected) in [("", "", 0), ("a", "", 1), ("ab", "ba", 1), ("kitten", "sitting", 3)] {
-            assert_eq!(distance(a.as_bytes(), b.as_bytes()), expected, "{a} {b}");
+            assert_eq!(distance(a.as_bytes(), b.as_bytes(), expected), Some(expected), "{a} {b}");
+            let less = expected.checked_sub(1);
+            assert_eq!(less.and_then(|less| distance(a.as_bytes(), b.as_bytes(), less)), None, "{a} {b}");
         }
     }
 }

@@ -238,7 +238,9 @@ impl Setting for Percentiles {
     }
 
     fn lines(&self, _: &Self, row: &Row) -> Vec<Line> {
-        vec![line(row.name, &list_or_empty(self.show(&row.kind)), true)]
+        // A file keeps every digit; CONFIG GET shows six decimals, as Redis does.
+        let exact = joined(&self.0.iter().map(f64::to_string).collect::<Vec<_>>());
+        vec![line(row.name, &list_or_empty(exact), true)]
     }
 }
 

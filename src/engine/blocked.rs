@@ -13,7 +13,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use crate::command::client::Client;
-use crate::command::reply::{Park, Serve};
+use crate::command::reply::{Park, ParkAs, Serve};
 use crate::command::session::Session;
 use crate::command::{Args, Context, KeyAt, Reply};
 use crate::observe::Counter;
@@ -53,7 +53,13 @@ struct Errand {
 
 /// Queues the client at its keys. The unit still holds them.
 pub fn park(ctx: &mut Context<'_>, park: Park, args: &Args<'_>) -> Parked {
-    let (request, spans) = owned(args);
+    park_as(ctx, ParkAs { park, arguments: Vec::new(), hears_of_loss: false }, args)
+}
+
+/// As [`park`], for a client that differs from others.
+pub fn park_as(ctx: &mut Context<'_>, how: ParkAs, args: &Args<'_>) -> Parked {
+    let park = how.park;
+    let (request, spans) = replaced(args, &how.arguments);
     let database = ctx.view.database();
     let errand = Errand {
         client: Arc::clone(&ctx.session.client),
@@ -65,7 +71,8 @@ pub fn park(ctx: &mut Context<'_>, park: Park, args: &Args<'_>) -> Parked {
         command: ctx.command,
         serve: park.serve,
     };
-    let waiter = Arc::new(Waiter::new(Box::new(errand)));
+    let make = if how.hears_of_loss { Waiter::hearing_of_loss } else { Waiter::new };
+    let waiter = Arc::new(make(Box::new(errand)));
     let mut keys: Vec<(usize, Box<[u8]>)> = Vec::with_capacity(park.keys.len());
     for key in park.keys.iter().filter_map(|&ordinal| args.declared(ordinal)) {
         if keys.iter().all(|(_, other)| **other != *key.bytes) {
@@ -79,10 +86,18 @@ pub fn park(ctx: &mut Context<'_>, park: Park, args: &Args<'_>) -> Parked {
 
 /// Copies a request's arguments out of the read buffer.
 pub fn owned(args: &Args<'_>) -> (Bytes, Box<[Span]>) {
+    replaced(args, &[])
+}
+
+/// The same, with others in the place of some.
+fn replaced(args: &Args<'_>, others: &[(usize, Vec<u8>)]) -> (Bytes, Box<[Span]>) {
     let mut request = Vec::with_capacity(args.all().map(<[u8]>::len).sum());
     let spans = args
         .all()
-        .map(|argument| {
+        .enumerate()
+        .map(|(index, argument)| {
+            let other = others.iter().find(|(at, _)| *at == index);
+            let argument = other.map_or(argument, |(_, bytes)| bytes);
             let span = Span { start: request.len(), len: argument.len() };
             request.extend_from_slice(argument);
             span
@@ -119,17 +134,18 @@ pub fn serve_held(
     later
 }
 
-/// Serves the queue of one key until the key is gone. False when its head needs keys that the unit does
-/// not hold.
+/// Serves the queue of one key until the key is gone, and then those who are to hear of that. False when
+/// its head needs keys that the unit does not hold.
 fn serve_key(scope: &Scope<'_>, ctx: &mut Context<'_>, key: Key<'_>) -> bool {
     let mut place = 0;
     // The queue does not change meanwhile: who is served leaves it under a lock of this shard.
-    while ctx.view.exists(key)
+    while let exists = ctx.view.exists(key)
+        && (exists || ctx.view.hears_of_loss(key))
         && let Some(waiter) = ctx.view.waiter(key, place)
     {
         place += 1;
         let Some(errand) = waiter.errand.downcast_ref::<Errand>() else { continue };
-        if !waiter.is_waiting() {
+        if !waiter.is_waiting() || !(exists || waiter.hears_of_loss()) {
             continue;
         }
         if !errand.needs.iter().all(|&hash| ctx.view.covers(hash)) {

@@ -14,6 +14,8 @@ pub mod clients;
 pub mod expiry;
 pub mod gate;
 pub mod shared;
+#[cfg(test)]
+mod stream_tests;
 mod sync;
 #[cfg(test)]
 mod testing;

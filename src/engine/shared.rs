@@ -1,7 +1,7 @@
 //! What all workers share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicBool;
 
 use crate::clock::Clock;
 use crate::command::Registry;
@@ -25,8 +25,6 @@ pub struct Status {
     pub stopping: AtomicBool,
     /// Expired keys are removed actively.
     pub active_expiry: AtomicBool,
-    /// Changes since the last save.
-    pub changes: AtomicU64,
 }
 
 impl Status {

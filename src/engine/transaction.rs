@@ -29,10 +29,10 @@ pub fn queue(session: &mut Session, registry: &Registry, command: usize, args: &
 pub fn needs_whole(session: &Session, registry: &Registry) -> bool {
     session.multi.as_ref().is_some_and(|multi| {
         !multi.refused
-            && multi
-                .queue
-                .iter()
-                .any(|queued| registry.get(queued.command).row.flags.any(Flags::WHOLE | Flags::WANDERS))
+            && multi.queue.iter().any(|queued| {
+                let row = registry.get(queued.command).row;
+                row.flags.has(Flags::WANDERS) || row.is_whole(&queued_args(queued))
+            })
     })
 }
 

@@ -1,7 +1,6 @@
 //! One unit of work: lock the declared keys, run the handler, hand its effects on, serve who waits.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use smallvec::SmallVec;
 
@@ -46,37 +45,36 @@ pub enum Ended {
 }
 
 /// Locks what a request's keys need.
-#[inline(always)]
-pub fn lock<'a>(scope: &Scope<'a>, database: usize, row: &Command, args: &Args<'_>) -> View<'a> {
-    let store = &scope.engine.store;
+#[inline]
+fn lock(scope: &Scope<'_>, view: &mut View<'_>, row: &Command, args: &Args<'_>) {
     if scope.whole {
-        return store.view_whole(scope.moment, database);
+        return view.lock_whole();
     }
     if row.flags.has(Flags::CROSS_DATABASE) {
-        return lock_across(scope, database, row, args);
+        return lock_across(scope, view, row, args);
     }
     match args.keys() {
-        [] => store.view_none(scope.moment, database),
-        [only] => store.view_one(scope.moment, database, only.hash),
+        [] => view.lock_none(),
+        [only] => view.lock_one(only.hash),
         many => {
+            let database = view.database();
             let places: SmallVec<[(usize, KeyHash); 16]> =
                 many.iter().map(|key| (database, key.hash)).collect();
-            store.view_many(scope.moment, database, &places)
+            view.lock_many(&places);
         }
     }
 }
 
 /// Locks the keys in the current database and in the one that the arguments name.
-fn lock_across<'a>(scope: &Scope<'a>, database: usize, row: &Command, args: &Args<'_>) -> View<'a> {
-    let store = &scope.engine.store;
-    let other =
-        (row.databases)(args.clone()).map(|other| other.number).filter(|&number| number < store.databases());
-    let places: SmallVec<[(usize, KeyHash); 16]> = [Some(database), other]
+fn lock_across(scope: &Scope<'_>, view: &mut View<'_>, row: &Command, args: &Args<'_>) {
+    let databases = scope.engine.store.databases();
+    let other = (row.databases)(args.clone()).map(|other| other.number).filter(|&number| number < databases);
+    let places: SmallVec<[(usize, KeyHash); 16]> = [Some(view.database()), other]
         .into_iter()
         .flatten()
         .flat_map(|number| args.keys().iter().map(move |key| (number, key.hash)))
         .collect();
-    store.view_many(scope.moment, database, &places)
+    view.lock_many(&places);
 }
 
 /// Makes the context of a unit.
@@ -114,8 +112,9 @@ pub fn run<'a>(
     args: &Args<'_>,
 ) -> Ended {
     let row = scope.engine.registry.get(command).row;
-    let view = lock(scope, session.database, row, args);
+    let view = scope.engine.store.view_unlocked(scope.moment, session.database);
     let mut ctx = context(scope, view, session, out, command);
+    lock(scope, &mut ctx.view, row, args);
     let mark = ctx.out.len();
     let outcome = call(&mut ctx, args);
     let ended = settle(scope, &mut ctx, outcome, mark, args);
@@ -152,6 +151,7 @@ fn settle(
             Ended::Replied
         }
         Ok(Reply::Park(park)) => Ended::Parked(blocked::park(ctx, *park, args)),
+        Ok(Reply::ParkAs(park)) => Ended::Parked(blocked::park_as(ctx, *park, args)),
         Ok(Reply::Later(work)) => Ended::Later(work),
         Ok(Reply::Close(reply)) => {
             reply.write(ctx.out);
@@ -212,6 +212,6 @@ pub fn count(scope: &Scope<'_>, view: &mut View<'_>) {
         scope.lock_wait_ns.set(scope.lock_wait_ns.get() + tally.lock_wait_ns);
     }
     if tally.changes > 0 {
-        scope.engine.status.changes.fetch_add(tally.changes, Ordering::Relaxed);
+        scope.stats.add(Counter::Changes, tally.changes);
     }
 }

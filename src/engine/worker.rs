@@ -37,6 +37,8 @@ const BATCH_NS: u64 = 200_000;
 const BATCH_REPLY_BYTES: usize = 256 * 1024;
 /// Requests that are decoded, and whose entries are fetched, together.
 const GROUP: usize = 16;
+/// Keys beyond which a group is full: what is fetched for them has to lie in the nearest cache together.
+const GROUP_KEYS: usize = 64;
 
 /// The engine's side of one connection.
 #[derive(Debug)]
@@ -372,7 +374,7 @@ impl Worker {
         self.keys.clear();
         self.plan.clear();
         let mut at = batch.consumed;
-        while self.plan.len() < GROUP {
+        while self.plan.len() < GROUP && self.keys.len() < GROUP_KEYS {
             let first = self.spans.len();
             let rest = &input[at..];
             let result = if at < connection.partial_at {
@@ -450,7 +452,7 @@ impl Worker {
         }
         self.prefetch.clear();
         let mut last = None;
-        for key in self.keys.iter().take(GROUP * 4) {
+        for key in self.keys.iter().take(GROUP_KEYS) {
             if last != Some(key.hash) {
                 last = Some(key.hash);
                 self.prefetch.push(key.hash);
@@ -582,7 +584,7 @@ impl Worker {
             batch.count(self.wall.stamp());
             return Step::Done;
         }
-        if let Some(next) = self.held_back(session, flags, batch, index) {
+        if let Some(next) = self.held_back(session, flags, batch, index, args) {
             return Step::Before(next);
         }
         if session.multi.is_some() && !transaction::runs_inside_multi(flags) {
@@ -657,11 +659,12 @@ impl Worker {
         flags: Flags,
         batch: &Batch<'_>,
         index: usize,
+        args: &Args<'_>,
     ) -> Option<Next> {
         let queueing = session.multi.is_some() && !flags.has(Flags::EXECUTES_QUEUE);
         let executes_whole =
             flags.has(Flags::EXECUTES_QUEUE) && transaction::needs_whole(session, &self.engine.registry);
-        if (self.engine.registry.is_whole(index) && !queueing || executes_whole) && !batch.whole {
+        if (self.engine.registry.is_whole(index, args) && !queueing || executes_whole) && !batch.whole {
             return Some(Next::Whole);
         }
         if self.engine.clients.may_be_paused() && self.paused(session, flags) {

@@ -28,6 +28,9 @@ use super::worker::Shared;
 const KEPT_REPLY_BYTES: usize = 1024 * 1024;
 /// Room made for a request that came in pieces, when its length is unknown.
 const PIECE_BYTES: usize = 16 * 1024;
+/// A client that has not authenticated and does not take its replies is closed once more than this waits:
+/// Redis's REPLY_BUFFER_SIZE_UNAUTHENTICATED_CLIENT.
+const UNAUTHENTICATED_OUTPUT_BYTES: u64 = 1024;
 
 /// Serves a connection until it ends.
 pub(super) async fn serve(shared: Rc<RefCell<Shared>>, stream: Stream, client: Arc<Client>) {
@@ -282,7 +285,12 @@ impl Task {
                 if out_of_patience {
                     return Poll::Ready(Err(self.cut_off()));
                 }
-                let written = ready!(self.stream.poll_write(cx, &self.pending[self.written..]))?;
+                let Poll::Ready(written) = self.stream.poll_write(cx, &self.pending[self.written..])? else {
+                    if waiting > UNAUTHENTICATED_OUTPUT_BYTES && !self.connection.session.authenticated {
+                        return Poll::Ready(Err(self.cut_off()));
+                    }
+                    return Poll::Pending;
+                };
                 if written == 0 {
                     return Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero)));
                 }

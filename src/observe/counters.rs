@@ -29,6 +29,8 @@ listed! {
         ConnectionsClosed,
         /// Commands that were run (Redis's `total_commands_processed`).
         CommandsProcessed,
+        /// Changes to keys, as Redis counts them for its save points.
+        Changes,
         /// Lookups for reading that found their key.
         KeyspaceHits,
         /// Lookups for reading that did not find their key.

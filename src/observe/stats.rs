@@ -5,6 +5,7 @@
 //! moment, and from then on that is taken away from what is shown. INFO, LATENCY HISTOGRAM and
 //! `/metrics` all read through here and so agree.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -66,6 +67,7 @@ pub struct Stats {
     /// baseline, and no difference is below zero.
     baseline: Mutex<Baseline>,
     sampler: Mutex<Sampler>,
+    saved_changes: AtomicU64,
 }
 
 impl Stats {
@@ -85,6 +87,7 @@ impl Stats {
             outside: Outside::new(),
             baseline: Mutex::new(baseline),
             sampler: Mutex::default(),
+            saved_changes: AtomicU64::new(0),
         }
     }
 
@@ -121,6 +124,28 @@ impl Stats {
         (0..=self.workers.len())
             .map(|slot| self.raw(slot, counter).saturating_sub(baseline.counters[slot][counter as usize]))
             .sum()
+    }
+
+    /// Changes that no save holds yet (Redis's `rdb_changes_since_last_save`). CONFIG RESETSTAT leaves
+    /// them as they are.
+    pub fn unsaved_changes(&self) -> u64 {
+        self.all_changes().saturating_sub(self.saved_changes.load(Relaxed))
+    }
+
+    /// A save holds so many of the changes that waited for one.
+    pub fn changes_saved(&self, count: u64) {
+        let all = self.all_changes();
+        // FLUSHALL may have settled them meanwhile: never more than there were. It always changes.
+        let _ = self.saved_changes.fetch_update(Relaxed, Relaxed, |saved| Some((saved + count).min(all)));
+    }
+
+    /// Nothing waits for a save any more.
+    pub fn no_unsaved_changes(&self) {
+        self.saved_changes.store(self.all_changes(), Relaxed);
+    }
+
+    fn all_changes(&self) -> u64 {
+        (0..=self.workers.len()).map(|slot| self.raw(slot, Counter::Changes)).sum()
     }
 
     /// What a counter says for one worker alone; 0 for a worker that does not exist.
@@ -288,6 +313,23 @@ impl Stats {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn changes_wait_for_a_save_and_never_fall_below_none() {
+        let stats = Stats::new(2, &["get"]);
+        stats.worker(0).add(Counter::Changes, 4);
+        stats.worker(1).add(Counter::Changes, 3);
+        stats.reset();
+        assert_eq!(stats.unsaved_changes(), 7);
+        stats.changes_saved(5);
+        assert_eq!(stats.unsaved_changes(), 2);
+        // FLUSHALL when the save was too far to be given up.
+        stats.no_unsaved_changes();
+        stats.changes_saved(5);
+        assert_eq!(stats.unsaved_changes(), 0);
+        stats.worker(0).add(Counter::Changes, 1);
+        assert_eq!(stats.unsaved_changes(), 1);
+    }
 
     const GET: usize = 0;
     const SET: usize = 1;

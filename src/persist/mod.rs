@@ -2,8 +2,8 @@
 //!
 //! Here live the file formats, the one door to the file system ([`files`]), the rule that
 //! no foreign file is ever replaced ([`ownership`]), and the state machine that every kind
-//! of save shares ([`jobs`]). Redis's RDB and the append-only file move in beside
-//! [`snapshot`].
+//! of save shares ([`jobs`]), and the values of Redis's own format ([`rdb`]). The append-only file
+//! moves in beside [`snapshot`].
 //!
 //! What never lives here: what a record is (the store defines that; this room deals in
 //! serde's traits), commands, sockets, and clocks (time comes in through closures).
@@ -14,6 +14,7 @@ pub mod files;
 pub mod jobs;
 pub mod ownership;
 pub mod progress;
+pub mod rdb;
 pub mod records;
 pub mod replace;
 pub mod snapshot;

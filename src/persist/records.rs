@@ -8,7 +8,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Visitor};
 use serde::ser::{Serialize, Serializer};
 
-use crate::data::{Hash, List, Set, SortedSet};
+use crate::data::{Hash, List, Set, SortedSet, Stream};
 use crate::store::{Entry, LoadedValue, Moment, Object, Store, Str, Walker};
 
 use super::snapshot::{BlockWriter, Capture, LoadError, SaveError, Step};
@@ -55,6 +55,7 @@ enum ValueRef<'a> {
     Set(&'a Set),
     Hash(&'a Hash),
     SortedSet(&'a SortedSet),
+    Stream(&'a Stream),
 }
 
 /// A value as it is read.
@@ -66,6 +67,7 @@ enum Value {
     Set(Set),
     Hash(Hash),
     SortedSet(SortedSet),
+    Stream(Stream),
 }
 
 /// A key as it is written.
@@ -95,6 +97,7 @@ impl<'a> RecordRef<'a> {
             (None, Some(Object::Set(set))) => ValueRef::Set(set),
             (None, Some(Object::Hash(hash))) => ValueRef::Hash(hash),
             (None, Some(Object::SortedSet(sorted))) => ValueRef::SortedSet(sorted),
+            (None, Some(Object::Stream(stream))) => ValueRef::Stream(stream),
             (None, None) => ValueRef::Bytes(Bytes(b"")),
         };
         RecordRef {
@@ -122,6 +125,7 @@ impl Record {
             Value::Set(set) => LoadedValue::Object(Object::Set(set)),
             Value::Hash(hash) => LoadedValue::Object(Object::Hash(hash)),
             Value::SortedSet(sorted) => LoadedValue::Object(Object::SortedSet(sorted)),
+            Value::Stream(stream) => LoadedValue::Object(Object::Stream(stream)),
         };
         if let LoadedValue::Object(object) = &value
             && object.is_empty()

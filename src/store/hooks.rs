@@ -28,6 +28,8 @@ const SERVED: u8 = 2;
 /// A blocked client as the keyspace sees it: somebody to be served once, by whoever claims it first.
 pub struct Waiter {
     state: AtomicU8,
+    /// It is to be told as well when the key is gone.
+    hears_of_loss: bool,
     /// What the engine needs to serve it.
     pub errand: Box<dyn Any + Send + Sync>,
 }
@@ -41,7 +43,17 @@ impl std::fmt::Debug for Waiter {
 impl Waiter {
     /// A client that waits.
     pub fn new(errand: Box<dyn Any + Send + Sync>) -> Waiter {
-        Waiter { state: AtomicU8::new(WAITING), errand }
+        Waiter { state: AtomicU8::new(WAITING), hears_of_loss: false, errand }
+    }
+
+    /// A client that waits, and is to be told as well when a key of its is gone.
+    pub fn hearing_of_loss(errand: Box<dyn Any + Send + Sync>) -> Waiter {
+        Waiter { hears_of_loss: true, ..Waiter::new(errand) }
+    }
+
+    /// Whether it is to be told when a key of its is gone.
+    pub fn hears_of_loss(&self) -> bool {
+        self.hears_of_loss
     }
 
     /// Takes the right to answer the client. True for exactly one caller, until [`Waiter::release`].
@@ -75,6 +87,8 @@ impl Waiter {
 struct KeyHooks {
     watchers: Vec<Arc<WatchFlag>>,
     waiters: VecDeque<Arc<Waiter>>,
+    /// How many of the waiters are to be told when the key is gone.
+    hearing_of_loss: usize,
 }
 
 impl KeyHooks {
@@ -107,7 +121,9 @@ impl Hooks {
 
     /// Puts a client at the end of the key's queue.
     pub fn wait(&mut self, key: &[u8], waiter: &Arc<Waiter>) {
-        self.keys.entry(key.into()).or_default().waiters.push_back(Arc::clone(waiter));
+        let hooks = self.keys.entry(key.into()).or_default();
+        hooks.waiters.push_back(Arc::clone(waiter));
+        hooks.hearing_of_loss += usize::from(waiter.hears_of_loss);
     }
 
     /// Takes a client out of the key's queue.
@@ -116,6 +132,7 @@ impl Hooks {
         self.edit(key, |hooks| {
             if let Some(at) = hooks.waiters.iter().position(|other| Arc::ptr_eq(other, waiter)) {
                 hooks.waiters.remove(at);
+                hooks.hearing_of_loss -= usize::from(waiter.hears_of_loss);
             }
         });
     }
@@ -128,6 +145,11 @@ impl Hooks {
     /// The client at a place of the key's queue, 0 being the longest waiting.
     pub fn waiter(&self, key: &[u8], place: usize) -> Option<Arc<Waiter>> {
         self.keys.get(key)?.waiters.get(place).cloned()
+    }
+
+    /// Whether anybody who waits for the key is to be told when it is gone.
+    pub fn hears_of_loss(&self, key: &[u8]) -> bool {
+        self.keys.get(key).is_some_and(|hooks| hooks.hearing_of_loss > 0)
     }
 
     /// Says that the key changed: raises its watchers' flags. True when clients wait for it.

@@ -16,6 +16,30 @@ pub enum LoadedValue {
     Object(Object),
 }
 
+/// Why a value in Redis's format was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DumpError {
+    /// It is of a newer version, or damaged.
+    Footer,
+    /// It is no value.
+    Value,
+}
+
+impl LoadedValue {
+    /// An entry of this value. The key and the rest of the header follow when it is put into the store.
+    pub fn into_entry(self) -> Entry {
+        let meta = Meta::default();
+        match self {
+            LoadedValue::Int(number) => Entry::string(b"", Str::Int(number), meta),
+            LoadedValue::Bytes(bytes) if bytes.len() <= super::MAX_INLINE => {
+                Entry::string(b"", Str::Bytes(&bytes), meta)
+            }
+            LoadedValue::Bytes(bytes) => Entry::large(b"", bytes, meta),
+            LoadedValue::Object(object) => Entry::object(b"", object, meta),
+        }
+    }
+}
+
 impl Store {
     /// Puts a key that was read from a file into the store. A key that has expired at `moment` is
     /// left out. `usage_bits` are the LRU clock or LFU counter, if the file has them.

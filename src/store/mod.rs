@@ -5,7 +5,7 @@
 //! let a save see one instant. What never does: a command, a socket, a clock, a file.
 //!
 //! Reading order: [`entry`] (one key), [`shard`] (one table), [`database`], [`keyspace`] (all of it),
-//! [`view`] (what a command sees), then [`scan`], [`sweep`], [`saves`] and [`capture`].
+//! [`view`] (what a command sees) and [`locking`], then [`scan`], [`sweep`], [`saves`] and [`capture`].
 
 mod capture;
 mod database;
@@ -14,6 +14,7 @@ mod hash;
 mod hooks;
 mod keyspace;
 mod loading;
+mod locking;
 mod object;
 mod objects;
 mod prefetch;
@@ -34,7 +35,7 @@ pub use entry::{Entry, EntryKind, MAX_INLINE, Meta, Str};
 pub use hash::{KeyHash, KeyHasher};
 pub use hooks::{Waiter, WatchFlag};
 pub use keyspace::{Counts, Garbage, Store, StoreOptions};
-pub use loading::LoadedValue;
+pub use loading::{DumpError, LoadedValue};
 pub use object::{Kind, Object, Type};
 pub use saves::{Epoch, Saves};
 pub use scan::Cursor;

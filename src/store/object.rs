@@ -1,6 +1,6 @@
 //! The values that live behind an entry's pointer, and the types that commands ask for.
 
-use crate::data::{Hash, List, Set, SortedSet};
+use crate::data::{Hash, List, Set, SortedSet, Stream};
 
 /// The type of a value, as TYPE names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum Type {
     Hash,
     /// A sorted set.
     SortedSet,
+    /// A stream.
+    Stream,
 }
 
 impl Type {
@@ -26,6 +28,7 @@ impl Type {
             Type::Set => "set",
             Type::Hash => "hash",
             Type::SortedSet => "zset",
+            Type::Stream => "stream",
         }
     }
 }
@@ -41,6 +44,8 @@ pub enum Object {
     Hash(Hash),
     /// A sorted set.
     SortedSet(SortedSet),
+    /// A stream.
+    Stream(Stream),
 }
 
 impl Object {
@@ -51,6 +56,7 @@ impl Object {
             Object::Set(_) => Type::Set,
             Object::Hash(_) => Type::Hash,
             Object::SortedSet(_) => Type::SortedSet,
+            Object::Stream(_) => Type::Stream,
         }
     }
 
@@ -61,6 +67,7 @@ impl Object {
             Object::Set(set) => set.encoding(),
             Object::Hash(hash) => hash.encoding(),
             Object::SortedSet(sorted) => sorted.encoding(),
+            Object::Stream(_) => "stream",
         }
     }
 
@@ -71,6 +78,7 @@ impl Object {
             Object::Set(set) => set.memory_usage(),
             Object::Hash(hash) => hash.memory_usage(),
             Object::SortedSet(sorted) => sorted.memory_usage(),
+            Object::Stream(stream) => stream.memory_usage(),
         }
     }
 
@@ -81,12 +89,21 @@ impl Object {
             Object::Set(set) => set.len(),
             Object::Hash(hash) => hash.len(),
             Object::SortedSet(sorted) => sorted.len(),
+            Object::Stream(stream) => stream.len(),
         }
     }
 
-    /// Whether it holds nothing; such an object is removed from the keyspace.
+    /// Whether it holds nothing and is removed from the keyspace therefore. A stream stays without entries.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        !matches!(self, Object::Stream(_)) && self.len() == 0
+    }
+
+    /// What it costs to free it, in elements or parts of a like size.
+    pub fn weight(&self) -> usize {
+        match self {
+            Object::Stream(stream) => stream.weight(),
+            other => other.len(),
+        }
     }
 }
 
@@ -123,3 +140,4 @@ kind!(List);
 kind!(Set);
 kind!(Hash);
 kind!(SortedSet);
+kind!(Stream);

@@ -181,6 +181,12 @@ impl View<'_> {
         self.guard(held).side().hooks.as_ref()?.waiter(key.bytes, place)
     }
 
+    /// Whether anybody who waits for the key is to be told when it is gone.
+    pub fn hears_of_loss(&mut self, key: Key<'_>) -> bool {
+        let held = self.held_for(key.hash);
+        self.guard(held).side().hooks.as_ref().is_some_and(|hooks| hooks.hears_of_loss(key.bytes))
+    }
+
     fn with_hooks(&mut self, key: Key<'_>, change: impl FnOnce(&mut super::hooks::Hooks), count: isize) {
         let held = self.held_for(key.hash);
         let side = self.guard(held).side_mut();

@@ -164,7 +164,7 @@ impl<'a> ShardGuard<'a> {
     /// Looks a key up.
     #[inline]
     pub fn find(&self, hash: KeyHash, key: &[u8]) -> Option<Slot> {
-        let bucket = self.table.find(hash, |(entry, _)| entry.key() == key)?;
+        let bucket = self.table.find(hash, |(entry, _)| entry.has_key(key))?;
         // SAFETY: the bucket was just found in this table.
         Some(unsafe { self.table.bucket_index(&bucket) })
     }

@@ -101,12 +101,12 @@ pub struct View<'s> {
     pub(super) held: SmallVec<[Held<'s>; 1]>,
     pub(super) moment: Moment,
     pub(super) epoch: Epoch,
-    whole: bool,
+    pub(super) whole: bool,
     no_touch: bool,
     /// What the unit did so far.
     pub tally: Tally,
     /// Keys that changed and that clients wait for, with their database's number.
-    ready: Vec<(usize, Vec<u8>)>,
+    pub(super) ready: Vec<(usize, Vec<u8>)>,
     expired: Vec<(usize, Vec<u8>)>,
     random: Random,
 }
@@ -117,62 +117,10 @@ impl std::fmt::Debug for View<'_> {
     }
 }
 
-impl Store {
-    /// Locks one key's shard: the fast path. Inlined, or the view is copied to where it is wanted.
-    #[inline(always)]
-    pub fn view_one(&self, moment: Moment, number: usize, hash: KeyHash) -> View<'_> {
-        let mut view = View::unlocked(self, moment, number);
-        view.hold(view.physical, self.database(view.physical).shard_of(hash));
-        view.epoch = self.saves.epoch();
-        view
-    }
-
-    /// Locks the shards of all `keys` (pairs of a database's number and a hash) in ascending order.
-    pub fn view_many(&self, moment: Moment, number: usize, keys: &[(usize, KeyHash)]) -> View<'_> {
-        let mut view = View::unlocked(self, moment, number);
-        let mut places: SmallVec<[(usize, usize); 16]> = keys
-            .iter()
-            .map(|&(number, hash)| {
-                let physical = self.physical(number);
-                (physical, self.database(physical).shard_of(hash))
-            })
-            .collect();
-        places.sort_unstable();
-        places.dedup();
-        for (physical, shard) in places {
-            view.hold(physical, shard);
-        }
-        view.epoch = self.saves.epoch();
-        view
-    }
-
-    /// A view that declares no key.
-    #[inline]
-    pub fn view_none(&self, moment: Moment, number: usize) -> View<'_> {
-        let mut view = View::unlocked(self, moment, number);
-        view.epoch = self.saves.epoch();
-        view
-    }
-
-    /// A view of every key, for who holds the whole keyspace: shards are locked when touched.
-    pub fn view_whole(&self, moment: Moment, number: usize) -> View<'_> {
-        let mut view = self.view_none(moment, number);
-        view.whole = true;
-        view
-    }
-
-    /// A view of one shard, for the sweep of expired keys.
-    pub(super) fn view_shard(&self, moment: Moment, number: usize, shard: usize) -> View<'_> {
-        let mut view = View::unlocked(self, moment, number);
-        view.hold(view.physical, shard);
-        view.epoch = self.saves.epoch();
-        view
-    }
-}
-
 impl<'s> View<'s> {
+    /// Nothing is locked yet.
     #[inline(always)]
-    fn unlocked(store: &'s Store, moment: Moment, number: usize) -> View<'s> {
+    pub(super) fn unlocked(store: &'s Store, moment: Moment, number: usize) -> View<'s> {
         View {
             store,
             number,
@@ -459,7 +407,7 @@ impl<'s> View<'s> {
         let Held { physical, shard, .. } = self.held[held];
         if self.is_unsaved(&entry) {
             self.store.saves.retain(physical, shard, entry, true);
-        } else if entry.as_object().is_some_and(|object| object.len() > FREE_ELSEWHERE_ELEMENTS) {
+        } else if entry.as_object().is_some_and(|object| object.weight() > FREE_ELSEWHERE_ELEMENTS) {
             self.store.discard(vec![entry]);
         }
     }
@@ -552,6 +500,13 @@ impl<'s> View<'s> {
         let waited_for = self.held[held].guard.side().hooks.as_ref().is_some_and(|hooks| hooks.changed(key));
         if waited_for {
             self.ready.push((self.number, key.to_vec()));
+        }
+    }
+
+    /// Lets those who wait for a key look again, though it did not change.
+    pub fn wake(&mut self, key: Key<'_>) {
+        if !self.waiting(key).is_empty() {
+            self.note_ready(key.bytes);
         }
     }
 

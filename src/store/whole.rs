@@ -36,8 +36,11 @@ impl View<'_> {
                 // As Redis does: only a watched key that existed has changed.
                 let watched: Vec<&[u8]> = hooks.keys().collect();
                 for key in watched {
-                    if guard.find(self.store.hash(key), key).is_some() {
-                        hooks.changed(key);
+                    if guard.find(self.store.hash(key), key).is_some()
+                        && hooks.changed(key)
+                        && hooks.hears_of_loss(key)
+                    {
+                        self.ready.push((self.number, key.to_vec()));
                     }
                 }
             }
@@ -115,7 +118,7 @@ impl View<'_> {
                     let here = guard.find(hash, key).is_some();
                     let there = other.find(hash, key).is_some();
                     let waited_for = (here || there) && hooks.changed(key);
-                    if waited_for && here {
+                    if waited_for && (here || hooks.hears_of_loss(key)) {
                         self.number = number;
                         self.note_ready(key);
                     }

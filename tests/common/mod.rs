@@ -224,6 +224,29 @@ impl Server {
         (head[9..12].parse().expect("a status"), body.to_owned())
     }
 
+    /// The samples of a metric: the labels between braces, and the value.
+    pub fn metric(&self, name: &str) -> Vec<(String, f64)> {
+        let (status, text) = self.http("GET", "/metrics");
+        assert_eq!(status, 200, "{text}");
+        text.lines()
+            .filter_map(|line| line.strip_prefix(name))
+            .filter(|rest| rest.starts_with(['{', ' ']))
+            .filter_map(|rest| {
+                let (labels, value) = rest.rsplit_once(' ')?;
+                Some((labels.trim_matches(['{', '}']).to_owned(), value.parse().ok()?))
+            })
+            .collect()
+    }
+
+    /// Whether the server knows a command.
+    pub fn knows(&self, command: &str) -> bool {
+        // Without arguments a known command complains about their number.
+        match self.client().call(&[command]) {
+            Some(Value::Error(text)) => !text.starts_with(b"ERR unknown command"),
+            _ => true,
+        }
+    }
+
     /// The admin port.
     pub fn admin_port(&self) -> u16 {
         self.admin
@@ -336,6 +359,22 @@ pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// A request in RESP.
+pub fn encode<W: AsRef<[u8]>>(words: &[W]) -> Vec<u8> {
+    let mut request = format!("*{}\r\n", words.len()).into_bytes();
+    for word in words.iter().map(AsRef::as_ref) {
+        request.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+        request.extend_from_slice(word);
+        request.extend_from_slice(b"\r\n");
+    }
+    request
+}
+
+/// `+OK`, which most requests of a test are answered with.
+pub fn ok() -> Option<Value> {
+    Some(Value::Simple("OK".into()))
+}
+
 /// What a client speaks over.
 pub trait Stream: Read + Write + Send {}
 
@@ -382,13 +421,7 @@ impl Client {
 
     /// Sends one request without waiting for its reply.
     pub fn send<W: AsRef<[u8]>>(&mut self, words: &[W]) {
-        let mut request = format!("*{}\r\n", words.len()).into_bytes();
-        for word in words.iter().map(AsRef::as_ref) {
-            request.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
-            request.extend_from_slice(word);
-            request.extend_from_slice(b"\r\n");
-        }
-        self.stream.write_all(&request).expect("the server takes requests");
+        self.stream.write_all(&encode(words)).expect("the server takes requests");
     }
 
     /// The next reply; `None` when the server closed the connection.

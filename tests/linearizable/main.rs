@@ -10,11 +10,11 @@
 
 mod by_hand;
 mod checker;
+#[path = "../common/mod.rs"]
+mod common;
 mod generate;
 mod model;
 mod record;
-#[path = "../support_process/mod.rs"]
-mod support_process;
 mod toy;
 mod wire;
 
@@ -23,10 +23,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use checker::{History, Verdict, check};
+use common::{Launch, Server, ok};
 use generate::{Generator, MIXES, Mix};
 use model::{Answer, Command, State};
 use record::Session;
-use support_process::{Reply, Server};
 use toy::{Fault, Toy};
 use wire::Socket;
 
@@ -58,17 +58,17 @@ struct Bench {
 
 impl Bench {
     fn new(torn: bool) -> Bench {
-        let server = Server::start(4, &[]);
+        let server = Launch::new().with(&["--workers", "4"]).start();
         let known = NAMES.iter().copied().filter(|name| server.knows(name)).collect();
         let sessions = (0..CLIENTS)
-            .map(|_| Box::new(Socket { connection: server.connect(), torn }) as Box<dyn Session>)
+            .map(|_| Box::new(Socket { client: server.client(), torn }) as Box<dyn Session>)
             .collect();
         Bench { server, sessions, known }
     }
 
     /// Empties the keyspace.
     fn clear(&self) {
-        assert_eq!(self.server.connect().ask(&["FLUSHALL"]), Reply::Simple("OK".to_owned()));
+        assert_eq!(self.server.client().call(&["FLUSHALL"]), ok());
     }
 
     fn round(&mut self, mix: &Mix, seed: u64) -> History {

@@ -1,8 +1,10 @@
 //! Commands as a client sends them, answers as it reads them, and sessions over a socket.
 
+use glasswing::resp::Value;
+
+use super::common::{Client, encode, ok};
 use super::model::{Answer, Command, End};
 use super::record::Session;
-use super::support_process::{Connection, Reply, encode};
 
 /// How long a blocking command waits, seconds.
 const BLOCK: &str = "0.02";
@@ -79,28 +81,32 @@ impl Command {
     }
 
     /// Reads a reply to this command as an answer.
-    fn answer(&self, reply: Reply) -> Answer {
+    fn answer(&self, reply: Value) -> Answer {
         let number = |bytes: &[u8]| std::str::from_utf8(bytes).ok()?.parse().ok();
         match (self, reply) {
-            (_, Reply::Simple(_)) => Answer::Ok,
-            (_, Reply::Integer(number)) => Answer::Number(number),
-            (_, Reply::Nil) => Answer::Nil,
-            (_, Reply::Error(text)) => Answer::Error(text.split(' ').next().unwrap_or_default().to_owned()),
-            (_, Reply::Bulk(bytes)) => number(&bytes)
+            (_, Value::Simple(_)) => Answer::Ok,
+            (_, Value::Int(number)) => Answer::Number(number),
+            (_, Value::Null | Value::NullArray) => Answer::Nil,
+            (_, Value::Error(text)) => {
+                let text = String::from_utf8_lossy(&text);
+                Answer::Error(text.split(' ').next().unwrap_or_default().to_owned())
+            }
+            (_, Value::Bulk(bytes)) => number(&bytes)
                 .map_or_else(|| Answer::Key(String::from_utf8_lossy(&bytes).into_owned()), Answer::Value),
-            (Command::Exec(queue), Reply::Array(replies)) => {
+            (Command::Exec(queue), Value::Array(replies)) => {
                 Answer::Many(queue.iter().zip(replies).map(|(queued, reply)| queued.answer(reply)).collect())
             }
-            (_, Reply::Array(replies)) => {
+            (_, Value::Array(replies)) => {
                 Answer::Many(replies.into_iter().map(|reply| self.answer(reply)).collect())
             }
+            (_, other) => panic!("{self:?} is answered with {other:?}"),
         }
     }
 }
 
 /// A session over a connection. With `torn` it sends MSET as a SET for each key.
 pub struct Socket {
-    pub connection: Connection,
+    pub client: Client,
     pub torn: bool,
 }
 
@@ -108,10 +114,9 @@ impl Socket {
     fn send(&mut self, commands: &[Command]) {
         let mut bytes = Vec::new();
         for request in commands.iter().flat_map(Command::requests) {
-            let words: Vec<&str> = request.iter().map(String::as_str).collect();
-            bytes.extend_from_slice(&encode(&words));
+            bytes.extend_from_slice(&encode(&request));
         }
-        self.connection.send(&bytes).unwrap();
+        assert!(self.client.raw(&bytes));
     }
 
     /// The answer to a command: that to its last request.
@@ -119,8 +124,8 @@ impl Socket {
         let replies = command.requests().len();
         let mut last = None;
         for _ in 0..replies {
-            let reply = self.connection.read();
-            last = Some(reply.unwrap_or_else(|error| panic!("no reply to {command:?}: {error}")));
+            let reply = self.client.reply();
+            last = Some(reply.unwrap_or_else(|| panic!("no reply to {command:?}")));
         }
         last.map_or(Answer::Nil, |reply| command.answer(reply))
     }
@@ -129,7 +134,7 @@ impl Socket {
 impl Session for Socket {
     fn begin(&mut self, database: usize) {
         for request in [vec!["UNWATCH"], vec!["SELECT", &database.to_string()]] {
-            assert_eq!(self.connection.ask(&request), Reply::Simple("OK".to_owned()));
+            assert_eq!(self.client.call(&request), ok());
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::command::context::Replay;
 use crate::command::database::parse_database;
+use crate::command::reply::Work;
 use crate::command::row::{Acl, Command, Flags, Group};
 use crate::command::{Args, CommandError, Context, Outcome, Reply, reply};
 use crate::data::glob_match;
@@ -127,9 +128,21 @@ fn flush_all(ctx: &mut Context<'_>, args: Args<'_>) -> Outcome {
     for number in 0..ctx.view.databases() {
         ctx.view.flush(number, here);
     }
-    ctx.server.saves().flushed();
+    let to_save = ctx.server.saves().flushed();
     repeat_as_sent(ctx, &args);
-    reply::OK
+    if !to_save {
+        return reply::OK;
+    }
+    if ctx.in_transaction {
+        // What follows in the transaction still needs the keyspace: the save begins when it is free.
+        let _ = ctx.server.saves().start(true);
+        return reply::OK;
+    }
+    let server = ctx.server.shared();
+    Ok(Reply::Later(Work::new(move || {
+        server.saves().save_flushed();
+        reply::OK
+    })))
 }
 
 /// Whether the client waits until what was removed is freed.
@@ -376,12 +389,14 @@ mod tests {
     }
 
     #[test]
-    fn a_flush_of_everything_is_told_to_the_saver() {
+    fn a_flush_of_everything_is_saved_before_it_is_answered() {
         let mut bench = Bench::new();
         bench.line("FLUSHDB");
         assert_eq!(bench.server.flushed(), 0);
-        bench.line("FLUSHALL");
+        assert_eq!(bench.line("FLUSHALL"), "OK");
         bench.line("FLUSHALL NOW");
         assert_eq!(bench.server.flushed(), 1);
+        let asked = bench.server.asked.lock().expect("no test panics with this lock").clone();
+        assert_eq!(asked, ["flushed", "save what was flushed"]);
     }
 }

@@ -73,29 +73,41 @@ fn key_spec(out: &mut Encoder, spec: &Spec) {
     out.map(3);
     out.bulk(b"flags");
     access(out, spec.access);
+    if spec.find == FindKeys::Unknown {
+        search(out, "begin_search", "unknown", &[]);
+        return search(out, "find_keys", "unknown", &[]);
+    }
     match spec.keyword {
         None => search(out, "begin_search", "index", &[("index", spec.begin)]),
-        Some(word) => {
-            out.bulk(b"begin_search");
-            out.map(2);
-            out.bulk(b"type");
-            out.bulk(b"keyword");
-            out.bulk(b"spec");
-            out.map(2);
-            out.bulk(b"keyword");
-            out.bulk(word.as_bytes());
-            out.bulk(b"startfrom");
-            out.int(spec.begin);
-        }
+        Some(word) => keyword(out, word, spec.begin),
     }
     match spec.find {
         FindKeys::Range { last, step } => {
             search(out, "find_keys", "range", &[("lastkey", last), ("keystep", step), ("limit", 0)]);
         }
+        FindKeys::Unknown => {}
+        // Keys and IDs are as many as each other: the last key is where half of them end.
+        FindKeys::Streams => {
+            search(out, "find_keys", "range", &[("lastkey", -1), ("keystep", 1), ("limit", 2)]);
+        }
         FindKeys::Counted => {
             search(out, "find_keys", "keynum", &[("keynumidx", 0), ("firstkey", 1), ("keystep", 1)]);
         }
     }
+}
+
+/// Writes that the search begins behind a word.
+fn keyword(out: &mut Encoder, word: &str, from: i64) {
+    out.bulk(b"begin_search");
+    out.map(2);
+    out.bulk(b"type");
+    out.bulk(b"keyword");
+    out.bulk(b"spec");
+    out.map(2);
+    out.bulk(b"keyword");
+    out.bulk(word.as_bytes());
+    out.bulk(b"startfrom");
+    out.int(from);
 }
 
 /// Writes one half of a key spec: how it searches, with which figures.

@@ -9,6 +9,7 @@
 //!
 //! Spans carry names, sizes and times: never a key or a value.
 
+mod client;
 mod queue;
 mod sampling;
 mod settings;
@@ -70,7 +71,7 @@ pub struct Stages {
     pub lock_wait_nanos: u64,
     /// The handler.
     pub run_nanos: u64,
-    /// From the reply to bytes, and into the socket when this command was the one to write.
+    /// The one write of the batch that the command was in; 0 where that happens in a later turn (docs/traces.md).
     pub write_nanos: u64,
 }
 
@@ -351,12 +352,10 @@ impl Drop for BackgroundSpan {
 }
 
 fn exporter(settings: &TraceSettings) -> Result<SpanExporter, TraceError> {
-    if !settings.endpoint.starts_with("http://") {
-        return Err(TraceError("the endpoint has to begin with http://".into()));
-    }
     let headers: HashMap<_, _> = settings.headers.iter().cloned().collect();
     SpanExporter::builder()
         .with_http()
+        .with_http_client(client::client(settings)?)
         .with_endpoint(&settings.endpoint)
         .with_timeout(settings.timeout)
         .with_headers(headers)

@@ -3,6 +3,7 @@
 //!
 //! As it asks, a value that cannot be read is ignored with a warning, and the default holds.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -18,6 +19,9 @@ pub struct TraceSettings {
     pub endpoint: String,
     /// Headers of each request: they may hold secrets and are never logged.
     pub headers: Vec<(String, String)>,
+    /// A PEM file with the only authorities that may vouch for an `https://` endpoint; without one
+    /// the system's may.
+    pub certificate: Option<PathBuf>,
     /// How long a request may take.
     pub timeout: Duration,
     /// The value of `service.name`.
@@ -57,10 +61,13 @@ impl TraceSettings {
         let named = named.map(|at| resource.remove(at).1);
         let service_name = env.text("OTEL_SERVICE_NAME").or(named).unwrap_or_else(|| "glasswing".into());
         let headers = env.pairs("OTEL_EXPORTER_OTLP_HEADERS", &headers.unwrap_or_default());
+        let certificate =
+            env.either("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE");
         let queue_size = env.number("OTEL_BSP_MAX_QUEUE_SIZE", 2_048_usize).max(1);
         Some(Self {
             endpoint,
             headers,
+            certificate: certificate.map(PathBuf::from),
             timeout: env.timeout(),
             service_name,
             resource,
@@ -98,19 +105,12 @@ impl<G: Fn(&str) -> Option<String>> Env<G> {
     }
 
     /// The variable for traces is taken as it is, the general one gets the path of traces.
-    fn endpoint(&mut self) -> Option<String> {
+    fn endpoint(&self) -> Option<String> {
         let general = |base: String| format!("{}/v1/traces", base.trim_end_matches('/'));
         let endpoint = self
             .text("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
             .or_else(|| self.text("OTEL_EXPORTER_OTLP_ENDPOINT").map(general))?;
-        if endpoint.starts_with("http://") {
-            return Some(endpoint);
-        }
-        let what = "The trace endpoint has to begin with http://: send to a collector beside the server, \
-                    which can speak TLS to the world; no traces are sent";
-        self.warnings.push(what.into());
-        // An endpoint that cannot work is kept: whoever builds the exporter refuses it, and the
-        // operator learns why.
+        // One that cannot work is kept: whoever builds the exporter refuses it, and the operator learns why.
         Some(endpoint)
     }
 
@@ -228,6 +228,7 @@ mod tests {
             BASE,
             ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://c:1/here"),
             ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20x, b=c=d"),
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/etc/collector.pem"),
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "1500"),
             ("OTEL_SERVICE_NAME", "cache"),
             ("OTEL_RESOURCE_ATTRIBUTES", "service.name=other,deployment.environment=a%2Cb"),
@@ -241,6 +242,7 @@ mod tests {
         let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
         assert_eq!(settings.endpoint, "http://c:1/here");
         assert_eq!(settings.headers, [pair("authorization", "Bearer x"), pair("b", "c=d")]);
+        assert_eq!(settings.certificate, Some(PathBuf::from("/etc/collector.pem")));
         assert_eq!(settings.timeout, Duration::from_millis(1500));
         assert_eq!(settings.service_name, "cache");
         assert_eq!(settings.resource, [pair("deployment.environment", "a,b")]);

@@ -39,6 +39,7 @@ fn type_number(value: Type) -> u32 {
         Type::Set => 2,
         Type::SortedSet => 3,
         Type::Hash => 4,
+        Type::Stream => 6,
     }
 }
 
@@ -71,6 +72,13 @@ fn add_object(signature: &mut Signature, object: &Object) {
         Object::Hash(hash) => hash.iter().for_each(|(field, value)| signature.add(&pair(field, value))),
         Object::SortedSet(sorted) => sorted.iter().for_each(|(member, score)| {
             signature.add(&pair(member, format_double(score).as_str().as_bytes()));
+        }),
+        Object::Stream(stream) => stream.log().iter().for_each(|entry| {
+            signature.append(entry.id.joined(b'.').as_bytes());
+            entry.fields().for_each(|(field, value)| {
+                signature.append(field);
+                signature.append(value);
+            });
         }),
     }
 }
@@ -117,7 +125,8 @@ pub(super) fn digest_value(ctx: &mut Context<'_>, args: Args<'_>) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Hash, Limits, List, NodeLimit, Set, SetLimits, SortedSet};
+    use crate::data::stream::{Id, NodeLimits, Pair};
+    use crate::data::{Hash, Limits, List, NodeLimit, Set, SetLimits, SortedSet, Stream};
     use crate::store::Meta;
 
     fn text(entry: &Entry) -> String {
@@ -153,6 +162,20 @@ mod tests {
             sorted.insert(member.as_bytes(), score, &Limits::default());
         }
         assert_eq!(of(Object::SortedSet(sorted)), "acaa444110a0948fd8a2712ccfc4d8d55969ac89");
+    }
+
+    #[test]
+    fn a_stream_has_redis_signature() {
+        let mut stream = Stream::new();
+        let entries: [(Id, &[Pair<'_>]); 3] = [
+            (Id::new(1, 1), &[(b"f", b"v")]),
+            (Id::new(1, 2), &[(b"f", b"w"), (b"g", b"x")]),
+            (Id::new(5, 0), &[(b"f", b"y")]),
+        ];
+        for (id, pairs) in entries {
+            assert!(stream.log_mut().append(id, pairs, NodeLimits::default()));
+        }
+        assert_eq!(of(Object::Stream(stream)), "4bce1a93f64e30bfcd35935ed65d2e25b557cbee");
     }
 
     #[test]

@@ -53,6 +53,8 @@ fn elements_len(object: &Object) -> usize {
         Object::Set(set) => set.iter().map(|member| text_len(&member.to_bytes())).sum(),
         Object::Hash(hash) => hash.iter().map(|(field, value)| text_len(field) + text_len(value)).sum(),
         Object::SortedSet(sorted) => sorted.iter().map(|(member, _)| text_len(member) + SCORE).sum(),
+        // Entries are in the file as they lie in memory.
+        Object::Stream(stream) => stream.log().memory_usage(),
     }
 }
 
