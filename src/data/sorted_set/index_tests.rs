@@ -33,7 +33,8 @@ fn check(index: &Index, model: &BTreeMap<u32, u32>) {
 #[test]
 fn it_grows_by_splits_and_shrinks_by_joins() {
     // Hashes that differ, hashes that forty share each, and one that all share.
-    let cases: [(fn(u32) -> u32, u32); 3] = [(spread, 40_000), (|id| spread(id / 40), 20_000), (|_| 7, 500)];
+    type Hash = fn(u32) -> u32;
+    let cases: [(Hash, u32); 3] = [(spread, 40_000), (|id| spread(id / 40), 20_000), (|_| 7, 500)];
     for (hash_of, entries) in cases {
         let (mut index, mut model) = (Index::with_room_for(0), BTreeMap::new());
         for id in 0..entries {
