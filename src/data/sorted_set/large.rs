@@ -2,47 +2,26 @@
 //! over them.
 
 use super::leaf::{Item, Leaf};
+use super::members::{Id, Members, Scored};
 use super::order::Order;
 use super::{Added, before};
-use crate::data::table::{Entry, Id, Table, Text, hash_of};
+use crate::data::table::hash_of;
 
-/// A table from member to score, and the tree that gives ranks.
+/// Members with their scores, and the tree that gives ranks.
 #[derive(Debug, Clone)]
 pub struct Large {
-    table: Table<Scored>,
+    table: Members,
     order: Order,
-}
-
-#[derive(Debug, Clone)]
-struct Scored {
-    member: Text,
-    score: f64,
-}
-
-impl Entry for Scored {
-    #[inline]
-    fn key(&self) -> &[u8] {
-        self.member.as_bytes()
-    }
-
-    fn owned_bytes(&self) -> usize {
-        self.member.owned_bytes()
-    }
-}
-
-impl Scored {
-    fn as_pair(&self) -> (&[u8], f64) {
-        (self.member.as_bytes(), self.score)
-    }
 }
 
 impl Large {
     /// Members that come in their order.
-    pub fn from_sorted<'a>(members: impl Iterator<Item = (&'a [u8], f64)>) -> Self {
-        let mut large = Self { table: Table::new(), order: Order::new() };
+    /// Members that come in their order.
+    pub fn from_sorted<'a>(members: impl ExactSizeIterator<Item = (&'a [u8], f64)>) -> Self {
+        let mut large = Self { table: Members::with_room_for(members.len()), order: Order::new() };
         for (member, score) in members {
-            let id = large.table.push(hash_of(member), Scored { member: Text::new(member), score });
-            large.order.insert(Item { score, id }, |_| true);
+            let id = large.table.push(hash_of(member), member, score);
+            large.order.push(Item { score, id });
         }
         large
     }
@@ -62,7 +41,7 @@ impl Large {
             return Added::Same;
         }
         self.order.remove(self.rank_of(old, member));
-        self.table.update(id, |entry| entry.score = score);
+        self.table.set_score(id, score);
         self.put_in_order(id, member, score);
         Added::Updated(old)
     }
@@ -89,9 +68,10 @@ impl Large {
         self.score(member).map(|score| self.rank_of(score, member))
     }
 
-    /// The member at `index` of the table, in no order.
-    pub fn any(&self, index: usize) -> Option<(&[u8], f64)> {
-        self.table.entries().get(index).map(Scored::as_pair)
+    /// The member with this rank.
+    pub fn at(&self, rank: usize) -> Option<(&[u8], f64)> {
+        let (leaf, at) = self.order.locate(rank);
+        (at < leaf.len()).then(|| self.pair(leaf.get(at)))
     }
 
     pub fn partition_point(&self, mut is_before: impl FnMut(&[u8], f64) -> bool) -> usize {
@@ -159,7 +139,7 @@ impl Large {
 
     /// Adds a member that is not there.
     fn push(&mut self, hash: u32, member: &[u8], score: f64) {
-        let id = self.table.push(hash, Scored { member: Text::new(member), score });
+        let id = self.table.push(hash, member, score);
         self.put_in_order(id, member, score);
     }
 
@@ -175,9 +155,11 @@ impl Large {
     fn take(&mut self, id: Id) -> Scored {
         let last = (self.table.len() - 1) as Id;
         if id != last {
-            let (member, score) = self.table.entry(last).as_pair();
-            let rank = self.rank_of(score, member);
-            self.order.set_id(rank, id);
+            let table = &self.table;
+            let (member, score) = table.entry(last).as_pair();
+            self.order.set_id(id, |item| {
+                item.id == last || before(item.score, table.entry(item.id).member.as_bytes(), score, member)
+            });
         }
         self.table.remove(id)
     }

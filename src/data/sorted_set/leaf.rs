@@ -1,6 +1,6 @@
 //! A leaf of the order: some items side by side.
 
-use crate::data::table::Id;
+use super::members::Id;
 
 /// The most items of a leaf: with them it has one kibibyte.
 pub const LEAF_ITEMS: usize = 84;

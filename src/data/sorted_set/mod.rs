@@ -1,15 +1,20 @@
 //! The sorted set: distinct byte strings with a score each, ordered by score and
 //! then by their bytes.
 //!
-//! Few and short members: one buffer, in order (Redis's listpack). Anything else:
-//! the hash table of `table` from member to score, and a tree that counts over
-//! it (`order.rs`; Redis has a skip list there). The way from the first form to
-//! the second is not taken back.
+//! Few and short members: one buffer, in order (`packed.rs`; Redis's listpack).
+//! Anything else: the members with their scores in blocks (`members.rs`), a hash
+//! table over them that grows a piece at a time (`index.rs`), and a tree that
+//! counts (`order.rs`; Redis has a skip list there). The way from the first form
+//! to the second is not taken back.
 
 pub mod combine;
+mod index;
+#[cfg(test)]
+mod index_tests;
 mod iter;
 mod large;
 mod leaf;
+mod members;
 mod order;
 mod packed;
 mod serial;
@@ -271,12 +276,12 @@ impl SortedSet {
 
     /// A member, each equally likely when `pick` is uniform over all of `u64`.
     ///
-    /// O(1), or O(number of members) while the set is packed.
+    /// O(log n), or O(n) while the set is packed.
     pub fn random(&self, pick: u64) -> Option<(&[u8], f64)> {
         let at = place_of(pick, self.len());
         match &self.form {
             Form::Packed(members) => members.iter().nth(at),
-            Form::Large(large) => large.any(at),
+            Form::Large(large) => large.at(at),
         }
     }
 
@@ -285,7 +290,7 @@ impl SortedSet {
     ///
     /// A packed set is shown whole. A large one is walked so that a member that
     /// is there from the first call to the last is shown at least once, whatever
-    /// is added and removed in between; see `table/scan.rs`.
+    /// is added and removed in between; see `index.rs`.
     pub fn scan(&self, cursor: u64, count: usize, mut show: impl FnMut(&[u8], f64)) -> u64 {
         match &self.form {
             Form::Packed(members) => {
@@ -297,7 +302,7 @@ impl SortedSet {
     }
 
     /// The bytes that the set owns on the heap, as the allocator's size classes
-    /// count them. O(number of nodes of the order).
+    /// count them. O(number of members), by nodes and tables.
     pub fn memory_usage(&self) -> usize {
         match &self.form {
             Form::Packed(members) => members.memory_usage(),

@@ -18,8 +18,8 @@
 //! with a neighbour when both together fill three quarters at most.
 
 use super::leaf::{Item, LEAF_ITEMS, Leaf};
+use super::members::Id;
 use crate::data::list::size_class;
-use crate::data::table::Id;
 
 /// The most children of an inner node.
 const FAN_OUT: usize = 32;
@@ -75,9 +75,15 @@ impl Order {
         item
     }
 
-    /// Says that the member of the item with this rank now is at `id`.
-    pub fn set_id(&mut self, rank: usize, id: Id) {
-        self.root.set_id(rank, id);
+    /// Adds an item behind all others.
+    pub fn push(&mut self, item: Item) {
+        self.insert(item, |_| true);
+    }
+
+    /// Says that the member of the last item that `is_up_to` says true of now is at `id`. It has to be true of
+    /// that item and all before it.
+    pub fn set_id(&mut self, id: Id, mut is_up_to: impl FnMut(Item) -> bool) {
+        self.root.set_id(id, &mut is_up_to);
     }
 
     /// How many items from the first on are of the kind that `is_before` says.
@@ -173,12 +179,15 @@ impl Node {
         }
     }
 
-    fn set_id(&mut self, rank: usize, id: Id) {
+    fn set_id(&mut self, id: Id, is_up_to: &mut impl FnMut(Item) -> bool) {
         match self {
-            Node::Leaf(leaf) => leaf.set_id(rank, id),
+            Node::Leaf(leaf) => {
+                let up_to = leaf.partition_point(is_up_to);
+                leaf.set_id(up_to.saturating_sub(1), id);
+            }
             Node::Inner(children) => {
-                let (at, within) = child_at(children, rank);
-                children[at].node.set_id(within, id);
+                let at = child_for(children, is_up_to);
+                children[at].node.set_id(id, is_up_to);
                 children[at].read_first();
             }
         }

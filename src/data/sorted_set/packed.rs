@@ -1,13 +1,57 @@
 //! A small sorted set: its members in order in one buffer.
 //!
 //! ```text
-//! [score, 8 bytes][length][member] [score, 8 bytes]...
+//! [score][length][member] [score]...
+//!
+//! score   b < 240          the whole number b
+//!         240 + n, n bytes  a whole number, zigzag, the lowest byte first; n is 1 to 7
+//!         248, 8 bytes      any other double
 //! ```
 
 use crate::data::list::size_class;
 use crate::data::table::packed::{Length, length_at, replace};
 
-const SCORE_BYTES: usize = size_of::<f64>();
+/// Whole numbers below it are their own byte.
+const SMALL: u8 = 240;
+/// The byte before a double.
+const DOUBLE: u8 = SMALL + size_of::<f64>() as u8;
+
+/// A score as it stands in the buffer, on the stack.
+struct ScoreText {
+    bytes: [u8; 1 + size_of::<f64>()],
+    used: usize,
+}
+
+impl ScoreText {
+    fn of(score: f64) -> Self {
+        let mut text = Self { bytes: [0; 1 + size_of::<f64>()], used: 1 };
+        let whole = score as i64;
+        if whole as f64 != score || whole.unsigned_abs() > 1 << 53 {
+            text.bytes[0] = DOUBLE;
+            text.bytes[1..].copy_from_slice(&score.to_le_bytes());
+            text.used = text.bytes.len();
+        } else if (0..i64::from(SMALL)).contains(&whole) {
+            text.bytes[0] = whole as u8;
+        } else {
+            let zigzag = (whole << 1 ^ whole >> 63) as u64;
+            let used = (64 - zigzag.leading_zeros()).div_ceil(8) as usize;
+            text.bytes[0] = SMALL + used as u8;
+            text.bytes[1..=used].copy_from_slice(&zigzag.to_le_bytes()[..used]);
+            text.used += used;
+        }
+        text
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.used]
+    }
+}
+
+/// How many bytes of the score follow its first one.
+#[inline]
+fn score_bytes(first: u8) -> usize {
+    usize::from(first.saturating_sub(SMALL))
+}
 
 /// Members by score, then by their bytes.
 #[derive(Debug, Clone)]
@@ -56,7 +100,7 @@ impl Packed {
             at = place.end;
         }
         let len = Length::of(member.len());
-        replace(&mut self.bytes, at..at, &[&score.to_le_bytes(), len.as_bytes(), member]);
+        replace(&mut self.bytes, at..at, &[ScoreText::of(score).as_bytes(), len.as_bytes(), member]);
         self.count += 1;
     }
 
@@ -72,7 +116,7 @@ impl Packed {
     pub fn push(&mut self, member: &[u8], score: f64) {
         let end = self.bytes.len();
         let len = Length::of(member.len());
-        replace(&mut self.bytes, end..end, &[&score.to_le_bytes(), len.as_bytes(), member]);
+        replace(&mut self.bytes, end..end, &[ScoreText::of(score).as_bytes(), len.as_bytes(), member]);
         self.count += 1;
     }
 
@@ -130,14 +174,23 @@ impl Packed {
     }
 
     fn place_at(&self, start: usize) -> Place {
-        let (len, member) = length_at(&self.bytes, start + SCORE_BYTES);
+        let (len, member) = length_at(&self.bytes, start + 1 + score_bytes(self.bytes[start]));
         Place { start, member, end: member + len }
     }
 
     fn score_at(&self, place: Place) -> f64 {
-        let mut score = [0; SCORE_BYTES];
-        score.copy_from_slice(&self.bytes[place.start..place.start + SCORE_BYTES]);
-        f64::from_le_bytes(score)
+        let first = self.bytes[place.start];
+        let used = score_bytes(first);
+        let mut bytes = [0; size_of::<f64>()];
+        bytes[..used].copy_from_slice(&self.bytes[place.start + 1..=place.start + used]);
+        match first {
+            DOUBLE => f64::from_le_bytes(bytes),
+            _ if used == 0 => f64::from(first),
+            _ => {
+                let zigzag = u64::from_le_bytes(bytes);
+                ((zigzag >> 1) as i64 ^ -((zigzag & 1) as i64)) as f64
+            }
+        }
     }
 }
 
@@ -163,3 +216,5 @@ impl<'a> Iterator for Iter<'a> {
         (self.left, Some(self.left))
     }
 }
+
+impl ExactSizeIterator for Iter<'_> {}
