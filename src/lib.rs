@@ -13,4 +13,5 @@ pub mod net;
 pub mod observe;
 pub mod persist;
 pub mod resp;
+pub mod script;
 pub mod store;

@@ -35,6 +35,7 @@ pub(super) struct Host {
     pub(super) world: Arc<World>,
     pub(super) status: Arc<Status>,
     pub(super) jobs: Jobs,
+    pub(super) scripts: crate::script::ScriptEngine,
     pub(super) guard: Arc<Guard>,
     pub(super) files: Arc<RealFiles>,
     pub(super) tracer: Tracer,
@@ -113,6 +114,10 @@ pub(super) fn log_level(level: ConfiguredLevel) -> LogLevel {
 }
 
 impl Server for Host {
+    fn scripts(&self) -> &dyn crate::command::ports::Scripts {
+        &self.scripts
+    }
+
     fn clients(&self) -> &dyn Clients {
         &*self.clients
     }
@@ -234,6 +239,14 @@ impl Dumps for Host {
 
     fn restore(&self, payload: &[u8], limits: &ValueLimits) -> Result<LoadedValue, DumpError> {
         rdb::restore(payload, limits)
+    }
+
+    fn dump_libraries(&self, codes: &[&[u8]]) -> Vec<u8> {
+        rdb::dump_libraries(codes, self.config.current().rdbcompression)
+    }
+
+    fn restore_libraries(&self, payload: &[u8]) -> Result<Vec<Vec<u8>>, DumpError> {
+        rdb::restore_libraries(payload)
     }
 }
 

@@ -200,6 +200,7 @@ fn build(config: Config, log: log::LogHandle) -> Result<Arc<Host>, String> {
         world: Arc::new(World::new(workers)),
         status: Engine::status(),
         jobs: Jobs::new(clocks),
+        scripts: crate::script::ScriptEngine::new(clock.clone(), config.clone()),
         guard: Arc::new(Guard::new()),
         files: Arc::new(RealFiles),
         run_id: random_id(),

@@ -11,6 +11,7 @@ use crate::observe::{Figures, Stats};
 use crate::store::{DumpError, Entry, LoadedValue, WatchFlag};
 
 use super::client::Client;
+use super::{Args, CommandError, Context, Outcome};
 
 /// The rest of the server.
 pub trait Server: Send + Sync {
@@ -48,6 +49,8 @@ pub trait Server: Send + Sync {
     fn set_active_expiry(&self, on: bool);
     /// Loads the snapshot anew over an emptied keyspace (DEBUG RELOAD). Takes the keyspace itself.
     fn reload(&self, save_first: bool) -> Result<(), String>;
+    /// Scripts and functions.
+    fn scripts(&self) -> &dyn Scripts;
     /// Values in Redis's own format.
     fn dumps(&self) -> &dyn Dumps;
     /// The way to other servers, to keep for work on another thread.
@@ -64,6 +67,10 @@ pub trait Dumps: Send + Sync {
     fn dump(&self, entry: &Entry, compress: bool) -> Vec<u8>;
     /// The value of what `dump` gave, here or in a Redis. `limits` decide how it is stored.
     fn restore(&self, payload: &[u8], limits: &ValueLimits) -> Result<LoadedValue, DumpError>;
+    /// The code of libraries as FUNCTION DUMP answers it.
+    fn dump_libraries(&self, codes: &[&[u8]]) -> Vec<u8>;
+    /// The code of each library in what `dump_libraries` gave, here or in a Redis.
+    fn restore_libraries(&self, payload: &[u8]) -> Result<Vec<Vec<u8>>, DumpError>;
 }
 
 /// Sending keys to another server (MIGRATE).
@@ -163,6 +170,106 @@ pub trait Saves: Send + Sync {
     fn flushed(&self) -> bool;
     /// Saves and waits for the end. A save that runs already is ended first: what it saves is gone.
     fn save_flushed(&self);
+}
+
+/// Where the code that EVAL and its like run comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScriptSource {
+    /// EVAL: the code itself is given.
+    Body,
+    /// EVALSHA: its SHA-1 in 40 hexadecimal digits.
+    Sha,
+    /// FCALL: the name of a function in a library.
+    Function,
+}
+
+/// One call of a script or function.
+#[derive(Clone, Debug)]
+pub struct ScriptCall<'a> {
+    /// What `what` is.
+    pub source: ScriptSource,
+    /// The code, its SHA-1, or a function's name.
+    pub what: &'a [u8],
+    /// How many of the remaining arguments are keys.
+    pub keys: usize,
+    /// The command's arguments; the cursor stands before the first key.
+    pub args: Args<'a>,
+    /// It was called by a command that allows no writes.
+    pub read_only: bool,
+}
+
+/// What becomes of the libraries that are there when others are restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestoreLibraries {
+    /// They go.
+    Flush,
+    /// They stay, and none may have a name that comes.
+    Append,
+    /// They stay unless one comes that has the same name.
+    Replace,
+}
+
+/// A library as FUNCTION LIST shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Library {
+    /// Its name.
+    pub name: String,
+    /// The code it was loaded from, with its first line.
+    pub code: Vec<u8>,
+    /// Its functions by name.
+    pub functions: Vec<LibraryFunction>,
+}
+
+/// A function of a library.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LibraryFunction {
+    /// Its name.
+    pub name: String,
+    /// What its author says about it.
+    pub description: Option<Vec<u8>>,
+    /// Its flags, as they are written.
+    pub flags: Vec<&'static str>,
+}
+
+/// A function that runs now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunningFunction {
+    /// Its name.
+    pub name: String,
+    /// The words of the command that called it.
+    pub command: Vec<Vec<u8>>,
+    /// For how long it has been running.
+    pub duration_ms: u64,
+}
+
+/// Scripts and functions, as their commands see them.
+pub trait Scripts: Send + Sync {
+    /// Runs one; its reply is written to the context.
+    fn run(&self, ctx: &mut Context<'_>, call: ScriptCall<'_>) -> Outcome;
+    /// Compiles a script and keeps it. Gives its SHA-1 in hexadecimal digits.
+    fn load_script(&self, body: &[u8]) -> Result<String, CommandError>;
+    /// Whether a script with this SHA-1 is kept.
+    fn has_script(&self, sha: &[u8]) -> bool;
+    /// Forgets all scripts.
+    fn flush_scripts(&self);
+    /// Loads a library. Gives its name.
+    fn load_library(&self, code: &[u8], replace: bool) -> Result<String, CommandError>;
+    /// Removes a library. False when there is none of this name.
+    fn delete_library(&self, name: &[u8]) -> bool;
+    /// Loads libraries from their code, all or none.
+    fn restore_libraries(&self, codes: &[Vec<u8>], how: RestoreLibraries) -> Result<(), CommandError>;
+    /// Removes all libraries.
+    fn flush_libraries(&self);
+    /// All libraries by name.
+    fn libraries(&self) -> Vec<Library>;
+    /// Whether there is a function of this name.
+    fn has_function(&self, name: &[u8]) -> bool;
+    /// The function that runs now; an error while a script runs.
+    fn running_function(&self) -> Result<Option<RunningFunction>, CommandError>;
+    /// Stops the script, or the function, that runs now.
+    fn kill(&self, function: bool) -> Result<(), CommandError>;
+    /// What others are told while a script runs for longer than `busy-reply-threshold`.
+    fn busy(&self) -> Option<CommandError>;
 }
 
 /// How a background save began.

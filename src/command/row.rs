@@ -188,6 +188,8 @@ bits! {
         /// Takes more arguments than its syntax names: QUIT ignores them, COMMAND has subcommands but
         /// runs without one.
         OPEN_ENDED = 40, "";
+        /// May be called with no keys at all, and COMMAND GETKEYS answers that.
+        NO_MANDATORY_KEYS = 52, "no_mandatory_keys";
         /// Walks over keys that it does not name: alone it locks one shard at a time, in a transaction
         /// that holds other keys it needs the whole keyspace.
         WANDERS = 30, "";
@@ -267,6 +269,8 @@ pub enum Group {
     Server,
     /// Transactions.
     Transactions,
+    /// Scripts and functions.
+    Scripting,
     /// Streams.
     Stream,
 }
@@ -285,6 +289,7 @@ impl Group {
             Group::Connection => "connection",
             Group::Server => "server",
             Group::Transactions => "transactions",
+            Group::Scripting => "scripting",
             Group::Stream => "stream",
         }
     }
@@ -301,6 +306,7 @@ impl Group {
             Group::Connection => Acl::CONNECTION,
             Group::Server => Acl::NONE,
             Group::Transactions => Acl::TRANSACTION,
+            Group::Scripting => Acl::SCRIPTING,
             Group::Stream => Acl::STREAM,
         }
     }
@@ -327,7 +333,9 @@ impl Command {
             (Flags::BLOCKING, Acl::BLOCKING),
         ];
         for (flag, category) in implied {
-            if self.flags.has(flag) {
+            // What a read-only script reads is its own affair: it is no reading command.
+            let is_script = flag == Flags::READONLY && self.group == Group::Scripting;
+            if self.flags.has(flag) && !is_script {
                 all = all | category;
             }
         }

@@ -29,6 +29,7 @@ static FAMILIES: &[&[Command]] = &[
     super::lists::POP,
     super::lists::PUSH,
     super::lists::READ,
+    super::scripting::COMMANDS,
     super::server::COMMANDS,
     super::sets::CHANGE,
     super::sets::DRAW,

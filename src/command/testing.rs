@@ -18,8 +18,8 @@ use crate::store::{DumpError, Entry, KeyHasher, LoadedValue, Moment, Store, Stor
 use super::client::{Address, Client};
 use super::context::{Event, Replay};
 use super::ports::{
-    Clients, Departing, Destination, Dumps, Migrations, Pause, SaveRefusal, Saves, SendFailure, Sent, Server,
-    Shutdown, Started,
+    Clients, Departing, Destination, Dumps, Library, Migrations, Pause, RunningFunction, SaveRefusal, Saves,
+    ScriptCall, Scripts, SendFailure, Sent, Server, Shutdown, Started,
 };
 pub(crate) use super::transcript::format_value;
 use super::transcript::{Step, steps};
@@ -251,6 +251,8 @@ pub(crate) struct FakeServer {
     pub(crate) figures: Mutex<Figures>,
     /// What the server was asked to do: `save`, `reload`, a shutdown.
     pub(crate) asked: Mutex<Vec<String>>,
+    /// What runs scripts, where a test has something that does.
+    pub(crate) scripts: std::sync::OnceLock<Box<dyn Scripts>>,
 }
 
 impl Done {
@@ -289,6 +291,7 @@ impl FakeServer {
             me: Weak::clone(me),
             figures: Mutex::default(),
             asked: Mutex::default(),
+            scripts: std::sync::OnceLock::new(),
         })
     }
 
@@ -316,6 +319,14 @@ impl Dumps for FakeServer {
     }
 
     fn restore(&self, _: &[u8], _: &ValueLimits) -> Result<LoadedValue, DumpError> {
+        Err(DumpError::Footer)
+    }
+
+    fn dump_libraries(&self, _: &[&[u8]]) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn restore_libraries(&self, _: &[u8]) -> Result<Vec<Vec<u8>>, DumpError> {
         Err(DumpError::Footer)
     }
 }
@@ -368,6 +379,12 @@ impl Server for FakeServer {
     fn change_replication_id(&self) {
         self.note("change the replication id".to_owned());
     }
+    fn scripts(&self) -> &dyn Scripts {
+        match self.scripts.get() {
+            Some(scripts) => &**scripts,
+            None => self,
+        }
+    }
     fn migrations(&self) -> Arc<dyn Migrations> {
         let me = self.me.upgrade();
         me.unwrap_or_else(|| panic!("the server is alive while it is asked"))
@@ -417,5 +434,48 @@ impl Saves for FakeServer {
     }
     fn save_flushed(&self) {
         self.note("save what was flushed".to_owned());
+    }
+}
+
+/// There are no scripts.
+impl Scripts for FakeServer {
+    fn run(&self, _: &mut Context<'_>, _: ScriptCall<'_>) -> super::Outcome {
+        Err(super::CommandError::fixed("NOSCRIPT No matching script. Please use EVAL."))
+    }
+    fn load_script(&self, _: &[u8]) -> Result<String, super::CommandError> {
+        Err(super::CommandError::fixed("ERR no scripts here"))
+    }
+    fn has_script(&self, _: &[u8]) -> bool {
+        false
+    }
+    fn flush_scripts(&self) {}
+    fn load_library(&self, _: &[u8], _: bool) -> Result<String, super::CommandError> {
+        Err(super::CommandError::fixed("ERR no scripts here"))
+    }
+    fn delete_library(&self, _: &[u8]) -> bool {
+        false
+    }
+    fn flush_libraries(&self) {}
+    fn restore_libraries(
+        &self,
+        _: &[Vec<u8>],
+        _: super::ports::RestoreLibraries,
+    ) -> Result<(), super::CommandError> {
+        Err(super::CommandError::fixed("ERR no scripts here"))
+    }
+    fn libraries(&self) -> Vec<Library> {
+        Vec::new()
+    }
+    fn has_function(&self, _: &[u8]) -> bool {
+        false
+    }
+    fn running_function(&self) -> Result<Option<RunningFunction>, super::CommandError> {
+        Ok(None)
+    }
+    fn kill(&self, _: bool) -> Result<(), super::CommandError> {
+        Err(super::CommandError::fixed("NOTBUSY No scripts in execution right now."))
+    }
+    fn busy(&self) -> Option<super::CommandError> {
+        None
     }
 }

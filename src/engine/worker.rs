@@ -16,7 +16,7 @@ use crate::command::ports::{Clients, Pause};
 use crate::command::reply::Work;
 use crate::command::row::{Flags, Keys};
 use crate::command::session::ReplyMode;
-use crate::command::{Args, KeyAt, Session, keys};
+use crate::command::{Args, CommandError, KeyAt, Session, keys};
 use crate::config::{MaxmemoryPolicy, Settings};
 use crate::observe::trace::{CommandSpan, Stages, WorkerTracer};
 use crate::observe::{Counter, Refusal, WorkerStats};
@@ -222,20 +222,36 @@ impl Worker {
             self.read_settings();
         }
         let engine = Arc::clone(&self.engine);
+        // While a script runs for long, what needs no keys is run without a permit, all else is refused.
+        let mut busy = None;
         let _permit = if whole {
             None
         } else {
             match engine.world.try_work(self.index) {
                 Some(permit) => Some(permit),
-                None => return Ran { consumed: 0, next: Next::Permit },
+                None => {
+                    busy = engine.server.scripts().busy();
+                    if busy.is_none() {
+                        return Ran { consumed: 0, next: Next::Permit };
+                    }
+                    None
+                }
             }
         };
         self.limits.authenticated = connection.session.authenticated;
         let mut encoder = Encoder::with_buffer(std::mem::take(out), connection.protocol);
         let began = self.wall.stamp();
         connection.session.client.query_used.store(input.len(), Ordering::Relaxed);
-        let mut batch =
-            Batch { engine: &engine, stamp: began, began, commands: 0, executed: 0, consumed: 0, whole };
+        let mut batch = Batch {
+            engine: &engine,
+            stamp: began,
+            began,
+            commands: 0,
+            executed: 0,
+            consumed: 0,
+            whole,
+            busy,
+        };
         // What a panic can leave behind is the worker's scratch, which the next batch clears, and the
         // connection, which is closed. Locks and permits are given back as the stack unwinds.
         let ran = catch_unwind(AssertUnwindSafe(|| self.batch(connection, input, &mut encoder, &mut batch)));
@@ -576,7 +592,11 @@ impl Worker {
             loading: engine.status.loading.load(Ordering::Relaxed),
             writes_stopped: engine.status.writes_stopped.load(Ordering::Relaxed),
         };
-        if let Err(refused) = gate::check(registered, args, &situation) {
+        let checked = gate::check(registered, args, &situation).and_then(|()| match &batch.busy {
+            Some(busy) if !flags.has(Flags::ALLOW_BUSY) => Err((Refusal::Busy, busy.clone())),
+            _ => Ok(()),
+        });
+        if let Err(refused) = checked {
             self.refuse(session, out, refused, Some(index));
             if flags.has(Flags::EXECUTES_QUEUE) {
                 self.abandon(session, batch);
@@ -827,6 +847,8 @@ struct Batch<'e> {
     executed: u64,
     consumed: usize,
     whole: bool,
+    /// A script holds the keyspace, and has for long: what those are told who need it.
+    busy: Option<CommandError>,
 }
 
 impl Batch<'_> {

@@ -68,6 +68,19 @@ struct Task {
     written: usize,
 }
 
+/// Waits for the keyspace; `None` once a script runs for so long that its clients are to be told.
+async fn wait_unless_busy<T>(engine: &Engine, wait: impl Future<Output = T>) -> Option<T> {
+    const LOOK_EVERY: Duration = Duration::from_millis(100);
+    let mut wait = std::pin::pin!(wait);
+    loop {
+        match tokio::time::timeout(LOOK_EVERY, &mut wait).await {
+            Ok(got) => return Some(got),
+            Err(_) if engine.server.scripts().busy().is_some() => return None,
+            Err(_) => {}
+        }
+    }
+}
+
 /// What made an idle connection go on.
 enum Woken {
     Ran(Next),
@@ -97,14 +110,14 @@ impl Task {
                 Next::Permit => {
                     // Held while the batch runs: nobody can want the keyspace again before it has had its turn.
                     let engine = Arc::clone(&self.engine);
-                    let _turn = engine.world.passed().await;
+                    let _turn = wait_unless_busy(&engine, engine.world.passed()).await;
                     self.run_rest(false)
                 }
                 Next::Whole => {
                     let engine = Arc::clone(&self.engine);
                     let began = engine.clock.stamp();
-                    let _whole = engine.world.whole().await;
-                    let next = self.run_rest(true);
+                    let whole = wait_unless_busy(&engine, engine.world.whole()).await;
+                    let next = self.run_rest(whole.is_some());
                     engine
                         .stats
                         .worker(self.client.worker)

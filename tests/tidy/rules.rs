@@ -13,13 +13,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("persist", &["data", "store"]),
     ("command", &["clock", "config", "data", "observe", "resp", "store"]),
     ("engine", &["clock", "command", "config", "data", "observe", "resp", "store"]),
+    ("script", &["clock", "command", "config", "data", "observe", "resp", "store"]),
     ("net", &["clock", "command", "config", "engine", "observe", "resp"]),
     ("admin", &["clock", "config", "observe"]),
     (
         "app",
         &[
             "admin", "clock", "command", "config", "data", "engine", "net", "observe", "persist", "resp",
-            "store",
+            "script", "store",
         ],
     ),
     // The map of the crate and the program: they name rooms, and wire nothing.
@@ -40,6 +41,7 @@ const HOMES: &[(&str, &str)] = &[
     ("opentelemetry_sdk", "observe"),
     ("opentelemetry_otlp", "observe"),
     ("bincode", "persist"),
+    ("mlua", "script"),
 ];
 
 /// The packages that this project was asked to be built of, and the rooms in which each must do real work.
@@ -63,6 +65,7 @@ const READS_TIME: &[(&str, &str)] = &[];
 const UNSAFE: &[(&str, &str)] = &[
     ("store/entry.rs", "one allocation holds the header, the key and the value"),
     ("store/shard.rs", "the raw table of a shard, whose lock the caller holds"),
+    ("script/current.rs", "the context of the command that runs, reached from callbacks that outlive it"),
     ("store/prefetch.rs", "a hint to the processor about an address"),
 ];
 

@@ -1,7 +1,7 @@
 //! COMMAND GETKEYS and GETKEYSANDFLAGS: which arguments of a request are keys.
 
 use crate::command::keys::{KeyArgument, find};
-use crate::command::row::{Access, Command};
+use crate::command::row::{Access, Command, Flags};
 use crate::command::{Args, CommandError, Context, Outcome, Reply};
 
 use super::info;
@@ -42,7 +42,8 @@ fn keys_of(ctx: &Context<'_>, args: &Args<'_>) -> Result<Vec<KeyArgument>, Comma
         return Err(CommandError::fixed("ERR Invalid number of arguments specified for command"));
     }
     let mut found = find(command.row.keys, inner.len(), |index| inner.get(index)).into_vec();
-    if found.is_empty() {
+    let counts_none = command.row.flags.has(Flags::NO_MANDATORY_KEYS) && inner.get(2) == b"0";
+    if found.is_empty() && !counts_none {
         return Err(CommandError::fixed("ERR Invalid arguments specified for command"));
     }
     for key in &mut found {

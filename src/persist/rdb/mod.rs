@@ -12,6 +12,7 @@
 mod decode;
 mod element;
 mod encode;
+mod functions;
 mod intset;
 mod kind;
 mod listpack;
@@ -27,6 +28,7 @@ mod zipmap;
 pub use decode::decode;
 use element::Element;
 pub use encode::encode;
+pub use functions::{dump_libraries, restore_libraries};
 pub use payload::{dump, restore, sealed};
 pub use primitive::Reader;
 

@@ -34,6 +34,12 @@ pub fn sealed(mut value: Vec<u8>) -> Vec<u8> {
 /// The value of what DUMP answered, here or in a Redis that is not newer. As in Redis, bytes behind the
 /// value are not looked at.
 pub fn restore(payload: &[u8], limits: &ValueLimits) -> Result<LoadedValue, DumpError> {
+    let value = opened(payload)?;
+    decode(&mut Reader::new(value), limits).map_err(|_| DumpError::Value)
+}
+
+/// What stands before a footer that is as it should be.
+pub(super) fn opened(payload: &[u8]) -> Result<&[u8], DumpError> {
     let at = payload.len().checked_sub(FOOTER).ok_or(DumpError::Footer)?;
     let (value, mut footer) = (&payload[..at], Reader::new(&payload[at..]));
     let version = footer.array().map(u16::from_le_bytes);
@@ -42,5 +48,5 @@ pub fn restore(payload: &[u8], limits: &ValueLimits) -> Result<LoadedValue, Dump
     if !known || checksum != Ok(CHECKSUM.checksum(&payload[..payload.len() - 8])) {
         return Err(DumpError::Footer);
     }
-    decode(&mut Reader::new(value), limits).map_err(|_| DumpError::Value)
+    Ok(value)
 }

@@ -1,0 +1,355 @@
+//! What all workers share, and how a script is run.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use mlua::{Lua, Table, Value};
+use sha1::{Digest, Sha1};
+
+use crate::clock::Clock;
+use crate::command::context::Replay;
+use crate::command::ports::{
+    Library, RestoreLibraries, RunningFunction, ScriptCall, ScriptSource, Scripts as Port,
+};
+use crate::command::{CommandError, Context, Outcome, Reply};
+use crate::config::Config;
+
+use super::functions::Libraries;
+use super::running::{LongRuns, Watch};
+use super::sandbox::Sandbox;
+use super::shebang::{self, Flags};
+use super::state::{self, Compiled, Scripts, Sha};
+use super::{api, convert, current};
+
+/// Scripts and functions of one server.
+#[derive(Debug)]
+pub struct ScriptEngine {
+    id: u64,
+    clock: Clock,
+    config: Config,
+    pub(super) runs: Arc<LongRuns>,
+    scripts: RwLock<HashMap<Sha, Arc<[u8]>>>,
+    /// Raised by SCRIPT FLUSH.
+    version: AtomicU64,
+    pub(super) libraries: Libraries,
+}
+
+const NOSCRIPT: CommandError = CommandError::fixed("NOSCRIPT No matching script. Please use EVAL.");
+
+impl ScriptEngine {
+    /// No scripts and no functions.
+    pub fn new(clock: Clock, config: Config) -> ScriptEngine {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        ScriptEngine {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            clock,
+            config,
+            runs: Arc::default(),
+            scripts: RwLock::default(),
+            version: AtomicU64::new(0),
+            libraries: Libraries::default(),
+        }
+    }
+
+    fn kept(&self) -> RwLockReadGuard<'_, HashMap<Sha, Arc<[u8]>>> {
+        self.scripts.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn kept_mut(&self) -> RwLockWriteGuard<'_, HashMap<Sha, Arc<[u8]>>> {
+        self.scripts.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn watch(&self) -> Watch {
+        Watch::new(self.clock.clone(), self.config.clone(), Arc::clone(&self.runs))
+    }
+
+    pub(super) fn states(&self) -> Rc<state::States> {
+        state::of(self.id)
+    }
+
+    /// This worker's state for scripts, made when first needed and anew after SCRIPT FLUSH.
+    fn state(&self) -> Result<Rc<Scripts>, CommandError> {
+        let version = self.version.load(Ordering::Acquire);
+        let states = self.states();
+        let mut state = states.scripts.borrow_mut();
+        if let Some(state) = &*state
+            && state.version.get() == version
+        {
+            return Ok(Rc::clone(state));
+        }
+        let made = Rc::new(Scripts::new(self.watch(), version).map_err(no_state)?);
+        *state = Some(Rc::clone(&made));
+        Ok(made)
+    }
+
+    /// Compiles a script in this worker's state and keeps it for all.
+    fn compile(&self, state: &Scripts, sha: Sha, body: &[u8]) -> Result<Compiled, CommandError> {
+        let (flags, begin) = shebang::of_script(body).map_err(CommandError::err)?;
+        let function = state.sandbox.compile(&body[begin..], "@user_script").map_err(|error| {
+            CommandError::err(format_args!("Error compiling script (new function): {error}"))
+        })?;
+        let compiled = Compiled { function, flags, name: api::hex(&sha).into() };
+        state.compiled.borrow_mut().insert(sha, compiled.clone());
+        if !self.kept().contains_key(&sha) {
+            self.kept_mut().insert(sha, body.into());
+        }
+        Ok(compiled)
+    }
+
+    /// The compiled script that a call means.
+    fn script(&self, state: &Scripts, call: &ScriptCall<'_>) -> Result<Compiled, CommandError> {
+        let sha: Sha = match call.source {
+            ScriptSource::Sha => digits(call.what).ok_or(NOSCRIPT)?,
+            _ => Sha1::digest(call.what).into(),
+        };
+        if let Some(compiled) = state.compiled.borrow().get(&sha) {
+            return Ok(compiled.clone());
+        }
+        if call.source == ScriptSource::Body {
+            return self.compile(state, sha, call.what);
+        }
+        let body = self.kept().get(&sha).cloned().ok_or(NOSCRIPT)?;
+        self.compile(state, sha, &body)
+    }
+
+    fn run_script(&self, ctx: &mut Context<'_>, call: &ScriptCall<'_>) -> Outcome {
+        let state = self.state()?;
+        let compiled = self.script(&state, call)?;
+        let read_only = may_run(compiled.flags, call.read_only)?;
+        let sandbox = &state.sandbox;
+        let (keys, args) = arguments(&sandbox.lua, call).map_err(no_state)?;
+        sandbox.base.raw_set("KEYS", keys).map_err(no_state)?;
+        sandbox.base.raw_set("ARGV", args).map_err(no_state)?;
+        sandbox.watch.begin(&compiled.name, false, read_only);
+        let ended = run(ctx, sandbox, || sandbox.call(&compiled.function, None));
+        settle(ctx, sandbox, &compiled.name, ended)
+    }
+
+    fn run_function(&self, ctx: &mut Context<'_>, call: &ScriptCall<'_>) -> Outcome {
+        let functions = self.functions()?;
+        let name = String::from_utf8_lossy(call.what).into_owned();
+        let Some(function) = functions.find(&name) else {
+            return Err(CommandError::fixed("ERR Function not found"));
+        };
+        let read_only = may_run(function.flags, call.read_only)?;
+        let sandbox = &functions.sandbox;
+        let arguments = arguments(&sandbox.lua, call).map_err(no_state)?;
+        sandbox.watch.begin(&name, true, read_only);
+        sandbox.watch.called_by(call.args.all());
+        let ended = run(ctx, sandbox, || sandbox.call(&function.function, Some(arguments)));
+        settle(ctx, sandbox, &name, ended)
+    }
+}
+
+/// Refuses what a script's flags forbid. Whether it may only read.
+fn may_run(flags: Flags, read_only: bool) -> Result<bool, CommandError> {
+    if flags.has(Flags::SILENT) {
+        return Ok(read_only);
+    }
+    if read_only && !flags.has(Flags::NO_WRITES) {
+        return Err(CommandError::fixed("ERR Can not execute a script with write flag using *_ro command."));
+    }
+    Ok(read_only || flags.has(Flags::NO_WRITES))
+}
+
+/// KEYS and ARGV.
+fn arguments(lua: &Lua, call: &ScriptCall<'_>) -> mlua::Result<(Table, Table)> {
+    let (keys, args) = (lua.create_table()?, lua.create_table()?);
+    for (at, word) in call.args.rest().enumerate() {
+        let word = lua.create_string(word)?;
+        if at < call.keys {
+            keys.raw_set(at + 1, word)?;
+        } else {
+            args.raw_set(at - call.keys + 1, word)?;
+        }
+    }
+    Ok((keys, args))
+}
+
+/// Runs `body` as the script of this context, and puts back what the script may have changed of it.
+fn run(
+    ctx: &mut Context<'_>,
+    sandbox: &Sandbox,
+    body: impl FnOnce() -> Result<Value, Value>,
+) -> Result<Value, Value> {
+    let database = ctx.session.database;
+    if ctx.collect_replay {
+        ctx.replay = Replay::Nothing;
+    }
+    let ended = current::enter(ctx, body);
+    sandbox.watch.end();
+    if ctx.session.database != database {
+        ctx.session.select(database);
+        ctx.view.select(database);
+    }
+    ended
+}
+
+/// Writes the reply of a script that has ended.
+fn settle(ctx: &mut Context<'_>, sandbox: &Sandbox, name: &str, ended: Result<Value, Value>) -> Outcome {
+    match ended {
+        Ok(value) => {
+            let mark = ctx.out.len();
+            let resp3 = sandbox.watch.resp3.get();
+            if let Err(error) = convert::to_reply(&value, ctx.out, resp3) {
+                ctx.out.truncate(mark);
+                return Err(no_state(error));
+            }
+            Ok(Reply::Sent)
+        }
+        Err(Value::Table(table)) => failed(ctx, name, &table).map_err(no_state)?,
+        Err(other) => {
+            let words = match &other {
+                Value::String(text) => String::from_utf8_lossy(&text.as_bytes()).into_owned(),
+                _ => "execution failure".to_owned(),
+            };
+            let words: String = words.chars().take(100).collect();
+            Err(CommandError::err(format_args!("Error running script {name}, {words}")))
+        }
+    }
+}
+
+/// The error reply for an error's table.
+fn failed(ctx: &mut Context<'_>, name: &str, table: &Table) -> mlua::Result<Outcome> {
+    let mut text = match table.raw_get::<Value>("err")? {
+        Value::String(words) => String::from_utf8_lossy(&words.as_bytes()).into_owned(),
+        Value::Integer(number) => number.to_string(),
+        Value::Number(number) => convert::general(number, 14),
+        _ => "ERR unknown error".to_owned(),
+    };
+    let source: Value = table.raw_get("source")?;
+    let line: Value = table.raw_get("line")?;
+    let placed = matches!(line, Value::Integer(_) | Value::Number(_) | Value::String(_));
+    match source {
+        Value::String(source) if placed => {
+            let source = String::from_utf8_lossy(&source.as_bytes()).into_owned();
+            text.push_str(&format!(" script: {name}, on {source}:{}.", line.to_string()?));
+        }
+        _ => text.push_str(&format!(" script: {name}")),
+    }
+    if table.raw_get::<Value>("ignore_error_stats_update")? == Value::Boolean(true) {
+        // The command that failed has counted it; the script itself has failed all the same.
+        ctx.out.error(&text);
+        ctx.server.stats().worker(ctx.session.client.worker).failed(ctx.command);
+        return Ok(Ok(Reply::Sent));
+    }
+    Ok(Err(CommandError::Text(text.into())))
+}
+
+/// An error of the Lua state itself: its memory is used up.
+pub(super) fn no_state(error: mlua::Error) -> CommandError {
+    CommandError::err(format_args!("the script could not be run: {error}"))
+}
+
+/// A SHA-1 in hexadecimal digits.
+fn digits(text: &[u8]) -> Option<Sha> {
+    let mut sha = Sha::default();
+    if text.len() != 40 {
+        return None;
+    }
+    for (byte, pair) in sha.iter_mut().zip(text.chunks_exact(2)) {
+        let digit = |digit: u8| (digit as char).to_digit(16);
+        *byte = (digit(pair[0])? * 16 + digit(pair[1])?) as u8;
+    }
+    Some(sha)
+}
+
+impl Port for ScriptEngine {
+    fn run(&self, ctx: &mut Context<'_>, call: ScriptCall<'_>) -> Outcome {
+        match call.source {
+            ScriptSource::Function => self.run_function(ctx, &call),
+            ScriptSource::Body | ScriptSource::Sha => self.run_script(ctx, &call),
+        }
+    }
+
+    fn load_script(&self, body: &[u8]) -> Result<String, CommandError> {
+        let state = self.state()?;
+        let sha: Sha = Sha1::digest(body).into();
+        let compiled = state.compiled.borrow().get(&sha).cloned();
+        let name = match compiled {
+            Some(compiled) => compiled.name,
+            None => self.compile(&state, sha, body)?.name,
+        };
+        Ok(name.to_string())
+    }
+
+    fn has_script(&self, sha: &[u8]) -> bool {
+        // As in Redis, whose table knows lower case only.
+        let lower = !sha.iter().any(u8::is_ascii_uppercase);
+        lower && digits(sha).is_some_and(|sha| self.kept().contains_key(&sha))
+    }
+
+    fn flush_scripts(&self) {
+        self.kept_mut().clear();
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    fn load_library(&self, code: &[u8], replace: bool) -> Result<String, CommandError> {
+        self.load(code, replace)
+    }
+
+    fn delete_library(&self, name: &[u8]) -> bool {
+        self.libraries.delete(&String::from_utf8_lossy(name))
+    }
+
+    fn restore_libraries(&self, codes: &[Vec<u8>], how: RestoreLibraries) -> Result<(), CommandError> {
+        self.restore(codes, how)
+    }
+
+    fn flush_libraries(&self) {
+        self.libraries.flush();
+    }
+
+    fn libraries(&self) -> Vec<Library> {
+        self.libraries.all()
+    }
+
+    fn has_function(&self, name: &[u8]) -> bool {
+        self.libraries.has_function(&String::from_utf8_lossy(name))
+    }
+
+    fn running_function(&self) -> Result<Option<RunningFunction>, CommandError> {
+        let Some(long) = self.runs.get() else { return Ok(None) };
+        if !long.function {
+            return Err(BUSY_SCRIPT);
+        }
+        Ok(Some(RunningFunction {
+            name: long.name.clone(),
+            command: long.command.clone(),
+            duration_ms: self.clock.stamp().saturating_sub(long.began) / 1_000_000,
+        }))
+    }
+
+    fn kill(&self, function: bool) -> Result<(), CommandError> {
+        let Some(long) = self.runs.get() else {
+            return Err(CommandError::fixed("NOTBUSY No scripts in execution right now."));
+        };
+        if long.wrote.load(Ordering::Relaxed) {
+            return Err(CommandError::fixed(
+                "UNKILLABLE Sorry the script already executed write commands against the dataset. You can either \
+                 wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command.",
+            ));
+        }
+        match (function, long.function) {
+            (false, true) => return Err(BUSY_FUNCTION),
+            (true, false) => return Err(BUSY_SCRIPT),
+            _ => long.kill.store(true, Ordering::Relaxed),
+        }
+        Ok(())
+    }
+
+    fn busy(&self) -> Option<CommandError> {
+        let long = self.runs.get()?;
+        let busy = long.busy.load(Ordering::Relaxed);
+        busy.then(|| if long.function { BUSY_FUNCTION } else { BUSY_SCRIPT })
+    }
+}
+
+const BUSY_SCRIPT: CommandError = CommandError::fixed(
+    "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
+);
+const BUSY_FUNCTION: CommandError = CommandError::fixed(
+    "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.",
+);

@@ -1,0 +1,165 @@
+//! What runs now: known to the worker that runs it, and, once it takes long, to all.
+
+use std::cell::{Cell, RefCell};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::clock::{Clock, Stamp};
+use crate::config::Config;
+
+use super::random::Random;
+
+/// A run that takes long, as everybody may see it.
+#[derive(Debug)]
+pub(super) struct Long {
+    pub(super) function: bool,
+    pub(super) name: String,
+    pub(super) command: Vec<Vec<u8>>,
+    pub(super) began: Stamp,
+    /// It has written: it cannot be killed any more.
+    pub(super) wrote: AtomicBool,
+    /// It is to end.
+    pub(super) kill: AtomicBool,
+    /// It is past `busy-reply-threshold`.
+    pub(super) busy: AtomicBool,
+}
+
+/// The runs that take long. There is at most one, since scripts have the keyspace for themselves.
+#[derive(Debug, Default)]
+pub(super) struct LongRuns(Mutex<Option<Arc<Long>>>);
+
+impl LongRuns {
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Long>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn get(&self) -> Option<Arc<Long>> {
+        self.lock().clone()
+    }
+}
+
+/// One worker's watch over what it runs.
+pub(super) struct Watch {
+    clock: Clock,
+    config: Config,
+    runs: Arc<LongRuns>,
+    /// `math.random`.
+    pub(super) random: Random,
+    /// Whether a script runs: KEYS and the like have a meaning.
+    pub(super) active: Cell<bool>,
+    pub(super) function: Cell<bool>,
+    pub(super) read_only: Cell<bool>,
+    pub(super) resp3: Cell<bool>,
+    pub(super) wrote: Cell<bool>,
+    pub(super) name: RefCell<String>,
+    command: RefCell<Vec<Vec<u8>>>,
+    began: Cell<Stamp>,
+    long: RefCell<Option<Arc<Long>>>,
+    killed: Cell<bool>,
+}
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watch").field("active", &self.active).finish_non_exhaustive()
+    }
+}
+
+impl Watch {
+    pub(super) fn new(clock: Clock, config: Config, runs: Arc<LongRuns>) -> Watch {
+        Watch {
+            clock,
+            config,
+            runs,
+            random: Random::default(),
+            active: Cell::new(false),
+            function: Cell::new(false),
+            read_only: Cell::new(false),
+            resp3: Cell::new(false),
+            wrote: Cell::new(false),
+            name: RefCell::default(),
+            command: RefCell::default(),
+            began: Cell::new(0),
+            long: RefCell::default(),
+            killed: Cell::new(false),
+        }
+    }
+
+    /// A run begins.
+    pub(super) fn begin(&self, name: &str, function: bool, read_only: bool) {
+        self.active.set(true);
+        self.function.set(function);
+        self.read_only.set(read_only);
+        self.resp3.set(false);
+        self.wrote.set(false);
+        self.began.set(self.clock.stamp());
+        let mut own = self.name.borrow_mut();
+        own.clear();
+        own.push_str(name);
+    }
+
+    /// The words of the command, which FUNCTION STATS shows.
+    pub(super) fn called_by<'a>(&self, words: impl Iterator<Item = &'a [u8]>) {
+        let mut command = self.command.borrow_mut();
+        command.clear();
+        command.extend(words.map(<[u8]>::to_vec));
+    }
+
+    /// The run has ended.
+    pub(super) fn end(&self) {
+        self.active.set(false);
+        if self.long.borrow_mut().take().is_some() {
+            *self.runs.lock() = None;
+        }
+    }
+
+    /// Notes a write of the script.
+    pub(super) fn note_write(&self) {
+        self.wrote.set(true);
+        if let Some(long) = &*self.long.borrow() {
+            long.wrote.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn was_killed(&self) -> bool {
+        self.killed.get()
+    }
+
+    pub(super) fn reset_kill(&self) {
+        self.killed.set(false);
+    }
+
+    /// Looks at the time. True when the script is to end.
+    pub(super) fn look(&self) -> bool {
+        let threshold_ms = self.config.current().busy_reply_threshold_ms;
+        if threshold_ms == 0 || !self.active.get() {
+            return false;
+        }
+        let took_ms = self.clock.stamp().saturating_sub(self.began.get()) / 1_000_000;
+        let mut long = self.long.borrow_mut();
+        let long = long.get_or_insert_with(|| {
+            let long = Arc::new(Long {
+                function: self.function.get(),
+                name: self.name.borrow().clone(),
+                command: self.command.borrow().clone(),
+                began: self.began.get(),
+                wrote: AtomicBool::new(self.wrote.get()),
+                kill: AtomicBool::new(false),
+                busy: AtomicBool::new(false),
+            });
+            *self.runs.lock() = Some(Arc::clone(&long));
+            long
+        });
+        if took_ms >= threshold_ms && !long.busy.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "Slow script detected: still in execution after {took_ms} milliseconds. You can try killing the \
+                 script using the {} command. Script name is: {}.",
+                if long.function { "FUNCTION KILL" } else { "SCRIPT KILL" },
+                long.name
+            );
+        }
+        if long.kill.load(Ordering::Relaxed) {
+            self.killed.set(true);
+        }
+        self.killed.get()
+    }
+}

@@ -1,0 +1,174 @@
+//! Makes a Lua state in which scripts can be run.
+
+use std::rc::Rc;
+
+use mlua::{ChunkMode, Function, HookTriggers, Lua, LuaOptions, MultiValue, StdLib, Table, Value, VmState};
+
+use super::fault::{self, Raised};
+use super::running::Watch;
+use super::{api, lib};
+
+/// What one Lua state may hold. A script that wants more gets "not enough memory".
+const MEMORY_LIMIT_BYTES: usize = 1 << 30;
+/// How many instructions pass between two looks at the time.
+const LOOK_EVERY: u32 = 100_000;
+
+/// A Lua state with its sandbox.
+pub(super) struct Sandbox {
+    pub(super) lua: Lua,
+    /// What scripts know as `_G`: every chunk gets it as its environment.
+    pub(super) globals: Table,
+    /// The table behind it, where KEYS and ARGV are set.
+    pub(super) base: Table,
+    run: Function,
+    protect: Function,
+    handler: Function,
+    pub(super) watch: Rc<Watch>,
+}
+
+impl Sandbox {
+    pub(super) fn new(watch: Rc<Watch>) -> mlua::Result<Sandbox> {
+        let lua = Lua::new_with(
+            StdLib::TABLE | StdLib::STRING | StdLib::MATH,
+            LuaOptions::new().catch_rust_panics(false),
+        )?;
+        lua.set_memory_limit(MEMORY_LIMIT_BYTES)?;
+        let native = lua.create_table()?;
+        native.raw_set("redis", api::redis(&lua, &watch)?)?;
+        native.raw_set("math", api::math(&lua, &watch)?)?;
+        lib::add(&lua, &native)?;
+        let convert = lua.create_function(|lua, value: Value| match value {
+            Value::Error(error) => fault::plain(lua, &error),
+            other => Ok(other),
+        })?;
+        let place = lua.create_table()?;
+        let compile = compile_function(&lua, &place)?;
+        let (globals, base, run, protect) = lua
+            .load(include_str!("sandbox.lua"))
+            .set_name("=sandbox")
+            .call::<(Table, Table, Function, Function)>((native, convert, compile))?;
+        place.raw_set("globals", &globals)?;
+        let handler = lua.create_function(handle)?;
+        hook(&lua, &watch)?;
+        Ok(Sandbox { lua, globals, base, run, protect, handler, watch })
+    }
+
+    /// Compiles text. Bytecode is refused: crafted bytecode can read and write any memory.
+    pub(super) fn compile(&self, code: &[u8], name: &str) -> Result<Function, String> {
+        compile(&self.lua, code, name, &self.globals)
+    }
+
+    /// Runs a compiled chunk or a function. What it returns, or the error as a table (or, when memory ran
+    /// out, a string).
+    pub(super) fn call(&self, body: &Function, arguments: Option<(Table, Table)>) -> Result<Value, Value> {
+        let mut values: MultiValue =
+            [Value::Function(self.handler.clone()), Value::Function(body.clone())].into_iter().collect();
+        if let Some((keys, args)) = arguments {
+            values.extend([Value::Table(keys), Value::Table(args)]);
+        }
+        let ended = self.run.call::<(bool, Value)>(values);
+        if self.watch.was_killed() {
+            // Every line ends in an error once a script is killed; the next one starts afresh.
+            self.watch.reset_kill();
+            if hook(&self.lua, &self.watch).is_err() {
+                tracing::warn!("the watch over scripts could not be set again");
+            }
+        }
+        match ended {
+            Ok((true, value)) => Ok(value),
+            Ok((false, error)) => Err(error),
+            Err(error) => Err(fault::plain(&self.lua, &error).unwrap_or(Value::Nil)),
+        }
+    }
+
+    /// The read-only front of a table.
+    pub(super) fn protect(&self, table: Table) -> mlua::Result<Table> {
+        self.protect.call(table)
+    }
+}
+
+fn compile(lua: &Lua, code: &[u8], name: &str, globals: &Table) -> Result<Function, String> {
+    lua.load(code)
+        .set_name(name)
+        .set_mode(ChunkMode::Text)
+        .set_environment(globals.clone())
+        .into_function()
+        .map_err(|error| match error {
+            mlua::Error::SyntaxError { message, .. } => message,
+            mlua::Error::MemoryError(_) => "not enough memory".to_owned(),
+            other => other.to_string(),
+        })
+}
+
+/// `loadstring`: the function, or nil and the error.
+fn compile_function(lua: &Lua, place: &Table) -> mlua::Result<Function> {
+    let place = place.clone();
+    lua.create_function(move |lua, (code, name): (mlua::String, mlua::String)| {
+        let globals: Table = place.raw_get("globals")?;
+        let name = name
+            .as_bytes()
+            .iter()
+            .map(|&byte| if byte == 0 { ' ' } else { byte as char })
+            .collect::<String>();
+        match compile(lua, &code.as_bytes(), &name, &globals) {
+            Ok(function) => Ok((Value::Function(function), Value::Nil)),
+            Err(error) => Ok((Value::Nil, Value::String(lua.create_string(error)?))),
+        }
+    })
+}
+
+/// The handler of a script's errors: a table with the words and the place.
+fn handle(lua: &Lua, error: Value) -> mlua::Result<Value> {
+    let error = match error {
+        Value::Error(error) => fault::plain(lua, &error)?,
+        other => other,
+    };
+    let table = match error {
+        Value::Table(table) => table,
+        other => {
+            let mut text = b"ERR ".to_vec();
+            match &other {
+                Value::String(words) => text.extend_from_slice(&words.as_bytes()),
+                other => text.extend_from_slice(other.to_string()?.as_bytes()),
+            }
+            let table = lua.create_table()?;
+            table.raw_set("err", lua.create_string(&text)?)?;
+            table
+        }
+    };
+    let place = |level: usize| {
+        lua.inspect_stack(level, |debug| {
+            let source = debug.source();
+            let text = source.source.map(|text| text.into_owned()).unwrap_or_default();
+            (
+                source.what == "C" || text == "=sandbox",
+                text,
+                debug.current_line().map_or(-1, |line| line as i64),
+            )
+        })
+    };
+    // The frames of callbacks and of the sandbox are passed over: the place is where the script called them.
+    let found = (1..8).map_while(place).find(|(ours, _, _)| !ours);
+    if let Some((_, source, line)) = found {
+        table.raw_set("source", source)?;
+        table.raw_set("line", line)?;
+    }
+    Ok(Value::Table(table))
+}
+
+/// Looks at the time, and whether the script is to be killed, every so many instructions.
+fn hook(lua: &Lua, watch: &Rc<Watch>) -> mlua::Result<()> {
+    let looking = Rc::clone(watch);
+    lua.set_global_hook(HookTriggers::new().every_nth_instruction(LOOK_EVERY), move |lua, _| {
+        if !looking.look() {
+            return Ok(VmState::Continue);
+        }
+        // From now on every line fails, so that no pcall can go on.
+        lua.set_global_hook(HookTriggers::EVERY_LINE, |_, _| Err(killed()))?;
+        Err(killed())
+    })
+}
+
+fn killed() -> mlua::Error {
+    Raised::new(b"Script killed by user with SCRIPT KILL...").raise()
+}

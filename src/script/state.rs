@@ -1,0 +1,64 @@
+//! A worker's Lua states and what it has compiled.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use mlua::Function;
+
+use super::running::Watch;
+use super::sandbox::Sandbox;
+use super::shebang::Flags;
+
+/// The SHA-1 of a script.
+pub(super) type Sha = [u8; 20];
+
+/// A compiled script.
+#[derive(Clone)]
+pub(super) struct Compiled {
+    pub(super) function: Function,
+    pub(super) flags: Flags,
+    pub(super) name: Rc<str>,
+}
+
+/// A compiled function of a library.
+#[derive(Clone)]
+pub(super) struct Registered {
+    pub(super) function: Function,
+    pub(super) flags: Flags,
+}
+
+/// One Lua state with the scripts compiled in it.
+pub(super) struct Scripts {
+    pub(super) sandbox: Sandbox,
+    pub(super) compiled: RefCell<HashMap<Sha, Compiled>>,
+    /// The version of the shared scripts that it is up to date with.
+    pub(super) version: Cell<u64>,
+}
+
+/// What one worker has of one engine.
+#[derive(Default)]
+pub(super) struct States {
+    pub(super) scripts: RefCell<Option<Rc<Scripts>>>,
+    pub(super) functions: RefCell<Option<Rc<super::functions::Functions>>>,
+}
+
+thread_local! {
+    /// The states of this thread by the engine's number: tests have several engines on a thread.
+    static STATES: RefCell<HashMap<u64, Rc<States>>> = RefCell::default();
+}
+
+/// This thread's states of an engine.
+pub(super) fn of(engine: u64) -> Rc<States> {
+    STATES.with_borrow_mut(|states| Rc::clone(states.entry(engine).or_default()))
+}
+
+impl Scripts {
+    pub(super) fn new(watch: Watch, version: u64) -> mlua::Result<Scripts> {
+        Ok(Scripts {
+            sandbox: Sandbox::new(Rc::new(watch))?,
+            compiled: RefCell::default(),
+            version: Cell::new(version),
+        })
+    }
+}
