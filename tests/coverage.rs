@@ -28,7 +28,11 @@ const LONGEST_WAIT_MS: u64 = 200;
 const TRIES: usize = 3;
 
 /// Commands that can do nothing but refuse, each with its reason: for these a refusal is the test.
-const REFUSING: &[(&str, &str)] = &[("client|caching", "needs client-side caching, which is not there yet")];
+const REFUSING: &[(&str, &str)] = &[
+    ("script|kill", "needs a script that runs while another connection asks"),
+    ("function|kill", "needs a function that runs while another connection asks"),
+    ("client|caching", "needs client-side caching, which is not there yet"),
+];
 
 /// What a transcript showed.
 #[derive(Debug, Default, PartialEq)]
