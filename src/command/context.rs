@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::config::Settings;
 use crate::resp::Encoder;
-use crate::store::{Key, View};
+use crate::store::{Key, Noted, View};
 
 use super::ports::Server;
 use super::{Args, CommandError, Outcome, Registry, Reply, Session};
@@ -39,6 +39,8 @@ pub enum EventClass {
     Expired,
     /// A new key.
     New,
+    /// A key that was read is not there.
+    Missed,
 }
 
 /// What a log or a replica is to repeat for a command, when that is not the command as it was sent.
@@ -95,6 +97,7 @@ impl Context<'_> {
     pub fn effect(&mut self, key: Key<'_>, class: EventClass, name: &'static str) {
         self.view.changed(key);
         if self.collect_events {
+            self.note_keys();
             self.events.push((self.view.database(), key.bytes.to_vec(), Event { class, name }));
         }
     }
@@ -107,10 +110,23 @@ impl Context<'_> {
         self.view.tally.changes += (elements as u64).saturating_sub(1);
     }
 
+    /// Takes over what happened to keys up to here: it stands before the command's next event.
+    pub fn note_keys(&mut self) {
+        for (database, key, noted) in self.view.take_noted() {
+            let event = match noted {
+                Noted::Expired => Event { class: EventClass::Expired, name: "expired" },
+                Noted::New => Event { class: EventClass::New, name: "new" },
+                Noted::Missed => Event { class: EventClass::Missed, name: "keymiss" },
+            };
+            self.events.push((database, key, event));
+        }
+    }
+
     /// An event that is no change of its own (the `del` that follows the last pop, for example).
     #[inline]
     pub fn event(&mut self, key: Key<'_>, class: EventClass, name: &'static str) {
         if self.collect_events {
+            self.note_keys();
             self.events.push((self.view.database(), key.bytes.to_vec(), Event { class, name }));
         }
     }

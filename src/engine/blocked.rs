@@ -228,6 +228,7 @@ pub fn serve_later(scope: &Scope<'_>, client: &Arc<Client>, ready: Vec<(usize, V
         // Keys that were ready before go first; where there is none, the locks at hand may do.
         let woken = if ready.is_empty() { serve_held(scope, &mut ctx, woken) } else { woken };
         ready.extend(woken);
+        super::notify::tell(scope.engine, &mut ctx);
         unit::count(scope, &mut ctx.view);
     }
 }

@@ -44,6 +44,7 @@ impl Sweeper {
         loop {
             let swept = self.sweep.step(&engine.store, moment);
             if swept.tally.expired > 0 {
+                super::notify::expired(engine, settings, &swept.expired);
                 stats.add(Counter::ExpiredKeys, u64::from(swept.tally.expired));
             }
             if !swept.ready.is_empty() {

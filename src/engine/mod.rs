@@ -13,6 +13,7 @@ mod blocked_tests;
 pub mod clients;
 pub mod expiry;
 pub mod gate;
+mod notify;
 pub mod shared;
 #[cfg(test)]
 mod stream_tests;

@@ -16,8 +16,8 @@ use crate::observe::{Counter, Refusal};
 use crate::resp::Encoder;
 use crate::store::{KeyHash, Store};
 
-use super::blocked;
 use super::unit::{self, Scope};
+use super::{blocked, notify};
 
 /// Puts a command into the open MULTI's queue.
 pub fn queue(session: &mut Session, registry: &Registry, command: usize, args: &Args<'_>) {
@@ -147,6 +147,7 @@ fn run_queued(scope: &Scope<'_>, ctx: &mut Context<'_>, queued: &Queued, keys: &
             unit::failed(scope, ctx, &error);
         }
     }
+    notify::tell(scope.engine, ctx);
     let database = ctx.session.database;
     ctx.view.select(database);
     ctx.view.release_touched();

@@ -13,6 +13,7 @@ use crate::resp::Encoder;
 use crate::store::{KeyHash, Moment, View};
 
 use super::blocked::{self, Parked};
+use super::notify;
 use super::shared::Engine;
 
 /// What a worker lends to a unit of work.
@@ -89,6 +90,8 @@ pub fn context<'a>(
     command: usize,
 ) -> Context<'a> {
     view.set_no_touch(session.no_touch);
+    let collect_events = notify::is_wanted(scope.engine, scope.settings);
+    view.set_notes_keys(collect_events);
     Context {
         view,
         out,
@@ -101,7 +104,7 @@ pub fn context<'a>(
         replay: Replay::AsSent,
         collect_replay: false,
         events: Vec::new(),
-        collect_events: false,
+        collect_events,
     }
 }
 
@@ -124,6 +127,7 @@ pub fn run<'a>(
     if ctx.view.has_ready() {
         finish(scope, ctx);
     } else {
+        notify::tell(scope.engine, &mut ctx);
         count(scope, &mut ctx.view);
     }
     ended
@@ -188,6 +192,7 @@ pub fn finish(scope: &Scope<'_>, mut ctx: Context<'_>) {
     if !ready.is_empty() {
         ready = blocked::serve_held(scope, &mut ctx, ready);
     }
+    notify::tell(scope.engine, &mut ctx);
     count(scope, &mut ctx.view);
     if !ready.is_empty() {
         let client = Arc::clone(&ctx.session.client);

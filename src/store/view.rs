@@ -108,6 +108,9 @@ pub struct View<'s> {
     /// Keys that changed and that clients wait for, with their database's number.
     pub(super) ready: Vec<(usize, Vec<u8>)>,
     expired: Vec<(usize, Vec<u8>)>,
+    /// Whether `noted` is kept.
+    notes_keys: bool,
+    noted: Vec<(usize, Vec<u8>, Noted)>,
     random: Random,
 }
 
@@ -133,6 +136,8 @@ impl<'s> View<'s> {
             tally: Tally::default(),
             ready: Vec::new(),
             expired: Vec::new(),
+            notes_keys: false,
+            noted: Vec::new(),
             random: Random(moment.seed | 1),
         }
     }
@@ -334,6 +339,7 @@ impl<'s> View<'s> {
             }
             None => {
                 self.tally.misses += 1;
+                self.note(key.bytes, Noted::Missed);
                 None
             }
         }
@@ -348,9 +354,18 @@ impl<'s> View<'s> {
             }
             None => {
                 self.tally.misses += 1;
+                self.note(key.bytes, Noted::Missed);
                 None
             }
         }
+    }
+
+    /// As [`View::look`], but nobody is told of a miss (OBJECT).
+    pub fn look_quietly(&mut self, key: Key<'_>) -> Option<&Entry> {
+        let place = self.find(key);
+        self.tally.hits += u32::from(place.is_some());
+        self.tally.misses += u32::from(place.is_none());
+        self.entry(place?)
     }
 
     /// Looks at a key that is about to be changed as a whole (EXPIRE, RENAME): an access, but neither
@@ -419,6 +434,7 @@ impl<'s> View<'s> {
         let guard = &mut self.held[held].guard;
         let slot = guard.insert(key.hash, entry);
         count_expiry(guard, None, expiry);
+        self.note(key.bytes, Noted::New);
         Place { held, slot }
     }
 
@@ -461,6 +477,7 @@ impl<'s> View<'s> {
         let Some(entry) = self.detach_in_place(place) else { return };
         self.tally.expired += 1;
         self.notify_hooks(place.held, entry.key());
+        self.note(entry.key(), Noted::Expired);
         self.expired.push((self.number, entry.key().to_vec()));
         self.dispose(place.held, entry);
     }
@@ -527,10 +544,38 @@ impl<'s> View<'s> {
         std::mem::take(&mut self.ready)
     }
 
+    /// Says whether to note what happens to keys beside the commands' own effects.
+    pub fn set_notes_keys(&mut self, on: bool) {
+        self.notes_keys = on;
+    }
+
+    #[inline]
+    fn note(&mut self, key: &[u8], what: Noted) {
+        if self.notes_keys {
+            self.noted.push((self.number, key.to_vec(), what));
+        }
+    }
+
+    /// What happened to keys, in order, with their database; empties the list.
+    pub fn take_noted(&mut self) -> Vec<(usize, Vec<u8>, Noted)> {
+        std::mem::take(&mut self.noted)
+    }
+
     /// Keys that the unit found expired and removed, with their database; empties the list.
     pub fn take_expired(&mut self) -> Vec<(usize, Vec<u8>)> {
         std::mem::take(&mut self.expired)
     }
+}
+
+/// What happens to a key that no command says itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noted {
+    /// It was found expired.
+    Expired,
+    /// It came into being.
+    New,
+    /// It was read, and is not there.
+    Missed,
 }
 
 /// Collections with more elements than this are freed elsewhere (Redis's lazy-free threshold).

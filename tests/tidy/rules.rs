@@ -13,7 +13,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("persist", &["data", "store"]),
     ("pubsub", &["data", "resp"]),
     ("command", &["clock", "config", "data", "observe", "pubsub", "resp", "store"]),
-    ("engine", &["clock", "command", "config", "data", "observe", "resp", "store"]),
+    ("engine", &["clock", "command", "config", "data", "observe", "pubsub", "resp", "store"]),
     ("script", &["clock", "command", "config", "data", "observe", "resp", "store"]),
     ("net", &["clock", "command", "config", "engine", "observe", "resp"]),
     ("admin", &["clock", "config", "observe"]),

@@ -71,7 +71,7 @@ const LOOK: Command = Command {
 };
 
 fn encoding(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
-    match ctx.view.look(args.key()).map(Entry::encoding) {
+    match ctx.view.look_quietly(args.key()).map(Entry::encoding) {
         None => Ok(Reply::Nil),
         Some(name) => ctx.bulk(name.as_bytes()),
     }
@@ -79,7 +79,7 @@ fn encoding(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
 
 /// The LRU or LFU bits of a key.
 fn usage_bits(ctx: &mut Context<'_>, mut args: Args<'_>) -> Option<u32> {
-    ctx.view.look(args.key()).map(Entry::lru)
+    ctx.view.look_quietly(args.key()).map(Entry::lru)
 }
 
 fn counts_frequency(settings: &Settings) -> bool {
@@ -116,7 +116,7 @@ const SHARED_NUMBERS: std::ops::Range<i64> = 0..10_000;
 /// Nothing is shared here: small numbers lie in their entries. But clients that ask expect to hear of
 /// the objects that Redis shares as long as memory has no limit.
 fn references(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
-    Ok(match ctx.view.look(args.key()).map(Entry::as_str) {
+    Ok(match ctx.view.look_quietly(args.key()).map(Entry::as_str) {
         None => Reply::Nil,
         Some(Some(Str::Int(number))) if SHARED_NUMBERS.contains(&number) => Reply::Int(SHARED),
         Some(_) => Reply::Int(1),

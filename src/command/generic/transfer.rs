@@ -193,9 +193,11 @@ fn move_key(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     let Some(entry) = ctx.view.take(key) else { return Ok(Reply::Int(0)) };
     // Two keys changed, but Redis counts one change.
     ctx.view.signal(key);
-    ctx.event(key, EventClass::Generic, "move_from");
     ctx.view.select(target);
     put(ctx, key, entry);
+    ctx.view.select(source);
+    ctx.event(key, EventClass::Generic, "move_from");
+    ctx.view.select(target);
     ctx.effect(key, EventClass::Generic, "move_to");
     ctx.view.select(source);
     Ok(Reply::Int(1))
