@@ -12,6 +12,7 @@ pub mod engine;
 pub mod net;
 pub mod observe;
 pub mod persist;
+pub mod pubsub;
 pub mod resp;
 pub mod script;
 pub mod store;

@@ -8,6 +8,7 @@ use crate::command::client::Client;
 use crate::observe::Figures;
 use crate::observe::info::{self, Selection};
 use crate::observe::metrics::{DbFigures, Progress, WorkerFigures};
+use crate::pubsub::Kind;
 
 use super::host::Host;
 
@@ -49,12 +50,15 @@ pub(super) fn gather(host: &Host) -> Figures {
 
 fn clients(host: &Host, figures: &mut Figures) {
     figures.connected_clients = host.clients.count() as u64;
+    figures.pubsub_channels = host.pubsub.count(Kind::Channel) as u64;
+    figures.pubsub_patterns = host.pubsub.count(Kind::Pattern) as u64;
+    figures.pubsubshard_channels = host.pubsub.count(Kind::Shard) as u64;
     figures.blocked_clients = host.clients.blocked() as u64;
     figures.maxclients = u64::from(host.config.current().maxclients);
     for worker in 0..host.workers {
         host.clients.each_of(worker, |client| {
             let input = client.query_used.load(Ordering::Relaxed) + client.query_free.load(Ordering::Relaxed);
-            let output = client.output_pending.load(Ordering::Relaxed);
+            let output = client.waiting_bytes();
             let largest = &mut figures.client_recent_max_input_buffer;
             *largest = (*largest).max(input as u64);
             let largest = &mut figures.client_recent_max_output_buffer;

@@ -34,6 +34,7 @@ pub(super) struct Host {
     pub(super) clients: Arc<ClientTable>,
     pub(super) world: Arc<World>,
     pub(super) status: Arc<Status>,
+    pub(super) pubsub: crate::pubsub::PubSub,
     pub(super) jobs: Jobs,
     pub(super) scripts: crate::script::ScriptEngine,
     pub(super) guard: Arc<Guard>,
@@ -116,6 +117,10 @@ pub(super) fn log_level(level: ConfiguredLevel) -> LogLevel {
 impl Server for Host {
     fn scripts(&self) -> &dyn crate::command::ports::Scripts {
         &self.scripts
+    }
+
+    fn pubsub(&self) -> &crate::pubsub::PubSub {
+        &self.pubsub
     }
 
     fn clients(&self) -> &dyn Clients {

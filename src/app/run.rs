@@ -199,6 +199,7 @@ fn build(config: Config, log: log::LogHandle) -> Result<Arc<Host>, String> {
         clients: Arc::new(ClientTable::new(workers)),
         world: Arc::new(World::new(workers)),
         status: Engine::status(),
+        pubsub: crate::pubsub::PubSub::default(),
         jobs: Jobs::new(clocks),
         scripts: crate::script::ScriptEngine::new(clock.clone(), config.clone()),
         guard: Arc::new(Guard::new()),

@@ -9,6 +9,8 @@ use std::task::Waker;
 
 use bytes::Bytes;
 
+use crate::pubsub::{Limit, Message, Subscriber};
+use crate::resp::Protocol;
 use crate::store::WatchFlag;
 
 /// Where a client comes from.
@@ -60,6 +62,10 @@ pub enum ClientFlag {
     UnblockError = 1 << 10,
     /// Held back by CLIENT PAUSE.
     Paused = 1 << 11,
+    /// Listens to channels or patterns.
+    Subscriber = 1 << 12,
+    /// More waits for it than `client-output-buffer-limit` allows.
+    Overflowed = 1 << 13,
 }
 
 /// The shared record of one client.
@@ -99,6 +105,14 @@ pub struct Client {
     pub queued_bytes: AtomicUsize,
     /// Number of watched keys.
     pub watched: AtomicUsize,
+    /// Number of channels that it listens to.
+    pub channels: AtomicUsize,
+    /// Number of patterns that it listens to.
+    pub patterns: AtomicUsize,
+    /// Number of sharded channels that it listens to.
+    pub shard_channels: AtomicUsize,
+    /// Bytes in its mailbox.
+    pub mail_bytes: AtomicUsize,
     flags: AtomicU32,
     text: Mutex<ClientText>,
     mailbox: Mutex<Mailbox>,
@@ -155,6 +169,10 @@ impl Client {
             queued_plus_one: AtomicUsize::new(0),
             queued_bytes: AtomicUsize::new(0),
             watched: AtomicUsize::new(0),
+            channels: AtomicUsize::new(0),
+            patterns: AtomicUsize::new(0),
+            shard_channels: AtomicUsize::new(0),
+            mail_bytes: AtomicUsize::new(0),
             flags: AtomicU32::new(if unix { ClientFlag::UnixSocket as u32 } else { 0 }),
             text: Mutex::new(ClientText { user: "default".to_owned(), ..ClientText::default() }),
             mailbox: Mutex::default(),
@@ -220,10 +238,34 @@ impl Client {
     /// Sends it something encoded.
     pub fn send(&self, encoded: Bytes) {
         let mut mailbox = lock(&self.mailbox);
+        self.mail_bytes.fetch_add(encoded.len(), Ordering::Relaxed);
         mailbox.out.push(encoded);
         self.mail.store(true, Ordering::Release);
         drop(mailbox);
         self.wake();
+    }
+
+    /// Sends it a message. It is woken by the first that lies in its mailbox, and by the one that exceeds
+    /// a limit; what is beyond the hard one it never gets, since its connection ends.
+    fn send_message(&self, encoded: Bytes, limit: Limit) {
+        if self.has(ClientFlag::Overflowed) {
+            return;
+        }
+        let mut mailbox = lock(&self.mailbox);
+        let size = encoded.len();
+        let before =
+            self.mail_bytes.fetch_add(size, Ordering::Relaxed) + self.output_pending.load(Ordering::Relaxed);
+        let crosses = |bound: u64| bound > 0 && before as u64 <= bound && (before + size) as u64 > bound;
+        mailbox.out.push(encoded);
+        let first = !self.mail.swap(true, Ordering::AcqRel);
+        drop(mailbox);
+        let over = limit.hard_bytes > 0 && (before + size) as u64 > limit.hard_bytes;
+        if over {
+            self.set(ClientFlag::Overflowed, true);
+        }
+        if first || over || crosses(limit.soft_bytes) {
+            self.wake();
+        }
     }
 
     /// Whether anything was sent.
@@ -236,12 +278,42 @@ impl Client {
     pub fn take_mail(&self) -> Vec<Bytes> {
         let mut mailbox = lock(&self.mailbox);
         self.mail.store(false, Ordering::Release);
+        self.mail_bytes.store(0, Ordering::Relaxed);
         std::mem::take(&mut mailbox.out)
+    }
+
+    /// Appends what was sent to a buffer.
+    pub fn take_mail_into(&self, out: &mut Vec<u8>) {
+        const KEPT_PIECES: usize = 64;
+        if !self.has_mail() {
+            return;
+        }
+        let mut mailbox = lock(&self.mailbox);
+        self.mail.store(false, Ordering::Release);
+        self.mail_bytes.store(0, Ordering::Relaxed);
+        mailbox.out.drain(..).for_each(|piece| out.extend_from_slice(&piece));
+        mailbox.out.shrink_to(KEPT_PIECES);
+    }
+
+    /// Bytes that wait for it: replies that it has not taken, and its mailbox.
+    pub fn waiting_bytes(&self) -> usize {
+        self.output_pending.load(Ordering::Relaxed) + self.mail_bytes.load(Ordering::Relaxed)
     }
 
     /// Closes it from anywhere.
     pub fn kill(&self) {
         self.set(ClientFlag::Killed, true);
         self.wake();
+    }
+}
+
+impl Subscriber for Client {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn deliver(&self, message: &Message<'_>, limit: Limit) {
+        let protocol = if self.has(ClientFlag::Resp3) { Protocol::Resp3 } else { Protocol::Resp2 };
+        self.send_message(message.encoded(protocol), limit);
     }
 }

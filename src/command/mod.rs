@@ -31,6 +31,7 @@ mod geo;
 mod hashes;
 pub mod introspection;
 mod lists;
+mod pubsub;
 mod scripting;
 mod server;
 mod sets;

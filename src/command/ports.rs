@@ -49,6 +49,8 @@ pub trait Server: Send + Sync {
     fn set_active_expiry(&self, on: bool);
     /// Loads the snapshot anew over an emptied keyspace (DEBUG RELOAD). Takes the keyspace itself.
     fn reload(&self, save_first: bool) -> Result<(), String>;
+    /// Channels and who listens to them.
+    fn pubsub(&self) -> &crate::pubsub::PubSub;
     /// Scripts and functions.
     fn scripts(&self) -> &dyn Scripts;
     /// Values in Redis's own format.

@@ -12,6 +12,8 @@ use super::{Args, Context, Outcome};
 pub enum Reply {
     /// The handler has written it.
     Sent,
+    /// The handler has written pushes, which CLIENT REPLY does not hold back.
+    Pushed,
     /// No answer is due at all.
     Nothing,
     /// `+OK`.
@@ -58,7 +60,7 @@ impl Reply {
     /// Writes it. What is no answer in itself (a parked client) writes nothing.
     pub fn write(&self, out: &mut Encoder) {
         match self {
-            Reply::Sent | Reply::Nothing | Reply::Park(_) | Reply::Later(_) => {}
+            Reply::Sent | Reply::Pushed | Reply::Nothing | Reply::Park(_) | Reply::Later(_) => {}
             Reply::Ok => out.simple("OK"),
             Reply::Nil => out.null(),
             Reply::NilArray => out.null_array(),

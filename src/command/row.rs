@@ -273,6 +273,8 @@ pub enum Group {
     Scripting,
     /// Streams.
     Stream,
+    /// Channels.
+    PubSub,
 }
 
 impl Group {
@@ -291,6 +293,7 @@ impl Group {
             Group::Transactions => "transactions",
             Group::Scripting => "scripting",
             Group::Stream => "stream",
+            Group::PubSub => "pubsub",
         }
     }
 
@@ -308,6 +311,8 @@ impl Group {
             Group::Transactions => Acl::TRANSACTION,
             Group::Scripting => Acl::SCRIPTING,
             Group::Stream => Acl::STREAM,
+            // The flag says it, and PUBSUB HELP lacks the flag.
+            Group::PubSub => Acl::NONE,
         }
     }
 }

@@ -1,9 +1,12 @@
 //! The state of one connection that commands read and change.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
+use crate::pubsub::{Kind, PubSub};
 use crate::resp::Span;
 use crate::store::WatchFlag;
 
@@ -54,6 +57,46 @@ impl Default for Multi {
     }
 }
 
+/// The channels and patterns that a connection listens to.
+#[derive(Debug, Default)]
+pub struct Subscriptions {
+    channels: BTreeSet<Arc<[u8]>>,
+    patterns: BTreeSet<Arc<[u8]>>,
+    shards: BTreeSet<Arc<[u8]>>,
+}
+
+impl Subscriptions {
+    fn of(&mut self, kind: Kind) -> &mut BTreeSet<Arc<[u8]>> {
+        match kind {
+            Kind::Channel => &mut self.channels,
+            Kind::Pattern => &mut self.patterns,
+            Kind::Shard => &mut self.shards,
+        }
+    }
+
+    /// All names of a kind.
+    pub fn names(&self, kind: Kind) -> Vec<Arc<[u8]>> {
+        let set = match kind {
+            Kind::Channel => &self.channels,
+            Kind::Pattern => &self.patterns,
+            Kind::Shard => &self.shards,
+        };
+        set.iter().cloned().collect()
+    }
+
+    /// The count that a confirmation shows: sharded channels are counted by themselves.
+    pub fn shown(&self, kind: Kind) -> usize {
+        match kind {
+            Kind::Channel | Kind::Pattern => self.channels.len() + self.patterns.len(),
+            Kind::Shard => self.shards.len(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.channels.is_empty() && self.patterns.is_empty() && self.shards.is_empty()
+    }
+}
+
 /// One connection's state.
 #[derive(Debug)]
 pub struct Session {
@@ -71,6 +114,8 @@ pub struct Session {
     pub watch_flag: Option<Arc<WatchFlag>>,
     /// A command has asked that all watched keys be forgotten once it is over.
     pub forgets_watches: bool,
+    /// What it listens to.
+    pub subscriptions: Subscriptions,
     /// CLIENT REPLY.
     pub reply_mode: ReplyMode,
     /// CLIENT NO-TOUCH: what it reads does not count as used.
@@ -88,9 +133,52 @@ impl Session {
             watched: Vec::new(),
             watch_flag: None,
             forgets_watches: false,
+            subscriptions: Subscriptions::default(),
             reply_mode: ReplyMode::On,
             no_touch: false,
         }
+    }
+
+    /// Begins to listen.
+    pub fn subscribe(&mut self, hub: &PubSub, kind: Kind, name: &Arc<[u8]>) {
+        if self.subscriptions.of(kind).insert(Arc::clone(name)) {
+            self.note_subscriptions();
+            hub.subscribe(kind, name, Arc::clone(&self.client) as _);
+        }
+    }
+
+    /// Listens no longer.
+    pub fn unsubscribe(&mut self, hub: &PubSub, kind: Kind, name: &Arc<[u8]>) {
+        if self.subscriptions.of(kind).remove(name) {
+            hub.unsubscribe(kind, name, self.client.id);
+            self.note_subscriptions();
+        }
+    }
+
+    /// Listens to nothing any more, and says nothing about it.
+    pub fn forget_subscriptions(&mut self, hub: &PubSub) {
+        if self.subscriptions.is_empty() {
+            return;
+        }
+        for kind in [Kind::Channel, Kind::Pattern, Kind::Shard] {
+            for name in std::mem::take(self.subscriptions.of(kind)) {
+                hub.unsubscribe(kind, &name, self.client.id);
+            }
+        }
+        self.note_subscriptions();
+    }
+
+    /// Whether its replies look like messages: it listens, and speaks RESP2.
+    pub fn listens_in_resp2(&self) -> bool {
+        self.client.has(ClientFlag::Subscriber) && !self.client.has(ClientFlag::Resp3)
+    }
+
+    fn note_subscriptions(&self) {
+        let (client, now) = (&self.client, &self.subscriptions);
+        client.channels.store(now.channels.len(), Ordering::Relaxed);
+        client.patterns.store(now.patterns.len(), Ordering::Relaxed);
+        client.shard_channels.store(now.shards.len(), Ordering::Relaxed);
+        client.set(ClientFlag::Subscriber, !now.is_empty());
     }
 
     /// Selects a database.

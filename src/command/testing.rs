@@ -247,6 +247,8 @@ pub(crate) struct FakeServer {
     pub(crate) clock: Clock,
     pub(crate) client: Arc<Client>,
     me: Weak<FakeServer>,
+    /// Channels.
+    pub(crate) pubsub: crate::pubsub::PubSub,
     /// What INFO shows beside the counters.
     pub(crate) figures: Mutex<Figures>,
     /// What the server was asked to do: `save`, `reload`, a shutdown.
@@ -289,6 +291,7 @@ impl FakeServer {
             clock,
             client,
             me: Weak::clone(me),
+            pubsub: crate::pubsub::PubSub::default(),
             figures: Mutex::default(),
             asked: Mutex::default(),
             scripts: std::sync::OnceLock::new(),
@@ -332,6 +335,9 @@ impl Dumps for FakeServer {
 }
 
 impl Server for FakeServer {
+    fn pubsub(&self) -> &crate::pubsub::PubSub {
+        &self.pubsub
+    }
     fn clients(&self) -> &dyn Clients {
         self
     }

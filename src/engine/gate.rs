@@ -1,6 +1,6 @@
 //! The ladder of refusals: one reason a rung, in Redis's order. Handlers refuse nothing of this.
 
-use crate::command::client::{Address, Client};
+use crate::command::client::{Address, Client, ClientFlag};
 use crate::command::row::{Flags, Group};
 use crate::command::session::Multi;
 use crate::command::table::Registered;
@@ -45,11 +45,27 @@ pub fn check(command: &Registered, args: &Args<'_>, at: &Situation<'_>) -> Resul
     if at.writes_stopped && (does(flags, at, Flags::WRITE) || tells_health(command)) {
         return Err((Refusal::Misconfigured, CommandError::fixed(MISCONF)));
     }
+    if at.client.has(ClientFlag::Subscriber)
+        && !flags.has(Flags::SUBSCRIBER)
+        && !at.client.has(ClientFlag::Resp3)
+    {
+        return Err((Refusal::Context, only_subscriber_commands(command)));
+    }
     if at.loading && lacks(flags, at, Flags::LOADING) {
         let text = "LOADING Redis is loading the dataset in memory";
         return Err((Refusal::Loading, CommandError::fixed(text)));
     }
     Ok(())
+}
+
+/// In RESP2 a reply could not be told from a message.
+#[cold]
+fn only_subscriber_commands(command: &Registered) -> CommandError {
+    CommandError::err(format_args!(
+        "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
+         context",
+        command.full_name
+    ))
 }
 
 const MISCONF: &str = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to \

@@ -36,6 +36,8 @@ pub struct Scope<'a> {
 pub enum Ended {
     /// Its reply is written.
     Replied,
+    /// Pushes are written, which are sent in any case.
+    Pushed,
     /// It is parked.
     Parked(Parked),
     /// Its reply is written and the connection ends.
@@ -146,6 +148,7 @@ fn settle(
 ) -> Ended {
     match outcome {
         Ok(Reply::Sent) => Ended::Replied,
+        Ok(Reply::Pushed) => Ended::Pushed,
         Ok(Reply::Ok) => {
             ctx.out.ok();
             Ended::Replied

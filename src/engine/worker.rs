@@ -655,9 +655,10 @@ impl Worker {
         }
         batch.count(stamp);
         batch.executed += 1;
+        let mark = if matches!(ended, Ended::Pushed) { out.len() } else { mark };
         self.after(session, out, mark);
         match ended {
-            Ended::Replied => Step::Done,
+            Ended::Replied | Ended::Pushed => Step::Done,
             Ended::Close => Step::Stop(Next::Close),
             Ended::Later(work) => Step::Stop(Next::Later(work)),
             Ended::Parked(mut parked) => {
@@ -794,6 +795,7 @@ impl Worker {
             lock_wait_ns: Cell::new(0),
         };
         transaction::unwatch(&scope, &mut connection.session);
+        connection.session.forget_subscriptions(engine.server.pubsub());
         engine.clients.remove(&connection.session.client);
         engine.stats.worker(self.index).incr(Counter::ConnectionsClosed);
     }

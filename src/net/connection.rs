@@ -98,10 +98,7 @@ impl Task {
                 Next::Input(hint) => match poll_fn(|cx| self.poll_input(cx, hint)).await? {
                     Woken::Ran(next) => next,
                     Woken::Closed => return Ok(()),
-                    Woken::Mail => {
-                        self.take_mail();
-                        Next::Input(hint)
-                    }
+                    Woken::Mail => Next::Input(hint),
                 },
                 Next::Again => {
                     tokio::task::yield_now().await;
@@ -150,8 +147,18 @@ impl Task {
         if self.client.has(ClientFlag::Killed) {
             return Poll::Ready(Ok(Woken::Closed));
         }
+        if self.client.has(ClientFlag::Overflowed) {
+            return Poll::Ready(Err(self.cut_off()));
+        }
         if self.client.has_mail() {
-            return Poll::Ready(Ok(Woken::Mail));
+            let shared = Rc::clone(&self.shared);
+            let out = &mut shared.borrow_mut().out;
+            self.client.take_mail_into(out);
+            self.write_now(cx, out)?;
+            self.note_pending();
+            if !self.pending.is_empty() {
+                return Poll::Ready(Ok(Woken::Mail));
+            }
         }
         if !self.rest.is_empty() {
             let read = ready!(self.poll_more(cx, hint))?;
@@ -280,22 +287,32 @@ impl Task {
         if self.pending.is_empty() {
             return Ok(());
         }
-        let limit = self.engine.config.current().client_output_buffer_limit.normal;
+        let limits = &self.engine.config.current().client_output_buffer_limit;
+        let limit = if self.client.has(ClientFlag::Subscriber) { limits.pubsub } else { limits.normal };
         if limit.hard_bytes > 0 && self.pending.len() as u64 > limit.hard_bytes {
             return Err(self.cut_off());
         }
-        let mut patience =
-            (limit.soft_bytes > 0).then(|| Box::pin(tokio::time::sleep(Duration::from_secs(limit.soft_s))));
+        let mut patience = None;
         poll_fn(|cx| {
             self.client.set_waker(cx.waker());
             while self.written < self.pending.len() {
                 if self.client.has(ClientFlag::Killed) {
                     return Poll::Ready(Err(io::Error::from(io::ErrorKind::ConnectionAborted)));
                 }
-                let waiting = (self.pending.len() - self.written) as u64;
-                let out_of_patience = waiting > limit.soft_bytes
-                    && patience.as_mut().is_some_and(|time| time.as_mut().poll(cx).is_ready());
-                if out_of_patience {
+                if self.client.has(ClientFlag::Overflowed) {
+                    return Poll::Ready(Err(self.cut_off()));
+                }
+                let mail = self.client.mail_bytes.load(Ordering::Relaxed);
+                let waiting = (self.pending.len() - self.written + mail) as u64;
+                // The time runs from the moment at which too much waits, and anew once it was less.
+                if limit.soft_bytes == 0 || waiting <= limit.soft_bytes {
+                    patience = None;
+                } else if patience
+                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(Duration::from_secs(limit.soft_s))))
+                    .as_mut()
+                    .poll(cx)
+                    .is_ready()
+                {
                     return Poll::Ready(Err(self.cut_off()));
                 }
                 let Poll::Ready(written) = self.stream.poll_write(cx, &self.pending[self.written..])? else {
@@ -325,16 +342,19 @@ impl Task {
         tracing::warn!(
             client = self.client.id,
             address = %self.client.address,
-            waiting_bytes = self.pending.len() - self.written,
+            waiting_bytes = self.client.waiting_bytes(),
             "Client closed for overcoming of output buffer limits."
         );
         io::Error::from(io::ErrorKind::ConnectionAborted)
     }
 
     fn take_mail(&mut self) {
-        for piece in self.client.take_mail() {
-            self.pending.extend_from_slice(&piece);
-        }
+        self.client.take_mail_into(&mut self.pending);
+        self.note_pending();
+    }
+
+    fn note_pending(&self) {
+        self.client.output_pending.store(self.pending.len() - self.written, Ordering::Relaxed);
     }
 
     /// CLIENT PAUSE: waits for its end, or for CLIENT UNPAUSE.

@@ -11,7 +11,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("observe", &["clock", "config"]),
     ("store", &["clock", "data"]),
     ("persist", &["data", "store"]),
-    ("command", &["clock", "config", "data", "observe", "resp", "store"]),
+    ("pubsub", &["data", "resp"]),
+    ("command", &["clock", "config", "data", "observe", "pubsub", "resp", "store"]),
     ("engine", &["clock", "command", "config", "data", "observe", "resp", "store"]),
     ("script", &["clock", "command", "config", "data", "observe", "resp", "store"]),
     ("net", &["clock", "command", "config", "engine", "observe", "resp"]),
@@ -19,8 +20,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "admin", "clock", "command", "config", "data", "engine", "net", "observe", "persist", "resp",
-            "script", "store",
+            "admin", "clock", "command", "config", "data", "engine", "net", "observe", "persist", "pubsub",
+            "resp", "script", "store",
         ],
     ),
     // The map of the crate and the program: they name rooms, and wire nothing.

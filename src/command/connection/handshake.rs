@@ -177,6 +177,8 @@ fn describe(ctx: &mut Context<'_>) {
 
 fn reset(ctx: &mut Context<'_>, _: Args<'_>) -> Outcome {
     let session = &mut *ctx.session;
+    session.forget_subscriptions(ctx.server.pubsub());
+    session.client.take_mail_into(ctx.out.buffer_mut());
     session.select(0);
     session.authenticated = ctx.settings.requirepass.is_empty();
     session.end_multi();

@@ -56,7 +56,13 @@ pub const SELECT: Command = Command {
 };
 
 fn ping(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
-    match args.next() {
+    let message = args.next();
+    if args.remaining() == 0 && ctx.session.listens_in_resp2() {
+        ctx.out.array(2);
+        ctx.out.bulk(b"pong");
+        return ctx.bulk(message.unwrap_or_default());
+    }
+    match message {
         None => Ok(Reply::Simple("PONG")),
         Some(_) if args.remaining() > 0 => Err(CommandError::Arity(ctx.command_name().to_owned())),
         Some(message) => ctx.bulk(message),

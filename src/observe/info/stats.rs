@@ -41,11 +41,11 @@ fn expiry_and_eviction(fields: &mut Fields, look: &Look<'_>) {
 }
 
 /// Pub/sub, forks, migration, replicas, defragmentation and client-side caching.
-fn absent_subsystems(fields: &mut Fields, _: &Look<'_>) {
+fn absent_subsystems(fields: &mut Fields, look: &Look<'_>) {
+    fields.put("pubsub_channels", look.figures.pubsub_channels);
+    fields.put("pubsub_patterns", look.figures.pubsub_patterns);
+    fields.put("pubsubshard_channels", look.figures.pubsubshard_channels);
     fields.absent(&[
-        ("pubsub_channels", "0"),
-        ("pubsub_patterns", "0"),
-        ("pubsubshard_channels", "0"),
         ("latest_fork_usec", "0"),
         ("total_forks", "0"),
         ("migrate_cached_sockets", "0"),

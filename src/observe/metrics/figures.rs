@@ -85,6 +85,12 @@ pub struct Figures {
     pub connected_clients: u64,
     /// Clients that wait in a blocking command.
     pub blocked_clients: u64,
+    /// Channels that somebody listens to.
+    pub pubsub_channels: u64,
+    /// Patterns that somebody listens to.
+    pub pubsub_patterns: u64,
+    /// Sharded channels that somebody listens to.
+    pub pubsubshard_channels: u64,
     /// Of these, the ones whose wait has an end.
     pub clients_in_timeout_table: u64,
     /// `maxclients`.

@@ -64,6 +64,9 @@ fn load(figure: &AtomicUsize) -> usize {
 /// What a client is and is doing, one letter each.
 fn letters(client: &Client) -> String {
     let mut letters = String::new();
+    if client.has(ClientFlag::Subscriber) {
+        letters.push('P');
+    }
     if client.has(ClientFlag::InMulti) {
         letters.push('x');
     }
@@ -106,14 +109,17 @@ fn line(to: &mut Vec<u8>, client: &Client, view: &View<'_>) {
     let mut rest = String::new();
     let _ = write!(
         rest,
-        " age={} idle={idle} flags={} db={} sub=0 psub=0 ssub=0 multi={} {} events={} cmd={command} user={} redir=-1 \
+        " age={} idle={idle} flags={} db={} sub={} psub={} ssub={} multi={} {} events={} cmd={command} user={} redir=-1 \
          resp={}",
         since(client.created_ms),
         letters(client),
         load(&client.database),
+        load(&client.channels),
+        load(&client.patterns),
+        load(&client.shard_channels),
         queued as i64 - 1,
         memory(client, if asks { view.asking.1 } else { 0 }),
-        if load(&client.output_pending) > 0 { "rw" } else { "r" },
+        if client.waiting_bytes() > 0 { "rw" } else { "r" },
         text.user,
         if client.has(ClientFlag::Resp3) { 3 } else { 2 },
     );
@@ -124,7 +130,7 @@ fn line(to: &mut Vec<u8>, client: &Client, view: &View<'_>) {
 fn memory(client: &Client, argument_bytes: usize) -> String {
     let (used, free) = (load(&client.query_used), load(&client.query_free));
     let (room, peak) = (load(&client.output_room), load(&client.output_peak));
-    let pending = load(&client.output_pending);
+    let pending = client.waiting_bytes();
     let (buffered, listed) = (pending.min(REPLY_BLOCK_BYTES), pending.saturating_sub(REPLY_BLOCK_BYTES));
     let queued_bytes = load(&client.queued_bytes);
     let queue = queued_bytes + load(&client.queued_plus_one).saturating_sub(1) * size_of::<Queued>();

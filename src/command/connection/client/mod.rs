@@ -7,7 +7,7 @@ mod tracking;
 mod yourself;
 
 use crate::command::CommandError;
-use crate::command::client::Client;
+use crate::command::client::{Client, ClientFlag};
 use crate::command::context::{help, unknown_subcommand};
 use crate::command::row::{Command, Flags, Group};
 use crate::command::{Args, Context, Outcome};
@@ -63,10 +63,12 @@ const HELP: Command = Command {
 };
 
 /// Whether a client is of the type that a filter names.
-fn is_of_type(_client: &Client, name: &[u8]) -> Result<bool, CommandError> {
+fn is_of_type(client: &Client, name: &[u8]) -> Result<bool, CommandError> {
     match TYPES.iter().position(|known| known.as_bytes().eq_ignore_ascii_case(name)) {
-        // While there is neither replication nor pub/sub, everybody is a normal client.
-        Some(index) => Ok(index == 0),
+        // While there is no replication, everybody listens to channels or is a normal client.
+        Some(index) => {
+            Ok(TYPES[index] == if client.has(ClientFlag::Subscriber) { "pubsub" } else { "normal" })
+        }
         None => Err(unknown_type(name)),
     }
 }
