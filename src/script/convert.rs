@@ -273,7 +273,7 @@ mod tests {
         ] {
             assert_eq!(super::number(number), text);
         }
-        assert_eq!(general(3.14, 14), "3.14");
+        assert_eq!(general(3.25, 14), "3.25");
         assert_eq!(general(1e15, 14), "1e+15");
         assert_eq!(general(0.0, 14), "0");
     }

@@ -4,7 +4,7 @@ use crate::command::context::EventClass;
 use crate::command::row::{Access, Command, Flags, Group, Keys};
 use crate::command::{Args, CommandError, Context, Outcome, Reply};
 use crate::config::Settings;
-use crate::data::{Hash, Limits, parse_i64};
+use crate::data::{Hash, Limits, LongDouble, parse_i64};
 
 /// The rows of this file.
 pub static COMMANDS: &[Command] = &[
@@ -30,6 +30,18 @@ pub static COMMANDS: &[Command] = &[
         flags: WRITES,
         keys: Keys::One(Access::RW.with(Access::ACCESS).with(Access::UPDATE)),
         run: hincrby,
+        ..Command::BASE
+    },
+    Command {
+        name: "HINCRBYFLOAT",
+        syntax: "key field increment",
+        summary: "Adds to the floating-point value of a field, which is 0 if absent.",
+        since: "2.6.0",
+        complexity: "O(1)",
+        group: Group::Hash,
+        flags: WRITES,
+        keys: Keys::One(Access::RW.with(Access::ACCESS).with(Access::UPDATE)),
+        run: hincrbyfloat,
         ..Command::BASE
     },
     Command {
@@ -146,4 +158,26 @@ fn hincrby(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     hash.set(field, itoa::Buffer::new().format(after).as_bytes(), &limits);
     ctx.effect(key, EventClass::Hash, "hincrby");
     Ok(Reply::Int(after))
+}
+
+fn hincrbyfloat(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
+    let (key, field) = (args.key(), args.bytes());
+    let increment = LongDouble::parse(args.bytes()).ok_or(CommandError::NotFloat)?;
+    if increment.is_nan() || increment.is_infinite() {
+        return Err(CommandError::fixed("ERR value is NaN or Infinity"));
+    }
+    let before = match ctx.view.get_mut::<Hash>(key)?.and_then(|hash| hash.get(field)) {
+        None => LongDouble::from(0),
+        Some(text) => LongDouble::parse(text).ok_or(CommandError::fixed("ERR hash value is not a float"))?,
+    };
+    let after = before + increment;
+    if after.is_nan() || after.is_infinite() {
+        return Err(CommandError::fixed("ERR increment would produce NaN or Infinity"));
+    }
+    let text = after.to_human();
+    let limits = limits(ctx.settings);
+    ctx.view.get_or_create::<Hash>(key)?.set(field, text.as_bytes(), &limits);
+    ctx.effect(key, EventClass::Hash, "hincrbyfloat");
+    ctx.replay_as([b"HSET", key.bytes, field, text.as_bytes()]);
+    ctx.bulk(text.as_bytes())
 }

@@ -22,6 +22,21 @@ pub static COMMANDS: &[Command] = &[
         ..Command::BASE
     },
     Command {
+        name: "SMOVE",
+        syntax: "source destination member",
+        summary: "Moves a member from one set to another.",
+        since: "1.0.0",
+        complexity: "O(1)",
+        group: Group::Set,
+        flags: Flags::WRITE.with(Flags::FAST),
+        keys: Keys::Two(
+            Access::RW.with(Access::ACCESS).with(Access::DELETE),
+            Access::RW.with(Access::INSERT),
+        ),
+        run: smove,
+        ..Command::BASE
+    },
+    Command {
         name: "SREM",
         syntax: "key member [member ...]",
         summary: "Removes members from a set.",
@@ -57,4 +72,27 @@ fn srem(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
         }
     }
     Ok(Reply::Int(removed as i64))
+}
+
+fn smove(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
+    let (source, destination, member) = (args.key(), args.key(), args.bytes());
+    let limits = limits(ctx.settings);
+    // Both types are looked at before anything changes; without a source the destination's does not matter.
+    let Some(set) = ctx.view.get_mut::<Set>(source)? else { return Ok(Reply::Int(0)) };
+    let there = set.contains(member);
+    ctx.view.get_mut::<Set>(destination)?;
+    if !there || source.bytes == destination.bytes {
+        return Ok(Reply::flag(there));
+    }
+    if let Some(set) = ctx.view.get_mut::<Set>(source)? {
+        set.remove(member);
+    }
+    ctx.effect(source, EventClass::Set, "srem");
+    if ctx.view.remove_if_empty(source) {
+        ctx.event(source, EventClass::Generic, "del");
+    }
+    if ctx.view.get_or_create::<Set>(destination)?.insert(member, &limits) {
+        ctx.effect(destination, EventClass::Set, "sadd");
+    }
+    Ok(Reply::Int(1))
 }

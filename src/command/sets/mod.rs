@@ -1,9 +1,10 @@
 //! Sets.
 //!
-//! What lives here: the set commands by what they do: [`change`] (add and remove), [`draw`] (members by
-//! chance) and [`read`]. What never does: how a set is stored (`data::set`).
+//! What lives here: the set commands by what they do: [`change`] (add, remove, move), [`combine`] (several
+//! into one), [`draw`] (members by chance) and [`read`]. What never does: how a set is stored (`data::set`).
 
 mod change;
+mod combine;
 mod draw;
 mod read;
 #[cfg(test)]
@@ -15,6 +16,7 @@ use crate::data::set::Member;
 use crate::resp::Encoder;
 
 pub use change::COMMANDS as CHANGE;
+pub use combine::COMMANDS as COMBINE;
 pub use draw::COMMANDS as DRAW;
 pub use read::COMMANDS as READ;
 

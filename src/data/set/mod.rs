@@ -5,6 +5,7 @@
 //! that a random one is found in O(1). The way from the first form to the second
 //! is not taken back.
 
+pub mod combine;
 mod ints;
 mod member;
 mod serial;
@@ -108,6 +109,14 @@ impl Set {
         match &self.form {
             Form::Ints(ints) => parse_i64(member).is_some_and(|value| ints.contains(value)),
             Form::Table(table) => table.find(hash_of(member), member).is_some(),
+        }
+    }
+
+    /// Whether a member of another set is in this one.
+    fn holds(&self, member: Member<'_>) -> bool {
+        match (&self.form, member) {
+            (Form::Ints(ints), Member::Int(value)) => ints.contains(value),
+            _ => member.with_bytes(|bytes| self.contains(bytes)),
         }
     }
 

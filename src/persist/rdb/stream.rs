@@ -222,8 +222,12 @@ fn read_entry(
     let same = flags & SAME_FIELDS != 0;
     let count = if same { shared.len() } else { elements.count()? };
     let mut texts = Vec::new();
-    for at in 0..count {
-        let field = if same { shared[at].clone() } else { elements.text()? };
+    let mut shared = shared.iter().filter(|_| same);
+    for _ in 0..count {
+        let field = match shared.next() {
+            Some(field) => field.clone(),
+            None => elements.text()?,
+        };
         texts.push((field, elements.text()?));
     }
     if elements.int()? != elements_of(count, same) as i64 {

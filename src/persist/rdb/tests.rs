@@ -112,6 +112,9 @@ fn every_type_comes_back() {
     }
 }
 
+/// An entry's fields and values.
+type Texts = Vec<(Vec<u8>, Vec<u8>)>;
+
 #[test]
 fn streams_come_back_with_their_groups() {
     use crate::data::Stream;
@@ -136,7 +139,7 @@ fn streams_come_back_with_their_groups() {
     for compress in [false, true] {
         let payload = dump(&entry(Object::Stream(stream.clone())), compress);
         let Object::Stream(read) = object(&payload) else { panic!("no stream") };
-        let entries = |stream: &Stream| -> Vec<(Id, Vec<(Vec<u8>, Vec<u8>)>)> {
+        let entries = |stream: &Stream| -> Vec<(Id, Texts)> {
             let fields = |(field, value): (&[u8], &[u8])| (field.to_vec(), value.to_vec());
             stream
                 .log()
