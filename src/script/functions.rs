@@ -140,7 +140,9 @@ impl Functions {
         let base = &self.sandbox.base;
         *self.loading.borrow_mut() = Some(Loading::default());
         base.raw_set("redis", &self.tables.1).map_err(no_state)?;
+        self.sandbox.watch.begin_load();
         let ended = self.sandbox.call(&body, None);
+        self.sandbox.watch.end_load();
         base.raw_set("redis", &self.tables.0).map_err(no_state)?;
         let loaded = self.loading.borrow_mut().take().unwrap_or_default();
         match ended {

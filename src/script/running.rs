@@ -56,7 +56,21 @@ pub(super) struct Watch {
     began: Cell<Stamp>,
     long: RefCell<Option<Arc<Long>>>,
     killed: Cell<bool>,
+    /// When the code of a library that is being loaded has to have ended.
+    load_until: Cell<Option<Stamp>>,
 }
+
+/// Why a run has to end before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Somebody asked for it.
+    Killed,
+    /// A library takes too long to register its functions.
+    LoadTimeout,
+}
+
+/// How long a library may take to register its functions, nanoseconds: Redis's limit.
+const LOAD_LIMIT_NS: u64 = 500_000_000;
 
 impl std::fmt::Debug for Watch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -81,7 +95,18 @@ impl Watch {
             began: Cell::new(0),
             long: RefCell::default(),
             killed: Cell::new(false),
+            load_until: Cell::new(None),
         }
+    }
+
+    /// The code of a library begins to run.
+    pub(super) fn begin_load(&self) {
+        self.load_until.set(Some(self.clock.stamp() + LOAD_LIMIT_NS));
+    }
+
+    /// It has ended.
+    pub(super) fn end_load(&self) {
+        self.load_until.set(None);
     }
 
     /// A run begins.
@@ -128,11 +153,18 @@ impl Watch {
         self.killed.set(false);
     }
 
-    /// Looks at the time. True when the script is to end.
-    pub(super) fn look(&self) -> bool {
+    /// Looks at the time, and says whether the run is to end.
+    pub(super) fn look(&self) -> Option<Ending> {
+        if let Some(until) = self.load_until.get() {
+            if self.clock.stamp() < until {
+                return None;
+            }
+            self.killed.set(true);
+            return Some(Ending::LoadTimeout);
+        }
         let threshold_ms = self.config.current().busy_reply_threshold_ms;
         if threshold_ms == 0 || !self.active.get() {
-            return false;
+            return None;
         }
         let took_ms = self.clock.stamp().saturating_sub(self.began.get()) / 1_000_000;
         let mut long = self.long.borrow_mut();
@@ -160,6 +192,6 @@ impl Watch {
         if long.kill.load(Ordering::Relaxed) {
             self.killed.set(true);
         }
-        self.killed.get()
+        self.killed.get().then_some(Ending::Killed)
     }
 }

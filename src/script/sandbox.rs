@@ -5,7 +5,7 @@ use std::rc::Rc;
 use mlua::{ChunkMode, Function, HookTriggers, Lua, LuaOptions, MultiValue, StdLib, Table, Value, VmState};
 
 use super::fault::{self, Raised};
-use super::running::Watch;
+use super::running::{Ending, Watch};
 use super::{api, lib};
 
 /// What one Lua state may hold. A script that wants more gets "not enough memory".
@@ -160,15 +160,17 @@ fn handle(lua: &Lua, error: Value) -> mlua::Result<Value> {
 fn hook(lua: &Lua, watch: &Rc<Watch>) -> mlua::Result<()> {
     let looking = Rc::clone(watch);
     lua.set_global_hook(HookTriggers::new().every_nth_instruction(LOOK_EVERY), move |lua, _| {
-        if !looking.look() {
-            return Ok(VmState::Continue);
-        }
+        let Some(ending) = looking.look() else { return Ok(VmState::Continue) };
         // From now on every line fails, so that no pcall can go on.
-        lua.set_global_hook(HookTriggers::EVERY_LINE, |_, _| Err(killed()))?;
-        Err(killed())
+        lua.set_global_hook(HookTriggers::EVERY_LINE, move |_, _| Err(ended(ending)))?;
+        Err(ended(ending))
     })
 }
 
-fn killed() -> mlua::Error {
-    Raised::new(b"Script killed by user with SCRIPT KILL...").raise()
+fn ended(ending: Ending) -> mlua::Error {
+    let words: &[u8] = match ending {
+        Ending::Killed => b"Script killed by user with SCRIPT KILL...",
+        Ending::LoadTimeout => b"FUNCTION LOAD timeout",
+    };
+    Raised::new(words).raise()
 }
