@@ -66,6 +66,10 @@ pub fn each<'a>(
             range(1, 2, 1, source);
             stored(from, count, &argument).for_each(|index| range(index, index + 1, 1, target));
         }
+        Keys::SecondAndRest(target, sources) => {
+            range(2, 3, 1, target);
+            range(3, count, 1, sources);
+        }
         Keys::TargetAndRest(target, sources) => {
             range(1, 2, 1, target);
             range(2, count, 1, sources);
@@ -158,6 +162,7 @@ pub fn specs(keys: Keys) -> Vec<Spec> {
             let stored = |word| Spec { keyword: Some(word), ..range(from as i64, 0, 1, target) };
             vec![range(1, 0, 1, source), stored("STORE"), stored("STOREDIST")]
         }
+        Keys::SecondAndRest(target, sources) => vec![range(2, 0, 1, target), range(3, -1, 1, sources)],
         Keys::TargetAndRest(target, sources) => vec![range(1, 0, 1, target), range(2, -1, 1, sources)],
         Keys::Streams(from, access) => {
             vec![Spec { access, begin: from as i64, keyword: Some("STREAMS"), find: FindKeys::Streams }]

@@ -25,6 +25,7 @@ pub mod table;
 pub mod timeout;
 pub mod transcript;
 
+mod bitmaps;
 mod connection;
 mod generic;
 mod geo;

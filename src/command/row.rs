@@ -261,6 +261,8 @@ pub enum Group {
     SortedSet,
     /// Places on the earth.
     Geo,
+    /// Bitmaps.
+    Bitmap,
     /// Hashes.
     Hash,
     /// Connections.
@@ -287,6 +289,7 @@ impl Group {
             Group::Set => "set",
             Group::SortedSet => "sorted-set",
             Group::Geo => "geo",
+            Group::Bitmap => "bitmap",
             Group::Hash => "hash",
             Group::Connection => "connection",
             Group::Server => "server",
@@ -305,6 +308,7 @@ impl Group {
             Group::Set => Acl::SET,
             Group::SortedSet => Acl::SORTEDSET,
             Group::Geo => Acl::GEO,
+            Group::Bitmap => Acl::BITMAP,
             Group::Hash => Acl::HASH,
             Group::Connection => Acl::CONNECTION,
             Group::Server => Acl::NONE,
@@ -410,6 +414,8 @@ pub enum Keys {
     OneAndStored(Access, Access, usize),
     /// The first is the destination, all others are sources.
     TargetAndRest(Access, Access),
+    /// The second argument is the destination, all after it are sources.
+    SecondAndRest(Access, Access),
     /// The first half of what stands behind the word STREAMS, which is looked for from this argument on.
     Streams(usize, Access),
 }

@@ -7,6 +7,9 @@ use super::{Args, keys, syntax};
 
 /// The families. Adding a family adds a line here; adding a command does not.
 static FAMILIES: &[&[Command]] = &[
+    super::bitmaps::BIT,
+    super::bitmaps::COMBINE,
+    super::bitmaps::LOOK,
     super::connection::COMMANDS,
     super::generic::dump::COMMANDS,
     super::generic::existence::COMMANDS,

@@ -7,6 +7,7 @@
 //! bytes and gives bytes, and says `None` or an error value of its own where
 //! something is not there or not possible.
 
+pub mod bitmap;
 pub mod geo;
 pub mod glob;
 pub mod hash;
