@@ -9,6 +9,7 @@ use super::{Args, keys, syntax};
 static FAMILIES: &[&[Command]] = &[
     super::bitmaps::BIT,
     super::bitmaps::COMBINE,
+    super::bitmaps::FIELD,
     super::bitmaps::LOOK,
     super::connection::COMMANDS,
     super::generic::dump::COMMANDS,

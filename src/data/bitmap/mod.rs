@@ -2,6 +2,8 @@
 //!
 //! Everything works on whole words with the edges masked, which the compiler turns into vector instructions.
 
+pub mod field;
+
 /// How sources are combined bit by bit. A source that is shorter than the longest ends in zero bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Combine {
