@@ -203,7 +203,7 @@ impl RequestDecoder {
         limits: &RequestLimits,
     ) -> Result<Decoded, ProtocolError> {
         let first = args.len();
-        let mut progress = short_arguments(input, base, args);
+        let mut progress = short_arguments(input, base, args, limits);
         if progress.stage == Stage::Idle {
             return Ok(Decoded::Request { consumed: progress.pos });
         }
@@ -269,10 +269,13 @@ impl RequestDecoder {
 /// to 99 bytes, all there. What it reads it keeps in registers, which is what makes it fast. `Idle` says
 /// that the request is complete; else [`multibulk`] goes on where it stopped.
 #[inline]
-fn short_arguments(input: &[u8], base: usize, out: &mut Vec<Span>) -> Progress {
+fn short_arguments(input: &[u8], base: usize, out: &mut Vec<Span>, limits: &RequestLimits) -> Progress {
     look(1);
     let start = Progress { pos: 1, stage: Stage::Count, ..Progress::default() };
     let Some(&[_, count @ b'1'..=b'9', b'\r', _]) = input.first_chunk::<4>() else { return start };
+    if usize::from(count - b'0') > limits.max_args {
+        return start;
+    }
     // The \n is taken for granted, as everywhere.
     look(2);
     let (mut pos, mut missing) = (4, u32::from(count - b'0'));
@@ -286,6 +289,9 @@ fn short_arguments(input: &[u8], base: usize, out: &mut Vec<Span>) -> Progress {
             }
             _ => return at_length,
         };
+        if len > limits.max_bulk_len {
+            return at_length;
+        }
         look(line - 1);
         if line + len + 2 > unseen.len() {
             return Progress { pos: pos + line, number: len as u64, stage: Stage::Payload, ..at_length };

@@ -1,7 +1,7 @@
 //! Places on the earth as scores of a sorted set.
 //!
-//! What lives here: the geohash of 52 bits ([`cell`]), distances on a sphere ([`distance`]), and the search
-//! for members near a point ([`search`]). What never does: arguments and replies.
+//! What lives here: the geohash of 52 bits ([`cell`]), distances on a sphere ([`mod@distance`]), and the search
+//! for members near a point ([`mod@search`]). What never does: arguments and replies.
 //!
 //! Formulas and constants are those of Redis, in its order of evaluation: replies show all their digits.
 

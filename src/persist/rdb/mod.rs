@@ -7,7 +7,7 @@
 //! Redis does under `sanitize-dump-payload yes`: what is malformed is an error, never a wrong value.
 //!
 //! Reading order: [`primitive`] (lengths and strings), the packed structures ([`listpack`], [`ziplist`],
-//! [`zipmap`], [`intset`]), [`encode`] and [`decode`] (a value), [`payload`] (a value with its footer).
+//! [`zipmap`], [`intset`]), [`mod@encode`] and [`mod@decode`] (a value), [`payload`] (a value with its footer).
 
 mod decode;
 mod element;
