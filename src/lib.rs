@@ -16,3 +16,4 @@ pub mod pubsub;
 pub mod resp;
 pub mod script;
 pub mod store;
+pub mod strand;

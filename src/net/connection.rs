@@ -20,9 +20,10 @@ use crate::command::client::{Client, ClientFlag};
 use crate::engine::blocked::Parked;
 use crate::engine::{Connection, Engine, Next, Ran};
 use crate::observe::Counter;
+use crate::strand::{Resumed, Stack, Strand};
 
 use super::stream::Stream;
-use super::worker::Shared;
+use super::worker::{Apart, Shared};
 
 /// A buffer for replies that has grown beyond this is given back.
 const KEPT_REPLY_BYTES: usize = 1024 * 1024;
@@ -114,7 +115,10 @@ impl Task {
                     let engine = Arc::clone(&self.engine);
                     let began = engine.clock.stamp();
                     let whole = wait_unless_busy(&engine, engine.world.whole()).await;
-                    let next = self.run_rest(whole.is_some());
+                    let next = match whole {
+                        Some(_) => self.run_apart().await,
+                        None => self.run_rest(false),
+                    };
                     engine
                         .stats
                         .worker(self.client.worker)
@@ -166,7 +170,7 @@ impl Task {
         }
         let shared = Rc::clone(&self.shared);
         let mut shared = shared.borrow_mut();
-        let Shared { worker, input, out } = &mut *shared;
+        let Shared { worker, input, out, .. } = &mut *shared;
         let mut buffer = ReadBuf::new(input);
         ready!(self.stream.poll_read(cx, &mut buffer))?;
         let read = buffer.filled().len();
@@ -221,6 +225,44 @@ impl Task {
         }
         shrink(out);
         drop(shared);
+        self.after(ran)
+    }
+
+    /// Runs the next command with the whole keyspace in hand, on a stack of its own: a script that turns out to
+    /// take long lets the worker's other connections have their turn meanwhile, which are told so.
+    async fn run_apart(&mut self) -> Next {
+        if self.client.has(ClientFlag::Killed) {
+            return Next::Close;
+        }
+        // Whoever holds the whole keyspace is alone: nobody else of this worker looks for it meanwhile.
+        let apart = self.shared.borrow_mut().apart.take();
+        let mut apart = apart.unwrap_or_else(|| Box::new(Apart::new(&self.engine, self.client.worker)));
+        let stack = match apart.stack.take().map_or_else(Stack::new, Ok) {
+            Ok(stack) => stack,
+            Err(error) => {
+                tracing::warn!(%error, "There is no stack for a command");
+                return Next::Close;
+            }
+        };
+        let (worker, out) = (&mut apart.worker, &mut self.pending);
+        let (connection, rest) = (&mut self.connection, &self.rest);
+        let mut strand = Strand::new(stack, || worker.run(connection, rest, out, true));
+        let mut how = Resumed::GoOn;
+        let ran = loop {
+            if let Some(ran) = strand.resume(how) {
+                break ran;
+            }
+            tokio::task::yield_now().await;
+            if self.engine.status.stopping.load(Ordering::Relaxed) {
+                how = Resumed::End;
+            }
+        };
+        apart.stack = strand.into_stack();
+        if apart.worker.has_spans() {
+            apart.worker.trace(0);
+        }
+        self.shared.borrow_mut().apart = Some(apart);
+        self.rest.advance(ran.consumed);
         self.after(ran)
     }
 

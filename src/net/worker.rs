@@ -15,6 +15,7 @@ use crate::command::client::{Client, ClientFlag};
 use crate::engine::expiry::Sweeper;
 use crate::engine::{Engine, Worker};
 use crate::observe::Counter;
+use crate::strand::Stack;
 
 use super::acceptor::Arrivals;
 use super::connection;
@@ -28,6 +29,20 @@ pub(super) struct Shared {
     pub(super) worker: Worker,
     pub(super) input: Box<[u8]>,
     pub(super) out: Vec<u8>,
+    /// Absent while it is in use, and before the first use.
+    pub(super) apart: Option<Box<Apart>>,
+}
+
+/// What runs a command that has the whole keyspace, beside whoever else of the worker has its turn meanwhile.
+pub(super) struct Apart {
+    pub(super) worker: Worker,
+    pub(super) stack: Option<Stack>,
+}
+
+impl Apart {
+    pub(super) fn new(engine: &Arc<Engine>, index: usize) -> Apart {
+        Apart { worker: Worker::new(Arc::clone(engine), index), stack: None }
+    }
 }
 
 /// All worker threads.
@@ -86,6 +101,7 @@ async fn serve(
         worker: Worker::new(Arc::clone(&engine), index),
         input: vec![0; READ_BYTES].into_boxed_slice(),
         out: Vec::new(),
+        apart: None,
     }));
     let housekeeping =
         tokio::task::spawn_local(keep_house(Rc::clone(&shared), Arc::clone(&engine), index, count, beats));

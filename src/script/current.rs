@@ -28,6 +28,12 @@ pub(super) fn enter<R>(ctx: &mut Context<'_>, body: impl FnOnce() -> R) -> R {
     body()
 }
 
+/// Runs `body`, in which other contexts of this thread may come and go.
+pub(super) fn apart<R>(body: impl FnOnce() -> R) -> R {
+    let _restore = Restore(CURRENT.replace(ptr::null_mut()));
+    body()
+}
+
 /// Gives the context of the script that runs on this thread to `work`; `None` outside a script, and inside
 /// `work` itself.
 #[allow(unsafe_code)]

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::{Clock, Stamp};
 use crate::config::Config;
+use crate::strand::{self, Resumed};
 
+use super::current;
 use super::random::Random;
 
 /// A run that takes long, as everybody may see it.
@@ -167,8 +169,8 @@ impl Watch {
             return None;
         }
         let took_ms = self.clock.stamp().saturating_sub(self.began.get()) / 1_000_000;
-        let mut long = self.long.borrow_mut();
-        let long = long.get_or_insert_with(|| {
+        let mut held = self.long.borrow_mut();
+        let long = held.get_or_insert_with(|| {
             let long = Arc::new(Long {
                 function: self.function.get(),
                 name: self.name.borrow().clone(),
@@ -189,7 +191,14 @@ impl Watch {
                 long.name
             );
         }
-        if long.kill.load(Ordering::Relaxed) {
+        let busy = took_ms >= threshold_ms;
+        let killed = Arc::clone(long);
+        drop(held);
+        // The worker's other clients are to be told, and one of them may be the one that kills.
+        if busy && current::apart(strand::pause) == Some(Resumed::End) {
+            self.killed.set(true);
+        }
+        if killed.kill.load(Ordering::Relaxed) {
             self.killed.set(true);
         }
         self.killed.get().then_some(Ending::Killed)

@@ -7,6 +7,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("data", &[]),
     ("resp", &[]),
     ("clock", &[]),
+    ("strand", &[]),
     ("config", &["data", "resp"]),
     ("observe", &["clock", "config"]),
     ("store", &["clock", "data"]),
@@ -14,8 +15,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("pubsub", &["data", "resp"]),
     ("command", &["clock", "config", "data", "observe", "pubsub", "resp", "store"]),
     ("engine", &["clock", "command", "config", "data", "observe", "pubsub", "resp", "store"]),
-    ("script", &["clock", "command", "config", "data", "observe", "resp", "store"]),
-    ("net", &["clock", "command", "config", "engine", "observe", "resp"]),
+    ("script", &["clock", "command", "config", "data", "observe", "resp", "store", "strand"]),
+    ("net", &["clock", "command", "config", "engine", "observe", "resp", "strand"]),
     ("admin", &["clock", "config", "observe"]),
     (
         "app",
@@ -43,6 +44,7 @@ const HOMES: &[(&str, &str)] = &[
     ("opentelemetry_otlp", "observe"),
     ("bincode", "persist"),
     ("mlua", "script"),
+    ("corosensei", "strand"),
 ];
 
 /// The packages that this project was asked to be built of, and the rooms in which each must do real work.
@@ -67,6 +69,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("store/entry.rs", "one allocation holds the header, the key and the value"),
     ("store/shard.rs", "the raw table of a shard, whose lock the caller holds"),
     ("script/current.rs", "the context of the command that runs, reached from callbacks that outlive it"),
+    ("strand.rs", "a stack of its own for work that borrows from its caller"),
     ("store/prefetch.rs", "a hint to the processor about an address"),
 ];
 

@@ -1,0 +1,121 @@
+//! A script that takes long: its own worker and all others go on answering, and it can be ended.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{Client, Launch, Server};
+use glasswing::command::transcript::format_value;
+
+const BUSY: &str =
+    "(error) BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.";
+const BUSY_FUNCTION: &str =
+    "(error) BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.";
+
+fn started(workers: &str) -> Server {
+    Launch::new().with(&["--workers", workers, "--busy-reply-threshold", "20"]).start()
+}
+
+/// The next reply, as redis-cli shows it.
+fn answer(client: &mut Client) -> String {
+    format_value(&client.reply().unwrap(), "")
+}
+
+/// Sends until the server answers that it is busy.
+fn until_busy(client: &mut Client, busy: &str) {
+    while client.line("PING") != busy {}
+}
+
+#[test]
+fn a_script_is_killed_from_its_own_worker() {
+    for workers in ["1", "2"] {
+        let server = started(workers);
+        let (mut caller, mut other) = (server.client(), server.client());
+        for script in [
+            "while true do end",
+            "while true do pcall(function() while true do end end) end",
+            "while true do redis.pcall('GET', 'k') end",
+            "local c = coroutine.wrap(function() while true do end end) c()",
+            "table.sort({1, 2, 3}, function(a, b) while true do end end)",
+            "string.gsub('aaa', 'a', function() while true do end end)",
+        ] {
+            caller.send(&["EVAL", script, "1", "k"]);
+            until_busy(&mut other, BUSY);
+            assert_eq!(other.line("FUNCTION KILL"), BUSY);
+            assert_eq!(other.line("FUNCTION STATS"), BUSY);
+            // What is allowed meanwhile, and a connection that comes meanwhile.
+            let mut third = server.client();
+            assert_eq!(third.line("MULTI"), "OK");
+            assert_eq!(third.line("SET k v"), BUSY);
+            assert_eq!(
+                third.line("EXEC"),
+                format!("(error) EXECABORT Transaction discarded because of: {}", &BUSY[8..])
+            );
+            assert_eq!(third.line("SCRIPT KILL"), "OK");
+            let reply = answer(&mut caller);
+            assert!(reply.starts_with("(error) ERR ") && reply.contains("Script killed by user"), "{reply}");
+            assert_eq!(other.line("PING"), "PONG");
+            assert_eq!(other.line("SCRIPT KILL"), "(error) NOTBUSY No scripts in execution right now.");
+            // The state is as good as new.
+            assert_eq!(
+                caller.line("EVAL \"local n = 0 for i = 1, 300000 do n = n + 1 end return n\" 0"),
+                "(integer) 300000"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_function_is_killed_by_its_own_command() {
+    let server = started("1");
+    let (mut caller, mut other) = (server.client(), server.client());
+    caller.call(&[
+        "FUNCTION",
+        "LOAD",
+        "#!lua name=l\nredis.register_function('f', function() while true do end end)",
+    ]);
+    caller.send(&["FCALL", "f", "0"]);
+    until_busy(&mut other, BUSY_FUNCTION);
+    assert_eq!(other.line("SCRIPT KILL"), BUSY_FUNCTION);
+    let stats = other.line("FUNCTION STATS");
+    assert!(stats.contains("\"f\"") && stats.contains("duration_ms"), "{stats}");
+    assert_eq!(other.line("FUNCTION KILL"), "OK");
+    assert!(answer(&mut caller).contains("Script killed by user"));
+}
+
+#[test]
+fn a_script_that_has_written_is_not_killed() {
+    let server = started("1");
+    let (mut caller, mut other) = (server.client(), server.client());
+    let script = "redis.call('SET', KEYS[1], 1) for i = 1, 30000000 do end return redis.call('GET', KEYS[1])";
+    caller.send(&["EVAL", script, "1", "k"]);
+    until_busy(&mut other, BUSY);
+    assert!(other.line("SCRIPT KILL").starts_with("(error) UNKILLABLE "));
+    // Nobody sees it half done, and it goes on to its end.
+    assert_eq!(other.line("GET k"), BUSY);
+    assert_eq!(answer(&mut caller), "\"1\"");
+    assert_eq!(other.line("GET k"), "\"1\"");
+}
+
+#[test]
+fn a_busy_transaction_is_answered_for_too() {
+    let server = started("1");
+    let (mut caller, mut other) = (server.client(), server.client());
+    caller.line("MULTI");
+    caller.call(&["EVAL", "while true do end", "0"]);
+    caller.send(&["EXEC"]);
+    until_busy(&mut other, BUSY);
+    assert_eq!(other.line("SCRIPT KILL"), "OK");
+    assert!(answer(&mut caller).contains("Script killed by user"));
+}
+
+#[test]
+fn the_server_ends_though_a_script_has_written_and_does_not() {
+    let mut server = started("1");
+    let (mut caller, mut other) = (server.client(), server.client());
+    caller.send(&["EVAL", "redis.call('SET', 'k', 1) while true do end", "0"]);
+    until_busy(&mut other, BUSY);
+    assert!(other.line("SCRIPT KILL").starts_with("(error) UNKILLABLE "));
+    other.send(&["SHUTDOWN", "NOSAVE"]);
+    assert!(server.ended().0.success());
+}
