@@ -1,0 +1,71 @@
+//! How a parked command ends, and a connection.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use crate::command::client::ClientFlag;
+use crate::observe::Counter;
+use crate::resp::Encoder;
+
+use super::super::transaction;
+use super::super::unit::Scope;
+use super::Worker;
+use super::batch::Connection;
+
+impl Worker {
+    /// The connection ends: leaves queues and watches behind.
+    pub fn leave(&mut self, connection: &mut Connection) {
+        let moment = self.moment_now();
+        let engine = Arc::clone(&self.engine);
+        if let Some(parked) = connection.parked.take() {
+            // If somebody has served it just now, the reply goes where the client went.
+            if parked.leave(&engine, moment) {
+                self.stats().record(parked.command, parked.ran_ns);
+            }
+            self.note_unparked(connection);
+        }
+        let scope = Scope {
+            engine: &engine,
+            stats: engine.stats.worker(self.index),
+            settings: &self.settings,
+            moment,
+            whole: false,
+            lock_wait_ns: Cell::new(0),
+        };
+        transaction::unwatch(&scope, &mut connection.session);
+        connection.session.forget_subscriptions(engine.server.pubsub());
+        engine.clients.remove(&connection.session.client);
+        engine.stats.worker(self.index).incr(Counter::ConnectionsClosed);
+    }
+
+    /// Ends a parked command: it was served, its time is up, or it is unblocked with an error. True if
+    /// nobody had served it; then what the client is told is written. Otherwise its answer lies in its
+    /// mailbox.
+    pub fn unpark(&mut self, connection: &mut Connection, error: Option<&str>, out: &mut Vec<u8>) -> bool {
+        let Some(parked) = connection.parked.take() else { return false };
+        let moment = self.moment_now();
+        let won = parked.leave(&self.engine, moment);
+        self.note_unparked(connection);
+        if won {
+            let stats = self.stats();
+            stats.incr(Counter::ClientsUnblocked);
+            stats.record(parked.command, parked.ran_ns);
+            let mut encoder = Encoder::with_buffer(std::mem::take(out), connection.protocol);
+            match error {
+                Some(text) => {
+                    stats.failed(parked.command);
+                    stats.error(text);
+                    encoder.error(text);
+                }
+                None => parked.write_timeout(&mut encoder),
+            }
+            *out = encoder.into_vec();
+        }
+        won
+    }
+
+    fn note_unparked(&self, connection: &Connection) {
+        connection.session.client.set(ClientFlag::Blocked, false);
+        self.engine.clients.count_blocked(false);
+    }
+}

@@ -1,0 +1,128 @@
+//! The first half of a batch: requests are decoded, their commands and keys found, their entries fetched.
+
+use crate::command::row::Keys;
+use crate::command::{KeyAt, keys};
+use crate::resp::{Decoded, RequestDecoder};
+
+use super::Worker;
+use super::batch::{Batch, Connection, Group, Planned};
+
+/// Requests that are decoded, and whose entries are fetched, together.
+const GROUP: usize = 16;
+/// Keys beyond which a group is full: what is fetched for them has to lie in the nearest cache together.
+const GROUP_KEYS: usize = 64;
+
+impl Worker {
+    /// The same with a measure of what each request's decoding took.
+    pub(super) fn decode_timed(
+        &mut self,
+        connection: &mut Connection,
+        input: &[u8],
+        batch: &Batch<'_>,
+    ) -> Group {
+        let began = self.wall.stamp();
+        let decoded = self.decode_group(connection, input, batch);
+        self.parse_nanos = self.wall.stamp().saturating_sub(began) / self.plan.len().max(1) as u64;
+        decoded
+    }
+
+    /// Decodes up to [`GROUP`] requests and finds their commands and keys.
+    pub(super) fn decode_group(
+        &mut self,
+        connection: &mut Connection,
+        input: &[u8],
+        batch: &Batch<'_>,
+    ) -> Group {
+        self.spans.clear();
+        self.keys.clear();
+        self.plan.clear();
+        let mut at = batch.consumed;
+        while self.plan.len() < GROUP && self.keys.len() < GROUP_KEYS {
+            let first = self.spans.len();
+            let rest = &input[at..];
+            let result = if at < connection.partial_at {
+                // Seen whole before a batch was cut short: the decoder remembers a later request.
+                RequestDecoder::default().decode(rest, at, &mut self.spans, &self.limits)
+            } else {
+                connection.partial_at = at;
+                connection.decoder.decode(rest, at, &mut self.spans, &self.limits)
+            };
+            match result {
+                Ok(Decoded::Request { consumed }) => {
+                    self.plan_request(input, first, at, at + consumed);
+                    at += consumed;
+                }
+                Ok(Decoded::Empty { consumed }) if self.plan.is_empty() => {
+                    return Group::Skipped(at + consumed);
+                }
+                Ok(Decoded::Inline { consumed, args }) if self.plan.is_empty() => {
+                    return Group::Inline(args, at + consumed);
+                }
+                // Seen again when the requests before it have run; both are short lines.
+                Ok(Decoded::Empty { .. } | Decoded::Inline { .. }) => {
+                    connection.decoder = RequestDecoder::default();
+                    return Group::Full;
+                }
+                Ok(Decoded::Incomplete { hint }) => return Group::Short(hint),
+                Err(error) => return Group::Broken(error),
+            }
+            if batch.whole {
+                break;
+            }
+        }
+        Group::Full
+    }
+
+    /// Finds the command and the keys of a request whose spans begin at `first`.
+    #[inline]
+    pub(super) fn plan_request(&mut self, input: &[u8], first: usize, begin: usize, end: usize) {
+        let spans = &self.spans[first..];
+        let argument = |index: usize| {
+            let span = spans[index];
+            &input[span.start..span.start + span.len]
+        };
+        let second = if spans.len() > 1 { Some(argument(1)) } else { None };
+        let command = self.engine.registry.resolve(argument(0), second);
+        let keys_from = self.keys.len();
+        if let Some(index) = command {
+            let (store, found) = (&self.engine.store, &mut self.keys);
+            match self.engine.registry.get(index).row.keys {
+                // Most commands, without the general form's loop.
+                Keys::One(_) if spans.len() > 1 => {
+                    found.push(KeyAt { arg: 1, hash: store.hash(argument(1)) });
+                }
+                keys => keys::each(keys, spans.len(), argument, |index, _| {
+                    found.push(KeyAt { arg: index as u32, hash: store.hash(argument(index)) });
+                }),
+            }
+        }
+        self.plan.push(Planned {
+            command,
+            spans: (first as u32, self.spans.len() as u32),
+            keys: (keys_from as u32, self.keys.len() as u32),
+            begin,
+            end,
+        });
+    }
+
+    /// Fetches the entries of the planned requests' keys, if there are enough to hide the latency. A key
+    /// that is used over and over is fetched by its first use.
+    #[inline]
+    pub(super) fn fetch(&mut self, database: usize) {
+        const WORTH_IT: usize = 4;
+        if self.keys.len() < WORTH_IT {
+            return;
+        }
+        self.prefetch.clear();
+        let mut last = None;
+        for key in self.keys.iter().take(GROUP_KEYS) {
+            if last != Some(key.hash) {
+                last = Some(key.hash);
+                self.prefetch.push(key.hash);
+            }
+        }
+        if self.prefetch.len() >= WORTH_IT {
+            self.engine.store.prefetch(database, &self.prefetch);
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! The second half of a batch: one command after the other, from the ladder of refusals to its reply.
+
+use std::cell::Cell;
+use std::sync::atomic::Ordering;
+
+use crate::command::client::{Client, ClientFlag};
+use crate::command::ports::{Clients, Pause};
+use crate::command::row::Flags;
+use crate::command::session::ReplyMode;
+use crate::command::{Args, Session};
+use crate::observe::{Counter, Refusal};
+use crate::resp::{Encoder, ProtocolError, RequestDecoder, Span};
+
+use super::super::gate::{self, Situation};
+use super::super::transaction;
+use super::super::unit::{self, Ended, Scope};
+use super::Worker;
+use super::batch::{Batch, Connection, Next, Planned, Step};
+use super::sampled::{Sampled, error_of};
+
+impl Worker {
+    pub(super) fn step(
+        &mut self,
+        connection: &mut Connection,
+        input: &[u8],
+        out: &mut Encoder,
+        batch: &mut Batch<'_>,
+        planned: &Planned,
+    ) -> Step {
+        let spans = std::mem::take(&mut self.spans);
+        let keys = std::mem::take(&mut self.keys);
+        let args = Args::new(
+            input,
+            &spans[planned.spans.0 as usize..planned.spans.1 as usize],
+            &keys[planned.keys.0 as usize..planned.keys.1 as usize],
+        );
+        debug_assert!(planned.begin < planned.end);
+        let step = self.command(connection, out, batch, planned.command, &args);
+        self.spans = spans;
+        self.keys = keys;
+        step
+    }
+
+    /// An inline command: its arguments stand in buffers of their own.
+    pub(super) fn inline(
+        &mut self,
+        connection: &mut Connection,
+        out: &mut Encoder,
+        batch: &mut Batch<'_>,
+        words: &[bytes::Bytes],
+        end: usize,
+    ) -> Option<Next> {
+        let mut line = Vec::new();
+        let spans: Vec<Span> = words
+            .iter()
+            .map(|word| {
+                let span = Span { start: line.len(), len: word.len() };
+                line.extend_from_slice(word);
+                span
+            })
+            .collect();
+        if crate::resp::is_http_slip(&words[0]) {
+            self.stats().refused(Refusal::CrossProtocol);
+            log_http_slip(&connection.session.client);
+            batch.consumed = end;
+            return Some(Next::Close);
+        }
+        self.spans.clear();
+        self.keys.clear();
+        self.plan.clear();
+        self.spans.extend_from_slice(&spans);
+        self.plan_request(&line, 0, 0, line.len());
+        let planned = self.plan[0];
+        let planned = Planned { end: planned.end.max(1), ..planned };
+        match self.step(connection, &line, out, batch, &planned) {
+            Step::Done => {
+                batch.consumed = end;
+                self.enough(connection, out, batch)
+            }
+            Step::Stop(next) => {
+                batch.consumed = end;
+                Some(next)
+            }
+            Step::Before(next) => {
+                // The line is decoded again when its time has come.
+                connection.decoder = RequestDecoder::default();
+                Some(next)
+            }
+        }
+    }
+
+    /// Input that is no RESP: an error, and the end of the connection.
+    pub(super) fn broken(
+        &mut self,
+        connection: &Connection,
+        out: &mut Encoder,
+        error: &ProtocolError,
+    ) -> Next {
+        self.stats().incr(Counter::ProtocolErrors);
+        let client = &connection.session.client;
+        tracing::debug!(client = client.id, address = %client.address, %error, "Protocol error from client");
+        out.protocol_error(error);
+        self.stats().error(&format!("ERR {error}"));
+        Next::Close
+    }
+
+    /// Runs one request: ladder, queue, world, unit.
+    fn command(
+        &mut self,
+        connection: &mut Connection,
+        out: &mut Encoder,
+        batch: &mut Batch<'_>,
+        command: Option<usize>,
+        args: &Args<'_>,
+    ) -> Step {
+        let engine = batch.engine;
+        let session = &mut connection.session;
+        let Some(index) = command else {
+            if crate::resp::is_http_slip(args.get(0)) {
+                self.stats().refused(Refusal::CrossProtocol);
+                log_http_slip(&session.client);
+                return Step::Stop(Next::Close);
+            }
+            session.client.last_command.store(usize::MAX, Ordering::Relaxed);
+            self.refuse(session, out, gate::unknown(&engine.registry, args), None);
+            batch.count(self.wall.stamp());
+            return Step::Done;
+        };
+        let registered = engine.registry.get(index);
+        let flags = registered.row.flags;
+        session.client.last_command.store(index, Ordering::Relaxed);
+        let situation = Situation {
+            settings: &self.settings,
+            authenticated: session.authenticated,
+            multi: session.multi.as_deref(),
+            client: &session.client,
+            loading: engine.status.loading.load(Ordering::Relaxed),
+            writes_stopped: engine.status.writes_stopped.load(Ordering::Relaxed),
+        };
+        let checked = gate::check(registered, args, &situation).and_then(|()| match &batch.busy {
+            Some(busy) if !flags.has(Flags::ALLOW_BUSY) => Err((Refusal::Busy, busy.clone())),
+            _ => Ok(()),
+        });
+        if let Err(refused) = checked {
+            self.refuse(session, out, refused, Some(index));
+            if flags.has(Flags::EXECUTES_QUEUE) {
+                self.abandon(session, batch);
+            }
+            batch.count(self.wall.stamp());
+            return Step::Done;
+        }
+        if let Some(next) = self.held_back(session, flags, batch, index, args) {
+            return Step::Before(next);
+        }
+        if session.multi.is_some() && !transaction::runs_inside_multi(flags) {
+            transaction::queue(session, &engine.registry, index, args);
+            out.simple("QUEUED");
+            self.after(session, out, out.len());
+            batch.count(self.wall.stamp());
+            return Step::Done;
+        }
+        let mark = out.len();
+        let moment = self.moment(batch.stamp);
+        let scope = Scope {
+            engine,
+            stats: engine.stats.worker(self.index),
+            settings: &self.settings,
+            moment,
+            whole: batch.whole,
+            lock_wait_ns: Cell::new(0),
+        };
+        let ended = if flags.has(Flags::EXECUTES_QUEUE) {
+            transaction::exec(&scope, session, out, index);
+            Ended::Replied
+        } else {
+            unit::run(&scope, session, out, index, args)
+        };
+        if flags.has(Flags::FORGETS_WATCHES) && session.forgets_watches {
+            transaction::unwatch(&scope, session);
+        }
+        let stamp = self.wall.stamp();
+        let ran_ns = stamp.saturating_sub(batch.stamp);
+        // A parked call counts when it has ended, once.
+        if !matches!(ended, Ended::Parked(_)) {
+            scope.stats.record(index, ran_ns);
+        }
+        if self.tracer.sample() {
+            let waited = scope.lock_wait_ns.get();
+            self.sampled.push(Sampled {
+                name: registered.full_name,
+                database: session.database as u32,
+                client: session.client.id,
+                keys: args.keys().len(),
+                batch: batch.commands + 1,
+                began: batch.stamp,
+                lock_wait_nanos: waited,
+                run_nanos: ran_ns.saturating_sub(waited),
+                error: error_of(out, mark),
+            });
+        }
+        batch.count(stamp);
+        batch.executed += 1;
+        let mark = if matches!(ended, Ended::Pushed) { out.len() } else { mark };
+        self.after(session, out, mark);
+        match ended {
+            Ended::Replied | Ended::Pushed => Step::Done,
+            Ended::Close => Step::Stop(Next::Close),
+            Ended::Later(work) => Step::Stop(Next::Later(work)),
+            Ended::Parked(mut parked) => {
+                parked.ran_ns = ran_ns;
+                session.client.set(ClientFlag::Blocked, true);
+                engine.clients.count_blocked(true);
+                self.stats().incr(Counter::ClientsBlocked);
+                connection.parked = Some(parked);
+                Step::Stop(Next::Parked)
+            }
+        }
+    }
+
+    /// Whether the command has to wait before it may lock anything.
+    #[inline]
+    fn held_back(
+        &mut self,
+        session: &Session,
+        flags: Flags,
+        batch: &Batch<'_>,
+        index: usize,
+        args: &Args<'_>,
+    ) -> Option<Next> {
+        let queueing = session.multi.is_some() && !flags.has(Flags::EXECUTES_QUEUE);
+        let executes_whole =
+            flags.has(Flags::EXECUTES_QUEUE) && transaction::needs_whole(session, &self.engine.registry);
+        if (self.engine.registry.is_whole(index, args) && !queueing || executes_whole) && !batch.whole {
+            return Some(Next::Whole);
+        }
+        if self.engine.clients.may_be_paused() && self.paused(session, flags) {
+            return Some(Next::Paused);
+        }
+        let writes = flags.has(Flags::WRITE) || flags.has(Flags::EXECUTES_QUEUE);
+        if writes && !queueing && self.engine.store.saves().over_limit() {
+            return Some(Next::Saver);
+        }
+        None
+    }
+
+    fn paused(&mut self, session: &Session, flags: Flags) -> bool {
+        if flags.has(Flags::UNPAUSED) {
+            return false;
+        }
+        let stamp = self.wall.stamp();
+        let now_ms = self.wall.at(stamp);
+        let writes = flags.has(Flags::WRITE) || flags.has(Flags::MAY_REPLICATE);
+        let queue_writes = flags.has(Flags::EXECUTES_QUEUE)
+            && session
+                .multi
+                .as_ref()
+                .is_some_and(|multi| multi.flags.any(Flags::WRITE.with(Flags::MAY_REPLICATE)));
+        match self.engine.clients.paused(now_ms) {
+            None => false,
+            Some(Pause::All) => true,
+            // A write is held back before it is queued, too.
+            Some(Pause::Writes) => writes || queue_writes,
+        }
+    }
+
+    /// Counts and writes a refusal of the ladder.
+    #[cold]
+    fn refuse(
+        &self,
+        session: &mut Session,
+        out: &mut Encoder,
+        refused: gate::Refused,
+        command: Option<usize>,
+    ) {
+        let (reason, error) = refused;
+        session.refuse_multi();
+        let mark = out.len();
+        let mut text = error.text();
+        if command.is_some_and(|index| self.engine.registry.get(index).row.flags.has(Flags::EXECUTES_QUEUE)) {
+            text = transaction::abort_text(&text).into();
+        }
+        out.error(&text);
+        let stats = self.stats();
+        stats.refused(reason);
+        stats.error(&text);
+        if let Some(command) = command {
+            stats.rejected(command);
+        }
+        self.after(session, out, mark);
+    }
+
+    /// After a refused EXEC nothing is left of its transaction.
+    #[cold]
+    fn abandon(&mut self, session: &mut Session, batch: &Batch<'_>) {
+        let engine = batch.engine;
+        let moment = self.moment(batch.stamp);
+        let scope = Scope {
+            engine,
+            stats: engine.stats.worker(self.index),
+            settings: &self.settings,
+            moment,
+            whole: batch.whole,
+            lock_wait_ns: Cell::new(0),
+        };
+        session.end_multi();
+        transaction::unwatch(&scope, session);
+    }
+
+    /// CLIENT REPLY: takes the reply back that began at `mark`.
+    #[inline]
+    pub(super) fn after(&self, session: &mut Session, out: &mut Encoder, mark: usize) {
+        if session.reply_mode == ReplyMode::On {
+            return;
+        }
+        out.truncate(mark);
+        session.reply_mode = match session.reply_mode {
+            ReplyMode::SkipNext => ReplyMode::Skip,
+            ReplyMode::Skip => ReplyMode::On,
+            other => other,
+        };
+    }
+}
+
+fn log_http_slip(client: &Client) {
+    tracing::warn!(
+        "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. \
+         This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis \
+         instance. Connection from {} aborted.",
+        client.address
+    );
+}
