@@ -30,6 +30,7 @@ mod connection;
 mod generic;
 mod geo;
 mod hashes;
+mod hyperloglog;
 pub mod introspection;
 mod lists;
 mod pubsub;

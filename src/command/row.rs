@@ -263,10 +263,14 @@ pub enum Group {
     Geo,
     /// Bitmaps.
     Bitmap,
+    /// HyperLogLogs.
+    HyperLogLog,
     /// Hashes.
     Hash,
     /// Connections.
     Connection,
+    /// The cluster that this server is in, or is not.
+    Cluster,
     /// The server.
     Server,
     /// Transactions.
@@ -290,6 +294,8 @@ impl Group {
             Group::SortedSet => "sorted-set",
             Group::Geo => "geo",
             Group::Bitmap => "bitmap",
+            Group::HyperLogLog => "hyperloglog",
+            Group::Cluster => "cluster",
             Group::Hash => "hash",
             Group::Connection => "connection",
             Group::Server => "server",
@@ -309,6 +315,8 @@ impl Group {
             Group::SortedSet => Acl::SORTEDSET,
             Group::Geo => Acl::GEO,
             Group::Bitmap => Acl::BITMAP,
+            Group::HyperLogLog => Acl::HYPERLOGLOG,
+            Group::Cluster => Acl::NONE,
             Group::Hash => Acl::HASH,
             Group::Connection => Acl::CONNECTION,
             Group::Server => Acl::NONE,

@@ -27,6 +27,7 @@ static FAMILIES: &[&[Command]] = &[
     super::hashes::CHANGE,
     super::hashes::DRAW,
     super::hashes::READ,
+    super::hyperloglog::COMMANDS,
     super::introspection::COMMANDS,
     super::lists::BLOCK,
     super::lists::EDIT,

@@ -1,9 +1,8 @@
 //! Pure data structures: what a value is, without a server around it.
 //!
-//! Here live the list, the set, the hash, the sorted set and the stream, places on the earth, the
-//! matching of glob patterns, numbers as Redis reads and writes them, and the longest common
-//! subsequence. Here never live locks,
-//! clocks, replies or anything else of the crate's other rooms: a structure takes
+//! Here live the list, the set, the hash, the sorted set and the stream, places on the earth,
+//! HyperLogLogs, the matching of glob patterns, numbers as Redis reads and writes them, and the longest
+//! common subsequence. Here never live locks, clocks, replies or anything else of the crate's other rooms: a structure takes
 //! bytes and gives bytes, and says `None` or an error value of its own where
 //! something is not there or not possible.
 
@@ -11,6 +10,7 @@ pub mod bitmap;
 pub mod geo;
 pub mod glob;
 pub mod hash;
+pub mod hyperloglog;
 pub mod lcs;
 mod limits;
 pub mod list;
