@@ -2,6 +2,7 @@
 //!
 //! The rooms, in reading order; `tests/tidy.rs` holds the borders between them.
 
+pub mod acl;
 pub mod admin;
 pub mod app;
 pub mod clock;

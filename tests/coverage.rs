@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use common::{Client, Server};
+use common::{Client, Launch, Server};
 use glasswing::command::Registry;
 use glasswing::command::transcript::Step;
 use glasswing::data::glob_match;
@@ -93,9 +93,15 @@ fn run(registry: &Registry, transcript: &Transcript) -> Shown {
     let mut shown = Shown::default();
     for _ in 0..TRIES {
         let options = ["--enable-debug-command", "local"];
-        let server = match transcript.settings {
-            Some(settings) => Server::with_settings(settings, &options),
-            None => Server::start(&options),
+        let server = match (transcript.settings, &transcript.users) {
+            (Some(settings), Some(users)) => {
+                let launch =
+                    Launch::new().settings(settings).with(&options).with(&["--aclfile", "users.acl"]);
+                std::fs::write(launch.file("users.acl"), users).expect("a file in the folder");
+                launch.start()
+            }
+            (Some(settings), None) => Server::with_settings(settings, &options),
+            (None, _) => Server::start(&options),
         };
         shown = play(registry, transcript, &mut server.client());
         if shown.wrong.is_none() {
@@ -148,7 +154,7 @@ fn a_wrong_reply_and_a_command_without_a_test_are_seen() {
     let registry = Registry::new();
     let shown = |text: &str| {
         let steps = glasswing::command::transcript::steps(text).unwrap();
-        run(&registry, &Transcript { place: "here:1".to_owned(), settings: None, steps })
+        run(&registry, &Transcript { place: "here:1".to_owned(), settings: None, users: None, steps })
     };
     let right = shown(
         "> SET k v\nOK\n> GET k\n~ \"[u-w]\"\n> INCR k\n(error) ERR value is not an integer or out of range",

@@ -80,7 +80,7 @@ impl Control for Admin {
     }
 
     fn password_set(&self) -> bool {
-        !self.0.config.current().requirepass.is_empty()
+        !self.0.acl.table().default_user().needs_no_password()
     }
 
     fn panicked(&self) {

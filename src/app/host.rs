@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
+use crate::acl::{Acl, User};
 use crate::clock::Clock;
-use crate::command::Registry;
 use crate::command::ports::{Clients, Dumps, Migrations, SaveRefusal, Saves, Server, Shutdown, Started};
+use crate::command::{Registry, rights};
 use crate::config::{ApplyError, Config, LogLevel as ConfiguredLevel, Row, Settings};
 use crate::data::ValueLimits;
 use crate::engine::world::World;
@@ -34,6 +35,7 @@ pub(super) struct Host {
     pub(super) clients: Arc<ClientTable>,
     pub(super) world: Arc<World>,
     pub(super) status: Arc<Status>,
+    pub(super) acl: Arc<Acl>,
     pub(super) pubsub: crate::pubsub::PubSub,
     pub(super) jobs: Jobs,
     pub(super) scripts: crate::script::ScriptEngine,
@@ -119,6 +121,18 @@ impl Server for Host {
         &self.scripts
     }
 
+    fn acl(&self) -> &Arc<Acl> {
+        &self.acl
+    }
+
+    fn load_users(&self) -> Result<Vec<Arc<User>>, String> {
+        super::users::load(self)
+    }
+
+    fn save_users(&self) -> Result<(), String> {
+        super::users::save(self)
+    }
+
     fn pubsub(&self) -> &crate::pubsub::PubSub {
         &self.pubsub
     }
@@ -152,6 +166,7 @@ impl Server for Host {
             let file = (!new.logfile.is_empty()).then(|| PathBuf::from(&new.logfile));
             self.log.set_file(file).map_err(|error| refused("logfile", &error.to_string(), &error))?;
         }
+        rights::apply_config(&self.acl, old, new);
         self.log.set_level(log_level(new.loglevel));
         self.stats.set_latency_tracking(new.latency_tracking);
         self.store.saves().set_limit(new.save_extra_memory_limit_bytes as usize);

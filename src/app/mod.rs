@@ -11,5 +11,6 @@ mod migrate;
 mod run;
 mod saving;
 mod signals;
+mod users;
 
 pub use run::run;

@@ -194,7 +194,9 @@ fn build(config: Config, log: log::LogHandle) -> Result<Arc<Host>, String> {
         monotonic_ms: Arc::new(move || monotonic.stamp() / 1_000_000),
     };
     let metrics = Metrics::new(Arc::clone(&stats)).map_err(|error| format!("the metrics clash: {error}"))?;
+    let acl = super::users::at_start(&config, registry.catalog())?;
     let host = Arc::new_cyclic(|me| Host {
+        acl: Arc::new(acl),
         tracer: tracer(&stats),
         clients: Arc::new(ClientTable::new(workers)),
         world: Arc::new(World::new(workers)),

@@ -9,6 +9,7 @@ use std::task::Waker;
 
 use bytes::Bytes;
 
+use crate::acl::DEFAULT_USER;
 use crate::pubsub::{Limit, Message, Subscriber};
 use crate::resp::Protocol;
 use crate::store::WatchFlag;
@@ -113,6 +114,8 @@ pub struct Client {
     pub shard_channels: AtomicUsize,
     /// Bytes in its mailbox.
     pub mail_bytes: AtomicUsize,
+    /// The number of the user whose rights it has.
+    pub user_id: AtomicU64,
     flags: AtomicU32,
     text: Mutex<ClientText>,
     mailbox: Mutex<Mailbox>,
@@ -131,8 +134,8 @@ pub struct ClientText {
     pub library: Vec<u8>,
     /// CLIENT SETINFO LIB-VER.
     pub library_version: Vec<u8>,
-    /// The authenticated user.
-    pub user: String,
+    /// The user whose rights it has.
+    pub user: Vec<u8>,
 }
 
 /// What others have written for the client.
@@ -174,7 +177,8 @@ impl Client {
             shard_channels: AtomicUsize::new(0),
             mail_bytes: AtomicUsize::new(0),
             flags: AtomicU32::new(if unix { ClientFlag::UnixSocket as u32 } else { 0 }),
-            text: Mutex::new(ClientText { user: "default".to_owned(), ..ClientText::default() }),
+            user_id: AtomicU64::new(0),
+            text: Mutex::new(ClientText { user: DEFAULT_USER.to_vec(), ..ClientText::default() }),
             mailbox: Mutex::default(),
             mail: AtomicBool::new(false),
             watch: Mutex::default(),

@@ -9,6 +9,7 @@
 
 pub mod args;
 pub mod client;
+pub mod client_line;
 pub mod context;
 pub mod cursor;
 pub mod database;
@@ -17,6 +18,7 @@ pub mod error;
 pub mod keys;
 pub mod ports;
 pub mod reply;
+pub mod rights;
 pub mod row;
 pub mod session;
 pub mod sorted_result;
@@ -43,6 +45,7 @@ mod strings;
 #[cfg(test)]
 pub(crate) mod testing;
 mod transactions;
+mod users;
 
 pub use args::{Args, KeyAt};
 pub use context::Context;

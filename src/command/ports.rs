@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::acl::{Acl, User};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::data::ValueLimits;
@@ -49,6 +50,12 @@ pub trait Server: Send + Sync {
     fn set_active_expiry(&self, on: bool);
     /// Loads the snapshot anew over an emptied keyspace (DEBUG RELOAD). Takes the keyspace itself.
     fn reload(&self, save_first: bool) -> Result<(), String>;
+    /// Users and what they may do.
+    fn acl(&self) -> &Arc<Acl>;
+    /// Replaces all users by those of `aclfile`, and gives those that are gone.
+    fn load_users(&self) -> Result<Vec<Arc<User>>, String>;
+    /// Writes all users to `aclfile`.
+    fn save_users(&self) -> Result<(), String>;
     /// Channels and who listens to them.
     fn pubsub(&self) -> &crate::pubsub::PubSub;
     /// Scripts and functions.

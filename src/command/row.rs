@@ -29,6 +29,8 @@ pub struct Command {
     pub acl: Acl,
     /// Which arguments are keys.
     pub keys: Keys,
+    /// Which arguments are channels.
+    pub channels: Channels,
     /// What is really done with a key, where [`Access::VARIABLE_FLAGS`] says that the arguments decide.
     pub access: fn(&Args<'_>, Access) -> Access,
     /// Hints for clients, as COMMAND INFO shows them: `nondeterministic_output`.
@@ -56,6 +58,7 @@ impl Command {
         flags: Flags::NONE,
         acl: Acl::NONE,
         keys: Keys::None,
+        channels: Channels::None,
         access: |_, declared| declared,
         tips: &[],
         whole: |_| false,
@@ -389,6 +392,19 @@ bits! {
         /// The flags depend on the arguments.
         VARIABLE_FLAGS = 10, "variable_flags";
     }
+}
+
+/// Which arguments are channels that a user must have the right to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channels {
+    /// None.
+    None,
+    /// The first argument is a channel that is written to.
+    First,
+    /// Every argument is a channel that is listened to.
+    All,
+    /// Every argument is a pattern that is listened to.
+    Patterns,
 }
 
 /// Which arguments are keys, in words. Argument 0 is the command's name.

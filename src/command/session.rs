@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
+use crate::acl::{Acl, User};
 use crate::pubsub::{Kind, PubSub};
 use crate::resp::Span;
 use crate::store::WatchFlag;
@@ -106,6 +107,14 @@ pub struct Session {
     pub database: usize,
     /// Whether the password was given, or none is needed.
     pub authenticated: bool,
+    /// Whether it has logged in, or did not need to when it connected.
+    pub logged_in: bool,
+    /// Whose rights it has. `None` is the server itself, which may do everything.
+    pub user: Option<Arc<User>>,
+    /// Whether its user may not do everything: the one look of the hot path.
+    pub restricted: bool,
+    /// The generation of the table of users from which `user` is.
+    pub acl_generation: u64,
     /// An open MULTI.
     pub multi: Option<Box<Multi>>,
     /// Watched keys with their database's number.
@@ -123,12 +132,77 @@ pub struct Session {
 }
 
 impl Session {
-    /// A fresh connection.
+    /// A fresh connection: of the default user, if that needs no password.
+    pub fn connected(client: Arc<Client>, acl: &Acl) -> Session {
+        let mut session = Session::new(client, true);
+        session.start_over(acl);
+        session
+    }
+
+    /// Becomes the default user again, as a fresh connection is.
+    pub fn start_over(&mut self, acl: &Acl) {
+        self.acl_generation = acl.generation();
+        let user = Arc::clone(acl.table().default_user());
+        self.logged_in = user.is_open();
+        self.authenticated = self.logged_in;
+        self.be(user);
+    }
+
+    /// Logs in.
+    pub fn log_in(&mut self, user: Arc<User>) {
+        self.logged_in = true;
+        self.authenticated = true;
+        self.be(user);
+    }
+
+    fn be(&mut self, user: Arc<User>) {
+        self.restricted = !user.is_unrestricted();
+        if self.user.as_ref().is_none_or(|known| known.id() != user.id()) {
+            self.client.user_id.store(user.id(), Ordering::Relaxed);
+            self.client.edit_text(|text| text.user = user.name().to_vec());
+        }
+        self.user = Some(user);
+    }
+
+    /// Fetches the user anew after a change of the table. Whose user is gone is nobody any more, and its
+    /// connection ends.
+    #[cold]
+    pub fn refresh_user(&mut self, acl: &Acl) {
+        let Some(user) = &self.user else { return };
+        // The number first: a change in between is seen the next time.
+        self.acl_generation = acl.generation();
+        let table = acl.table();
+        match table.get(user.name()) {
+            Some(now) if now.id() == user.id() => {
+                self.authenticated = self.logged_in || table.default_user().is_open();
+                self.be(Arc::clone(now));
+            }
+            _ => {
+                self.be(Arc::clone(table.default_user()));
+                (self.logged_in, self.authenticated) = (false, false);
+                if !self.client.has(ClientFlag::CloseAfterReply) {
+                    self.client.kill();
+                }
+            }
+        }
+    }
+
+    /// The user whose rights are to be asked for, unless it may do everything.
+    #[inline]
+    pub fn restricted_user(&self) -> Option<&User> {
+        if self.restricted { self.user.as_deref() } else { None }
+    }
+
+    /// A connection of the server's own, which may do everything.
     pub fn new(client: Arc<Client>, authenticated: bool) -> Session {
         Session {
             client,
             database: 0,
             authenticated,
+            logged_in: authenticated,
+            user: None,
+            restricted: false,
+            acl_generation: 0,
             multi: None,
             watched: Vec::new(),
             watch_flag: None,

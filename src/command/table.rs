@@ -2,8 +2,9 @@
 
 #[cfg(test)]
 use super::row::Handler;
-use super::row::{Command, Flags};
+use super::row::{Acl, Command, Flags};
 use super::{Args, keys, syntax};
+use crate::acl::{Catalog, Entry};
 
 /// The families. Adding a family adds a line here; adding a command does not.
 static FAMILIES: &[&[Command]] = &[
@@ -62,6 +63,7 @@ static FAMILIES: &[&[Command]] = &[
     super::streams::WAIT,
     super::strings::COMMANDS,
     super::transactions::COMMANDS,
+    super::users::COMMANDS,
 ];
 
 /// A row with what is derived from it.
@@ -306,6 +308,18 @@ impl Registry {
     /// All full names, by index.
     pub fn names(&self) -> Vec<&'static str> {
         self.commands.iter().map(|command| command.full_name).collect()
+    }
+
+    /// The commands as the rules of users see them: at the same places.
+    pub fn catalog(&self) -> Catalog {
+        let entry = |command: &Registered| Entry {
+            name: command.full_name,
+            parent: command.parent,
+            categories: command.row.categories().0,
+        };
+        let named = Acl::NAMED.iter().filter(|(_, name)| !name.is_empty());
+        let categories = named.map(|(category, name)| (category.0, *name)).collect();
+        Catalog::new(self.commands.iter().map(entry).collect(), categories)
     }
 
     /// Whether a request of the command takes the whole keyspace.

@@ -8,8 +8,9 @@ use std::io::{Read, Write};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
+use crate::acl::{Acl, User};
 use crate::clock::Clock;
-use crate::config::{ApplyError, Config, Row, Settings};
+use crate::config::{AclPubsubDefault, ApplyError, Config, Row, Settings};
 use crate::data::ValueLimits;
 use crate::observe::{Figures, Stats};
 use crate::resp::{Encoder, Protocol, Span, ValueDecoder};
@@ -68,11 +69,12 @@ impl Bench {
         let client = Arc::new(Client::new(1, Address::Internal, Address::Internal, -1, 0, clock.unix_ms()));
         let config = Config::from_settings(settings);
         let listed = listed.unwrap_or_else(|| Arc::clone(&client));
+        let server = FakeServer::new(config.clone(), clock.clone(), listed, &registry);
         Bench {
             store: Arc::new(store),
-            session: Session::new(Arc::clone(&client), true),
             settings: config.current(),
-            server: FakeServer::new(config, clock.clone(), listed, &registry),
+            session: Session::connected(Arc::clone(&client), server.acl()),
+            server,
             registry,
             clock,
             protocol: Protocol::Resp2,
@@ -247,6 +249,8 @@ pub(crate) struct FakeServer {
     pub(crate) clock: Clock,
     pub(crate) client: Arc<Client>,
     me: Weak<FakeServer>,
+    /// Users.
+    pub(crate) acl: Arc<Acl>,
     /// Channels.
     pub(crate) pubsub: crate::pubsub::PubSub,
     /// What INFO shows beside the counters.
@@ -285,7 +289,11 @@ impl FakeServer {
         client: Arc<Client>,
         registry: &Registry,
     ) -> Arc<FakeServer> {
+        let settings = config.current();
+        let acl = Acl::new(registry.catalog(), settings.acl_pubsub_default == AclPubsubDefault::Allchannels);
+        acl.set_default_password(&settings.requirepass);
         Arc::new_cyclic(|me| FakeServer {
+            acl: Arc::new(acl),
             stats: Stats::new(1, &registry.names()),
             config,
             clock,
@@ -335,6 +343,15 @@ impl Dumps for FakeServer {
 }
 
 impl Server for FakeServer {
+    fn acl(&self) -> &Arc<Acl> {
+        &self.acl
+    }
+    fn load_users(&self) -> Result<Vec<Arc<User>>, String> {
+        Err("no files here".to_owned())
+    }
+    fn save_users(&self) -> Result<(), String> {
+        Err("no files here".to_owned())
+    }
     fn pubsub(&self) -> &crate::pubsub::PubSub {
         &self.pubsub
     }
@@ -344,7 +361,8 @@ impl Server for FakeServer {
     fn config(&self) -> &Config {
         &self.config
     }
-    fn apply_config(&self, _: &Settings, _: &Settings, _: &[&'static Row]) -> Result<(), ApplyError> {
+    fn apply_config(&self, old: &Settings, new: &Settings, _: &[&'static Row]) -> Result<(), ApplyError> {
+        super::rights::apply_config(&self.acl, old, new);
         Ok(())
     }
     fn stats(&self) -> &Stats {

@@ -4,6 +4,7 @@ use super::choices::ProtectedAction;
 use super::rewrite::{self, RewriteError};
 use super::row::{Flags, How, Row, find};
 use super::table::{ROWS, Settings};
+use crate::acl::Definition;
 use arc_swap::ArcSwap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,6 +30,8 @@ struct Shared {
     /// What holds without any source; `dir` is the folder of the start.
     defaults: Settings,
     file: Option<PathBuf>,
+    /// The users that the file declares.
+    users: Vec<Definition>,
 }
 
 /// A setting that is not at its default; secrets are hidden.
@@ -108,8 +111,27 @@ impl Config {
                 changing: Mutex::new(()),
                 defaults,
                 file,
+                users: Vec::new(),
             }),
         }
+    }
+
+    /// The same, with the users that the file declares.
+    pub(super) fn with_users(self, users: Vec<Definition>) -> Self {
+        let shared = Shared {
+            settings: ArcSwap::new(self.current()),
+            version: AtomicU64::new(self.version()),
+            changing: Mutex::new(()),
+            defaults: self.shared.defaults.clone(),
+            file: self.shared.file.clone(),
+            users,
+        };
+        Config { shared: Arc::new(shared) }
+    }
+
+    /// The users that the file declared at the start.
+    pub fn declared_users(&self) -> &[Definition] {
+        &self.shared.users
     }
 
     /// A configuration without a file, for tests and embedding.
@@ -224,7 +246,15 @@ impl Config {
     /// # Errors
     /// There is no file, or it could not be written; the old file is as it was then.
     pub fn rewrite(&self) -> Result<(), RewriteError> {
-        self.rewrite_with(false)
+        self.rewrite_with(false, None)
+    }
+
+    /// As [`Config::rewrite`], with the users of now in place of the file's, a line each.
+    ///
+    /// # Errors
+    /// As [`Config::rewrite`].
+    pub fn rewrite_with_users(&self, users: &[Vec<u8>]) -> Result<(), RewriteError> {
+        self.rewrite_with(false, Some(users))
     }
 
     /// DEBUG CONFIG-REWRITE-FORCE-ALL: as [`Config::rewrite`], with every setting in the file.
@@ -232,13 +262,13 @@ impl Config {
     /// # Errors
     /// As [`Config::rewrite`].
     pub fn rewrite_all(&self) -> Result<(), RewriteError> {
-        self.rewrite_with(true)
+        self.rewrite_with(true, None)
     }
 
-    fn rewrite_with(&self, all: bool) -> Result<(), RewriteError> {
+    fn rewrite_with(&self, all: bool, users: Option<&[Vec<u8>]>) -> Result<(), RewriteError> {
         let _one_at_a_time = self.lock();
         let file = self.shared.file.as_deref().ok_or(RewriteError::NoFile)?;
-        rewrite::rewrite_file(file, &self.current(), &self.shared.defaults, all)
+        rewrite::rewrite_file(file, &self.current(), &self.shared.defaults, all, users)
     }
 
     /// The settings that are not at their default.

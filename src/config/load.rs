@@ -3,9 +3,10 @@
 use super::error::{Fault, Place, Source, StartupError};
 use super::include;
 use super::quote::{split_args, trim_line};
-use super::row::{Capability, Flags, How, Row, find};
+use super::row::{Flags, How, Row, find};
 use super::table::Settings;
 use super::value::reason;
+use crate::acl::{Catalog, Definition, RuleError, Rules, User, rule::join_selectors};
 use std::path::Path;
 
 /// A file may include another, this deep: enough for any layout, and an include of itself ends.
@@ -22,6 +23,8 @@ pub(super) struct Loader {
     /// Whether `include` may open files.
     files: bool,
     depth: usize,
+    /// Users in the order of their lines.
+    users: Vec<Definition>,
 }
 
 /// A fault in the line itself, or in a file that it includes.
@@ -32,7 +35,7 @@ enum Failure {
 
 impl Loader {
     pub(super) fn new(settings: Settings, files: bool) -> Self {
-        Loader { settings, seen: Vec::new(), files, depth: 0 }
+        Loader { settings, seen: Vec::new(), files, depth: 0, users: Vec::new() }
     }
 
     /// Reads a text that came from `source`.
@@ -110,9 +113,7 @@ impl Loader {
         };
         match (name, args.len()) {
             ("include", 1) => self.include(&args[0]),
-            ("user", 1..) => {
-                missing(Capability::Acl.words(), "Use 'requirepass' for one password, and drop this line.")
-            }
+            ("user", 1..) => self.user(args).map_err(Failure::Here),
             ("loadmodule", 1..) => missing("modules", "Drop this line."),
             ("rename-command", 2) => missing("the renaming of commands", "Drop this line."),
             ("sentinel", 0) => missing("Sentinel mode", "Drop this option."),
@@ -129,6 +130,37 @@ impl Loader {
             }
             _ => Err(Failure::Here(Fault::unknown(name))),
         }
+    }
+
+    /// `user alice on >secret ~k* +@read`: the rules are tried at once, but for the names of commands, which
+    /// are not known here.
+    fn user(&mut self, args: &[Vec<u8>]) -> Result<(), Fault> {
+        let refused = |word: &[u8], text: &str| {
+            let shown = match word.first() {
+                Some(b'>' | b'<' | b'#' | b'!') => "(hidden)".into(),
+                _ => String::from_utf8_lossy(word),
+            };
+            Fault::new(
+                format!("Error in user declaration '{shown}': {text}"),
+                "Rules are those of ACL SETUSER, and each user is declared once.",
+            )
+        };
+        let [name, words @ ..] = args else { return Ok(()) };
+        if self.users.iter().any(|known| known.name == *name) {
+            let text = "Duplicate user found. A user can only be defined once in config files";
+            return Err(refused(name, text));
+        }
+        let rules = join_selectors(words).map_err(|at| refused(&words[at], "Unmatched parenthesis"))?;
+        let reading = Rules { catalog: &Catalog::default(), all_channels: false };
+        let mut tried = User::new(name, 0, false);
+        for rule in &rules {
+            match tried.apply(&reading, rule) {
+                Ok(()) | Err(RuleError::Unknown) => {}
+                Err(error) => return Err(refused(rule, error.text())),
+            }
+        }
+        self.users.push(Definition { name: name.clone(), rules });
+        Ok(())
     }
 
     fn include(&mut self, pattern: &[u8]) -> Result<(), Failure> {
@@ -153,7 +185,7 @@ impl Loader {
     }
 
     /// What Redis checks when everything has been read: that the log file can be written.
-    pub(super) fn finish(self) -> Result<Settings, StartupError> {
+    pub(super) fn finish(self) -> Result<(Settings, Vec<Definition>), StartupError> {
         let log = &self.settings.logfile;
         if !log.is_empty() {
             let path = self.settings.dir.join(log);
@@ -169,7 +201,7 @@ impl Loader {
                 StartupError::at(&Place { source: Source::CommandLine, line: None }, &fault)
             })?;
         }
-        Ok(self.settings)
+        Ok((self.settings, self.users))
     }
 }
 

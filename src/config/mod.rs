@@ -37,7 +37,7 @@ pub use shapes::{
 };
 pub use start::{HealthcheckArgs, Startup, startup};
 pub use table::{ROWS, Settings};
-pub use value::Secret;
+pub use value::{Secret, reason as io_reason};
 
 /// The version of Redis whose behaviour is matched.
 pub const REDIS_VERSION: &str = "7.0.15";

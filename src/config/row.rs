@@ -171,8 +171,8 @@ impl Capability {
     /// Whether this server has it. The one list to change when a capability arrives.
     pub const fn present(self) -> bool {
         match self {
-            Capability::Acl
-            | Capability::ActiveDefrag
+            Capability::Acl => true,
+            Capability::ActiveDefrag
             | Capability::AppendOnlyFile
             | Capability::ClientEviction
             | Capability::Cluster

@@ -87,7 +87,8 @@ pub fn startup(
         loader.text(Source::Stdin, &text)?;
     }
     loader.text(Source::CommandLine, &line.options)?;
-    Ok(Startup::Run(Box::new(Config::new(loader.finish()?, defaults, file))))
+    let (settings, users) = loader.finish()?;
+    Ok(Startup::Run(Box::new(Config::new(settings, defaults, file).with_users(users))))
 }
 
 /// A command line, taken apart: `[file] [--option value ...]... [-]`.

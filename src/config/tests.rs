@@ -213,7 +213,6 @@ fn what_is_not_there_is_refused_with_its_name() {
         ("maxmemory 100mb", "memory limit"),
         ("replicaof 127.0.0.1 6379", "replication"),
         ("cluster-enabled yes", "cluster mode"),
-        ("user default on", "access control"),
         ("loadmodule x.so", "modules"),
         ("rename-command FLUSHALL ''", "renaming"),
         ("daemonize yes", "background"),

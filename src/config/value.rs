@@ -278,7 +278,7 @@ impl Setting for PathBuf {
 }
 
 /// The system's words for an error, without Rust's "(os error 2)".
-pub(super) fn reason(error: &std::io::Error) -> String {
+pub fn reason(error: &std::io::Error) -> String {
     match error.raw_os_error() {
         Some(code) => nix::errno::Errno::from_raw(code).desc().into(),
         None => error.to_string(),

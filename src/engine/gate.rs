@@ -1,12 +1,16 @@
 //! The ladder of refusals: one reason a rung, in Redis's order. Handlers refuse nothing of this.
 
+use crate::acl::{Denied, LogContext, User};
 use crate::command::client::{Address, Client, ClientFlag};
+use crate::command::rights::{self, Asking};
 use crate::command::row::{Flags, Group};
 use crate::command::session::Multi;
 use crate::command::table::Registered;
 use crate::command::{Args, CommandError, Registry};
 use crate::config::{ProtectedAction, Settings};
 use crate::observe::Refusal;
+
+use super::shared::Engine;
 
 /// What the ladder looks at beside the command.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +23,10 @@ pub struct Situation<'a> {
     pub multi: Option<&'a Multi>,
     /// Who asks.
     pub client: &'a Client,
+    /// The user whose rights are to be asked for; `None` may do everything.
+    pub user: Option<&'a User>,
+    /// What all workers share.
+    pub engine: &'a Engine,
     /// The server is loading its file.
     pub loading: bool,
     /// The last save failed and writes are to stop for it.
@@ -29,7 +37,7 @@ pub struct Situation<'a> {
 pub type Refused = (Refusal, CommandError);
 
 /// Climbs the ladder for a command that was found in the table.
-pub fn check(command: &Registered, args: &Args<'_>, at: &Situation<'_>) -> Result<(), Refused> {
+pub fn check(command: &Registered, index: usize, args: &Args<'_>, at: &Situation<'_>) -> Result<(), Refused> {
     let flags = command.row.flags;
     subcommand_known(command, args)?;
     arity(command, args)?;
@@ -41,6 +49,10 @@ pub fn check(command: &Registered, args: &Args<'_>, at: &Situation<'_>) -> Resul
     }
     if at.multi.is_some() && flags.has(Flags::NO_MULTI) {
         return Err((Refusal::Context, CommandError::fixed("ERR Command not allowed inside a transaction")));
+    }
+    if let Some(user) = at.user {
+        rights::check(user, command, index, args)
+            .map_err(|denied| denied_to(user, command, args, at, denied))?;
     }
     if at.writes_stopped && (does(flags, at, Flags::WRITE) || tells_health(command)) {
         return Err((Refusal::Misconfigured, CommandError::fixed(MISCONF)));
@@ -56,6 +68,21 @@ pub fn check(command: &Registered, args: &Args<'_>, at: &Situation<'_>) -> Resul
         return Err((Refusal::Loading, CommandError::fixed(text)));
     }
     Ok(())
+}
+
+/// What the user may not do is logged.
+#[cold]
+fn denied_to(
+    user: &User,
+    command: &Registered,
+    args: &Args<'_>,
+    at: &Situation<'_>,
+    denied: Denied,
+) -> Refused {
+    let context = if at.multi.is_some() { LogContext::Multi } else { LogContext::TopLevel };
+    let asking = Asking { server: &*at.engine.server, registry: &at.engine.registry, client: at.client };
+    rights::note_denied(&asking, at.settings, user, command, args, denied, context);
+    (Refusal::NoPermission, rights::refusal(command, denied))
 }
 
 /// In RESP2 a reply could not be told from a message.

@@ -78,7 +78,8 @@ impl Rig {
         );
         let client = Arc::new(client);
         self.engine.clients.add(Arc::clone(&client));
-        self.clients.push(Peer { connection: Connection::new(client, true), input: Vec::new() });
+        self.clients
+            .push(Peer { connection: Connection::new(client, self.engine.server.acl()), input: Vec::new() });
         id
     }
 

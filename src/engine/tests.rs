@@ -41,12 +41,12 @@ impl Bench {
         Bench { worker: Worker::new(Arc::new(engine), 0), clock }
     }
 
-    fn connect(&self, authenticated: bool) -> Connection {
+    fn connect(&self) -> Connection {
         let clients = &self.worker.engine().clients;
         let id = clients.next_id();
         let client = Arc::new(Client::new(id, Address::Internal, Address::Internal, -1, 0, 0));
         clients.add(Arc::clone(&client));
-        Connection::new(client, authenticated)
+        Connection::new(client, self.worker.engine().server.acl())
     }
 
     /// Sends inline commands, one a line, and gives the replies and why the worker stopped.
@@ -70,7 +70,7 @@ impl Bench {
 
 fn bench() -> (Bench, Connection) {
     let bench = Bench::new(Settings::default());
-    let connection = bench.connect(true);
+    let connection = bench.connect();
     (bench, connection)
 }
 
@@ -149,7 +149,7 @@ fn exec_is_refused_for_what_it_would_do() {
 #[test]
 fn a_watched_key_stops_exec() {
     let (mut bench, mut me) = bench();
-    let mut other = bench.connect(true);
+    let mut other = bench.connect();
     bench.say(&mut me, "WATCH a\nMULTI\nGET a");
     bench.say(&mut other, "SET a 1");
     assert_eq!(bench.say(&mut me, "EXEC\nMULTI\nGET a\nEXEC"), "*-1 +OK +QUEUED *1 $1 1");
@@ -184,7 +184,7 @@ fn a_key_that_had_expired_before_it_was_swapped_in_is_no_change() {
 #[test]
 fn watches_end_with_unwatch_discard_and_reset_only() {
     let (mut bench, mut me) = bench();
-    let mut other = bench.connect(true);
+    let mut other = bench.connect();
     for (ends, stopped) in
         [("UNWATCH", false), ("MULTI\nDISCARD", false), ("RESET", false), ("DISCARD", true)]
     {
@@ -207,7 +207,7 @@ fn an_unwatch_in_a_queue_is_no_order_for_later() {
 fn who_has_not_authenticated_may_only_say_who_they_are() {
     let settings = Settings { requirepass: Secret::from(&b"foobar"[..]), ..Settings::default() };
     let mut bench = Bench::new(settings);
-    let mut me = bench.connect(false);
+    let mut me = bench.connect();
     let refused = "-NOAUTH Authentication required.";
     for command in ["PING", "GET a", "MULTI", "CLIENT ID", "COMMAND", "SELECT 1"] {
         assert_eq!(bench.say(&mut me, command), refused, "{command}");

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use crate::command::context::Replay;
 use crate::command::row::Flags;
 use crate::command::session::{Multi, Queued};
-use crate::command::{Args, CommandError, Context, KeyAt, Registry, Reply, Session, keys};
+use crate::command::{Args, CommandError, Context, KeyAt, Registry, Reply, Session, keys, rights};
 use crate::observe::{Counter, Refusal};
 use crate::resp::Encoder;
 use crate::store::{KeyHash, Store};
@@ -139,7 +139,12 @@ fn run_queued(scope: &Scope<'_>, ctx: &mut Context<'_>, queued: &Queued, keys: &
     ctx.replay = Replay::AsSent;
     let args = Args::new(&queued.request, &queued.spans, keys);
     let mark = ctx.out.len();
-    match unit::call(ctx, &args) {
+    // Rights are asked for once more: they may have changed since the command was queued.
+    let outcome = match rights::check_again(ctx, &args) {
+        Ok(()) => unit::call(ctx, &args),
+        Err(error) => Err(error),
+    };
+    match outcome {
         Ok(Reply::Park(park)) => park.on_timeout.write(ctx.out),
         Ok(reply) => reply.write(ctx.out),
         Err(error) => {

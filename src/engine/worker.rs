@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::acl::Acl;
 use crate::clock::{Stamp, WallTime};
 use crate::command::KeyAt;
 use crate::command::client::ClientFlag;
@@ -45,6 +46,7 @@ pub struct Worker {
     pub index: usize,
     settings: Arc<Settings>,
     settings_version: u64,
+    acl: Arc<Acl>,
     limits: RequestLimits,
     usage: Usage,
     wall: WallTime,
@@ -73,6 +75,7 @@ impl Worker {
         let mut worker = Worker {
             index,
             settings_version: engine.config.version(),
+            acl: Arc::clone(engine.server.acl()),
             limits: RequestLimits::default(),
             usage: Usage::Lru,
             wall: WallTime::new(engine.clock.clone()),
@@ -145,6 +148,12 @@ impl Worker {
                 }
             }
         };
+        if connection.session.acl_generation != self.acl.generation() {
+            connection.session.refresh_user(&self.acl);
+            if connection.session.client.has(ClientFlag::Killed) {
+                return Ran { consumed: 0, next: Next::Close };
+            }
+        }
         self.limits.authenticated = connection.session.authenticated;
         let mut encoder = Encoder::with_buffer(std::mem::take(out), connection.protocol);
         let began = self.wall.stamp();

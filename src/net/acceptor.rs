@@ -160,7 +160,8 @@ impl Acceptor {
         }
         let (address, local) = accepted.addresses();
         let outside = matches!(&address, Address::Tcp(peer) if !peer.ip().is_loopback());
-        if outside && settings.protected_mode && settings.requirepass.is_empty() {
+        let open = || self.engine.server.acl().table().default_user().needs_no_password();
+        if outside && settings.protected_mode && open() {
             stats.incr(Counter::ConnectionsRejected);
             stats.refused(Refusal::ProtectedMode);
             accepted.refuse(PROTECTED);

@@ -35,13 +35,9 @@ const UNAUTHENTICATED_OUTPUT_BYTES: u64 = 1024;
 
 /// Serves a connection until it ends.
 pub(super) async fn serve(shared: Rc<RefCell<Shared>>, stream: Stream, client: Arc<Client>) {
-    let (engine, authenticated) = {
-        let shared = shared.borrow();
-        let settings = shared.worker.engine().config.current();
-        (Arc::clone(shared.worker.engine()), settings.requirepass.is_empty())
-    };
+    let engine = Arc::clone(shared.borrow().worker.engine());
     let mut task = Task {
-        connection: Box::new(Connection::new(Arc::clone(&client), authenticated)),
+        connection: Box::new(Connection::new(Arc::clone(&client), engine.server.acl())),
         shared,
         engine,
         stream,

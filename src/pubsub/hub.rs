@@ -144,6 +144,13 @@ impl PubSub {
         self.shards.read().get(channel).map_or(0, |listeners| spread(parts, listeners, limit))
     }
 
+    /// Shows each listener of a kind: what it listens to, and its number.
+    pub fn each_listener(&self, kind: Kind, mut show: impl FnMut(&[u8], u64)) {
+        for (name, listeners) in self.plane(kind).read().iter() {
+            listeners.iter().for_each(|listener| show(name, listener.id()));
+        }
+    }
+
     /// Number of names that somebody listens to.
     pub fn count(&self, kind: Kind) -> usize {
         self.plane(kind).names.load(Ordering::Relaxed)

@@ -5,6 +5,8 @@ use std::rc::Rc;
 use mlua::{Lua, MultiValue, Table, Value};
 use sha1::{Digest, Sha1};
 
+use crate::command::rights;
+
 use super::call;
 use super::fault::{Raised, raise_here};
 use super::running::Watch;
@@ -150,20 +152,17 @@ fn status_reply(lua: &Lua, arguments: MultiValue) -> mlua::Result<Table> {
     Ok(table)
 }
 
-/// Whether the script's user may run a command. Every user of this server may run all of them.
+/// Whether the script's user may run a command.
 fn acl_check_cmd(_: &Lua, arguments: MultiValue) -> mlua::Result<bool> {
-    let Some(name) = arguments.front() else {
+    if arguments.is_empty() {
         return fail(b"Please specify at least one argument for this redis.acl_check_cmd() call");
-    };
+    }
     let words: Option<Vec<Vec<u8>>> = arguments.iter().map(text).collect();
     let Some(words) = words else {
         return fail(b"redis.acl_check_cmd() command arguments must be strings or integers");
     };
-    let second = words.get(1).map(Vec::as_slice);
-    let known = text(name).is_some_and(|name| {
-        super::current::with(|ctx| ctx.registry.resolve(&name, second).is_some()).unwrap_or(false)
-    });
-    if known { Ok(true) } else { fail(b"Invalid command passed to redis.acl_check_cmd()") }
+    let may = super::current::with(|ctx| rights::may_send(ctx, &words)).flatten();
+    may.map_or_else(|| fail(b"Invalid command passed to redis.acl_check_cmd()"), Ok)
 }
 
 /// What scripts did is repeated everywhere or nowhere: the argument is checked, the effects stay whole.

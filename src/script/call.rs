@@ -6,7 +6,7 @@ use mlua::{Lua, MultiValue, Value};
 
 use crate::command::context::Replay;
 use crate::command::row::Flags;
-use crate::command::{Args, CommandError, Context, KeyAt, Reply, keys};
+use crate::command::{Args, CommandError, Context, KeyAt, Reply, keys, rights};
 use crate::resp::{Encoder, Protocol, Span};
 
 use super::convert;
@@ -107,6 +107,9 @@ fn perform(
     let flags = registered.row.flags;
     if flags.has(Flags::NOSCRIPT) {
         return Err(refused(ctx, "ERR This Redis command is not allowed from script"));
+    }
+    if let Err(text) = rights::check_script(ctx, index, &args) {
+        return Err(refused(ctx, text));
     }
     if watch.read_only.get() && flags.any(Flags::WRITE | Flags::MAY_REPLICATE) {
         return Err(refused(ctx, "ERR Write commands are not allowed from read-only scripts."));

@@ -10,6 +10,8 @@ pub struct Transcript {
     pub place: String,
     /// What stands in the server's file of settings, where it has one.
     pub settings: Option<&'static str>,
+    /// The text of its ACL file, where one stands beside the transcript.
+    pub users: Option<String>,
     pub steps: Vec<Step>,
 }
 
@@ -24,11 +26,17 @@ pub fn all() -> Vec<Transcript> {
         files(&root.join(folder), kind, &mut |path| {
             let text = std::fs::read_to_string(path).expect("a readable file");
             let name = path.strip_prefix(root).expect("inside the project").display().to_string();
+            let users = std::fs::read_to_string(path.with_extension("users")).ok();
             let texts = if kind == "rs" { in_source(&text) } else { in_file(&text) };
             found.extend(texts.into_iter().map(|(line, text)| {
                 let place = format!("{name}:{line}");
                 let steps = steps(&text).unwrap_or_else(|error| panic!("{place}: {error}"));
-                Transcript { place, settings: (kind == "txt").then_some(SETTINGS), steps }
+                Transcript {
+                    place,
+                    settings: (kind == "txt").then_some(SETTINGS),
+                    users: users.clone(),
+                    steps,
+                }
             }));
         });
     }

@@ -20,6 +20,7 @@ pub static COMMANDS: &[Command] = &[
         since: "3.2.0",
         flags: Flags::WRITE.with(Flags::DENYOOM),
         keys: Keys::One(Access::RW.with(Access::UPDATE).with(Access::ACCESS).with(Access::VARIABLE_FLAGS)),
+        access: reads_unless_told,
         run: |ctx, args| bitfield(ctx, args, false),
         ..ROW
     },
@@ -51,6 +52,22 @@ struct Operation {
 }
 
 /// Reads a type such as `i16` or `u8`.
+/// The access of BITFIELD: with nothing but GET it only reads. What makes no sense may write.
+fn reads_unless_told(args: &Args<'_>, declared: Access) -> Access {
+    let mut at = 2;
+    while at < args.len() {
+        let is = |name: &str, values: usize| {
+            args.get(at).eq_ignore_ascii_case(name.as_bytes()) && args.len() - at > values
+        };
+        at += match () {
+            () if is("GET", 2) => 3,
+            () if is("OVERFLOW", 1) => 2,
+            () => return declared,
+        };
+    }
+    Access::RO | Access::ACCESS
+}
+
 fn width(word: &[u8]) -> Result<Width, CommandError> {
     let bad = CommandError::fixed(
         "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is.",

@@ -1,12 +1,10 @@
 //! AUTH, HELLO and RESET: who is speaking, and in which protocol.
 
-use std::hint::black_box;
-
+use crate::acl::DEFAULT_USER;
 use crate::command::client::ClientFlag;
 use crate::command::row::{Command, Flags, Group};
-use crate::command::session::{ReplyMode, Session};
-use crate::command::{Args, CommandError, Context, Outcome, Reply};
-use crate::config::Settings;
+use crate::command::session::ReplyMode;
+use crate::command::{Args, CommandError, Context, Outcome, Reply, rights};
 use crate::data::parse_i64;
 use crate::resp::Protocol;
 
@@ -14,9 +12,6 @@ use super::client::set_name;
 
 /// The Redis version whose behaviour is matched.
 const REDIS_VERSION: &str = "7.0.15";
-
-/// The one user there is while there are no ACL rules.
-pub const DEFAULT_USER: &str = "default";
 
 /// Commands that must work before anybody has authenticated.
 const UNAUTHENTICATED: Flags = Flags::NOSCRIPT
@@ -65,48 +60,34 @@ pub const RESET: Command = Command {
 const WRONG_PASSWORD: CommandError =
     CommandError::fixed("WRONGPASS invalid username-password pair or user is disabled.");
 
-/// Compares without telling by its time how much of a guess is right. The password's length is no secret
-/// of that kind: every byte of the guess is looked at whatever it is.
-fn same_secret(guess: &[u8], secret: &[u8]) -> bool {
-    let mut difference = guess.len() ^ secret.len();
-    for (index, &byte) in guess.iter().enumerate() {
-        let expected = secret.get(index).copied().unwrap_or(!byte);
-        difference |= usize::from(black_box(byte ^ expected));
-    }
-    black_box(difference) == 0
-}
-
-/// Checks a user's password and, if it is right, lets the connection in.
+/// Checks a user's password and, if it is right, lets the connection in. A wrong one is logged.
 fn authenticate(
-    settings: &Settings,
-    session: &mut Session,
+    ctx: &mut Context<'_>,
+    args: &Args<'_>,
     user: &[u8],
     password: &[u8],
 ) -> Result<(), CommandError> {
-    let required: &[u8] = &settings.requirepass;
-    // Without a password the user is let in with any, as Redis does with `nopass`.
-    let right = required.is_empty() || same_secret(password, required);
-    if user != DEFAULT_USER.as_bytes() || !right {
+    let Some(user) = ctx.server.acl().log_in(user, password) else {
+        rights::note_failed_login(ctx, args, user);
         return Err(WRONG_PASSWORD);
-    }
-    session.authenticated = true;
-    session.client.edit_text(|text| text.user = DEFAULT_USER.to_owned());
+    };
+    ctx.session.log_in(user);
     Ok(())
 }
 
 fn auth(ctx: &mut Context<'_>, args: Args<'_>) -> Outcome {
     let (user, password) = match args.len() {
-        2 if ctx.settings.requirepass.is_empty() => {
+        2 if ctx.server.acl().table().default_user().needs_no_password() => {
             return Err(CommandError::fixed(
                 "ERR AUTH <password> called without any password configured for the default user. Are you sure \
                  your configuration is correct?",
             ));
         }
-        2 => (DEFAULT_USER.as_bytes(), args.get(1)),
+        2 => (DEFAULT_USER, args.get(1)),
         3 => (args.get(1), args.get(2)),
         _ => return Err(CommandError::Syntax),
     };
-    authenticate(ctx.settings, ctx.session, user, password)?;
+    authenticate(ctx, &args, user, password)?;
     Ok(Reply::Ok)
 }
 
@@ -118,7 +99,7 @@ fn hello(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     while let Some(option) = args.next() {
         if option.eq_ignore_ascii_case(b"auth") && args.remaining() >= 2 {
             let (user, password) = (args.bytes(), args.bytes());
-            authenticate(ctx.settings, ctx.session, user, password)?;
+            authenticate(ctx, &args, user, password)?;
         } else if option.eq_ignore_ascii_case(b"setname") && args.remaining() >= 1 {
             set_name(&ctx.session.client, args.bytes())?;
         } else {
@@ -126,7 +107,7 @@ fn hello(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
             return Err(CommandError::err(format_args!("Syntax error in HELLO option '{option}'")));
         }
     }
-    if !ctx.session.authenticated {
+    if !ctx.session.logged_in {
         return Err(CommandError::fixed(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> \
              <pass> option can be used to authenticate the client and select the RESP protocol version at the \
@@ -180,41 +161,26 @@ fn reset(ctx: &mut Context<'_>, _: Args<'_>) -> Outcome {
     session.forget_subscriptions(ctx.server.pubsub());
     session.client.take_mail_into(ctx.out.buffer_mut());
     session.select(0);
-    session.authenticated = ctx.settings.requirepass.is_empty();
+    session.start_over(ctx.server.acl());
     session.end_multi();
     session.forgets_watches = true;
     session.reply_mode = ReplyMode::On;
     session.no_touch = false;
     session.client.set(ClientFlag::NoTouch, false);
-    session.client.edit_text(|text| {
-        text.name.clear();
-        text.user = DEFAULT_USER.to_owned();
-    });
+    session.client.edit_text(|text| text.name.clear());
     speak(ctx, Protocol::Resp2);
     Ok(Reply::Simple("RESET"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::same_secret;
     use crate::command::testing::{Bench, transcript};
     use crate::config::{Secret, Settings};
     use crate::resp::Protocol;
 
     fn with_password() -> Bench {
         let settings = Settings { requirepass: Secret::from(&b"foobar"[..]), ..Settings::default() };
-        let mut bench = Bench::with(settings, None);
-        bench.session.authenticated = false;
-        bench
-    }
-
-    #[test]
-    fn secrets_are_the_same_or_not() {
-        assert!(same_secret(b"foobar", b"foobar"));
-        for wrong in [&b""[..], b"foobaR", b"fooba", b"foobarr"] {
-            assert!(!same_secret(wrong, b"foobar"), "{}", wrong.escape_ascii());
-        }
-        assert!(!same_secret(b"", b"x"));
+        Bench::with(settings, None)
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 
 use crate::command::context::EventClass;
 use crate::command::row::{Access, Acl, Command, Flags, Keys};
-use crate::command::{Args, CommandError, Context, Outcome, Reply};
+use crate::command::{Args, CommandError, Context, Outcome, Reply, rights};
 use crate::data::{Hash, List, NodeLimit, parse_f64, parse_i64};
 use crate::store::{Key, Object, Str};
 
@@ -58,7 +58,7 @@ struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    fn read(args: &mut Args<'a>, may_store: bool) -> Result<Options<'a>, CommandError> {
+    fn read(args: &mut Args<'a>, may_store: bool, reads_all: bool) -> Result<Options<'a>, CommandError> {
         let mut options = Options::default();
         while args.remaining() > 0 {
             let values = args.remaining() - 1;
@@ -75,7 +75,13 @@ impl<'a> Options<'a> {
                 options.store = args.next().map(|bytes| Key { bytes, hash: 0 });
             } else if values >= 1 && args.keyword("BY") {
                 options.by = args.next();
+                if !reads_all && !options.keeps_order() {
+                    return Err(denied("BY"));
+                }
             } else if values >= 1 && args.keyword("GET") {
+                if !reads_all {
+                    return Err(denied("GET"));
+                }
                 options.get.extend(args.next());
             } else {
                 return Err(CommandError::Syntax);
@@ -104,11 +110,16 @@ impl<'a> Options<'a> {
     }
 }
 
+/// Patterns lead to keys that no argument names: only who may read all of them may follow.
+fn denied(option: &str) -> CommandError {
+    CommandError::err(format_args!("{option} option of SORT denied due to insufficient ACL permissions."))
+}
+
 fn looks_elsewhere(args: &Args<'_>) -> bool {
     let mut args = args.clone();
     args.next();
     // What makes no sense is refused before it looks at anything.
-    Options::read(&mut args, true).is_ok_and(|options| options.looks_elsewhere())
+    Options::read(&mut args, true, true).is_ok_and(|options| options.looks_elsewhere())
 }
 
 /// Elements in one buffer.
@@ -140,7 +151,8 @@ impl Elements {
 fn sort(ctx: &mut Context<'_>, mut args: Args<'_>, may_store: bool) -> Outcome {
     let key = args.key();
     args.check()?;
-    let mut options = Options::read(&mut args, may_store)?;
+    let reads_all = rights::reads_every_key(ctx, &args);
+    let mut options = Options::read(&mut args, may_store, reads_all)?;
     if options.looks_elsewhere() && !ctx.view.is_whole() {
         return Err(CommandError::fixed("ERR SORT with patterns is not possible here"));
     }

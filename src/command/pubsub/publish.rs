@@ -1,6 +1,6 @@
 //! PUBLISH and SPUBLISH.
 
-use crate::command::row::{Access, Command, Flags, Group, Keys};
+use crate::command::row::{Access, Channels, Command, Flags, Group, Keys};
 use crate::command::{Args, Context, Outcome, Reply};
 use crate::pubsub::Limit;
 
@@ -18,6 +18,7 @@ pub static COMMANDS: &[Command] = &[
                      total number of subscribed patterns (by any client).",
         group: Group::PubSub,
         flags: COMMON,
+        channels: Channels::First,
         run: publish,
         ..Command::BASE
     },
@@ -29,6 +30,7 @@ pub static COMMANDS: &[Command] = &[
         complexity: "O(N) where N is the number of clients subscribed to the receiving shard channel.",
         group: Group::PubSub,
         flags: COMMON,
+        channels: Channels::First,
         keys: Keys::One(Access::NOT_KEY),
         run: spublish,
         ..Command::BASE

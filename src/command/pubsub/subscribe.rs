@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::command::row::{Access, Command, Flags, Group, Keys};
+use crate::command::row::{Access, Channels, Command, Flags, Group, Keys};
 use crate::command::{Args, CommandError, Context, Outcome, Reply};
 use crate::pubsub::Kind;
 
@@ -19,6 +19,7 @@ pub static COMMANDS: &[Command] = &[
         syntax: "channel [channel ...]",
         summary: "Listen for messages published to the given channels",
         complexity: "O(N) where N is the number of channels to subscribe to.",
+        channels: Channels::All,
         run: |ctx, args| subscribe(ctx, &args, Kind::Channel),
         ..ROW
     },
@@ -35,6 +36,7 @@ pub static COMMANDS: &[Command] = &[
         syntax: "pattern [pattern ...]",
         summary: "Listen for messages published to channels matching the given patterns",
         complexity: "O(N) where N is the number of patterns the client is already subscribed to.",
+        channels: Channels::Patterns,
         run: |ctx, args| subscribe(ctx, &args, Kind::Pattern),
         ..ROW
     },
@@ -54,6 +56,7 @@ pub static COMMANDS: &[Command] = &[
         since: "7.0.0",
         complexity: "O(N) where N is the number of shard channels to subscribe to.",
         keys: Keys::All(Access::NOT_KEY),
+        channels: Channels::All,
         run: |ctx, args| subscribe(ctx, &args, Kind::Shard),
         ..ROW
     },

@@ -114,7 +114,12 @@ fn is_local(address: &Address) -> bool {
 }
 
 fn rewrite(ctx: &mut Context<'_>, _: Args<'_>) -> Outcome {
-    match ctx.server.config().rewrite() {
+    // With a file of their own, users do not stand in this one.
+    let users = match ctx.settings.aclfile.is_empty() {
+        true => ctx.server.acl().lines(),
+        false => Vec::new(),
+    };
+    match ctx.server.config().rewrite_with_users(&users) {
         Ok(()) => {
             tracing::info!("CONFIG REWRITE executed with success.");
             OK

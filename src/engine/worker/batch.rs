@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::acl::Acl;
 use crate::clock::Stamp;
 use crate::command::client::Client;
 use crate::command::reply::Work;
@@ -27,9 +28,9 @@ pub struct Connection {
 
 impl Connection {
     /// A fresh connection.
-    pub fn new(client: Arc<Client>, authenticated: bool) -> Connection {
+    pub fn new(client: Arc<Client>, acl: &Acl) -> Connection {
         Connection {
-            session: Session::new(client, authenticated),
+            session: Session::connected(client, acl),
             protocol: Protocol::Resp2,
             parked: None,
             decoder: RequestDecoder::default(),

@@ -134,10 +134,12 @@ impl Worker {
             authenticated: session.authenticated,
             multi: session.multi.as_deref(),
             client: &session.client,
+            user: session.restricted_user(),
+            engine,
             loading: engine.status.loading.load(Ordering::Relaxed),
             writes_stopped: engine.status.writes_stopped.load(Ordering::Relaxed),
         };
-        let checked = gate::check(registered, args, &situation).and_then(|()| match &batch.busy {
+        let checked = gate::check(registered, index, args, &situation).and_then(|()| match &batch.busy {
             Some(busy) if !flags.has(Flags::ALLOW_BUSY) => Err((Refusal::Busy, busy.clone())),
             _ => Ok(()),
         });

@@ -1,11 +1,11 @@
 //! CLIENT KILL: closes connections, by address or by filters.
 
+use crate::acl::Table;
 use crate::command::client::{Client, ClientFlag};
 use crate::command::row::{Command, Group};
 use crate::command::{Args, CommandError, Context, Outcome, Reply};
 use crate::data::parse_i64;
 
-use super::super::handshake::DEFAULT_USER;
 use super::{REACHING, is_of_type, unknown_type};
 
 pub const KILL: Command = Command {
@@ -34,7 +34,7 @@ struct Filters<'a> {
 
 impl<'a> Filters<'a> {
     /// Reads pairs of a filter's name and its value.
-    fn read(args: &mut Args<'a>) -> Result<Filters<'a>, CommandError> {
+    fn read(args: &mut Args<'a>, users: &Table) -> Result<Filters<'a>, CommandError> {
         let mut filters = Filters { skips_me: true, ..Filters::default() };
         while let Some(name) = args.next() {
             let Some(value) = args.next() else { return Err(CommandError::Syntax) };
@@ -43,7 +43,7 @@ impl<'a> Filters<'a> {
                 b"type" => filters.kind = Some(known_type(value)?),
                 b"addr" => filters.address = Some(value),
                 b"laddr" => filters.local = Some(value),
-                b"user" => filters.user = Some(known_user(value)?),
+                b"user" => filters.user = Some(known_user(users, value)?),
                 b"skipme" if value.eq_ignore_ascii_case(b"yes") => filters.skips_me = true,
                 b"skipme" if value.eq_ignore_ascii_case(b"no") => filters.skips_me = false,
                 _ => return Err(CommandError::Syntax),
@@ -60,7 +60,7 @@ impl<'a> Filters<'a> {
             && is(self.local, &|| client.local.to_string())
             && self.kind.is_none_or(|name| is_of_type(client, name) == Ok(true))
             && self.id.is_none_or(|id| id == client.id)
-            && is(self.user, &|| client.text().user)
+            && self.user.is_none_or(|user| client.text().user == user)
     }
 }
 
@@ -76,8 +76,8 @@ fn known_type(name: &[u8]) -> Result<&[u8], CommandError> {
     if known { Ok(name) } else { Err(unknown_type(name)) }
 }
 
-fn known_user(name: &[u8]) -> Result<&[u8], CommandError> {
-    if name == DEFAULT_USER.as_bytes() {
+fn known_user<'a>(users: &Table, name: &'a [u8]) -> Result<&'a [u8], CommandError> {
+    if users.get(name).is_some() {
         return Ok(name);
     }
     Err(CommandError::err(format_args!("No such user '{}'", String::from_utf8_lossy(name))))
@@ -89,7 +89,7 @@ fn kill(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     let filters = if by_address {
         Filters { address: args.next(), ..Filters::default() }
     } else {
-        Filters::read(&mut args)?
+        Filters::read(&mut args, &ctx.server.acl().table())?
     };
     let me = ctx.session.client.id;
     let mut killed = 0;
@@ -158,6 +158,7 @@ mod tests {
     fn filters_must_all_fit() {
         let tcp = |text: &str| Address::Tcp(text.parse().expect("an address"));
         let client = Client::new(7, tcp("127.0.0.1:5000"), tcp("127.0.0.1:6379"), 9, 0, 0);
+        let users = Bench::new().server.acl.table();
         let fits = |line: &str| {
             let (buffer, mut spans) = (line.as_bytes(), Vec::new());
             for word in line.split(' ') {
@@ -165,7 +166,7 @@ mod tests {
                 spans.push(crate::resp::Span { start, len: word.len() });
             }
             let mut args = Args::new(buffer, &spans, &[]).of_subcommand();
-            Filters::read(&mut args).expect("good filters").match_client(&client)
+            Filters::read(&mut args, &users).expect("good filters").match_client(&client)
         };
         assert!(fits("CLIENT KILL ID 7"));
         assert!(fits("CLIENT KILL ADDR 127.0.0.1:5000 LADDR 127.0.0.1:6379 TYPE normal USER default"));
