@@ -64,7 +64,7 @@ pub struct Context<'a> {
     pub out: &'a mut Encoder,
     /// The connection's state.
     pub session: &'a mut Session,
-    /// The settings as they were when the batch began.
+    /// The settings as they were when the command began.
     pub settings: &'a Arc<Settings>,
     /// The rest of the server.
     pub server: &'a dyn Server,
@@ -74,6 +74,8 @@ pub struct Context<'a> {
     pub command: usize,
     /// Whether it runs inside EXEC: nothing may park then.
     pub in_transaction: bool,
+    /// Whether a script calls it.
+    pub in_script: bool,
     /// What is to be repeated instead of the command, kept only while somebody repeats commands.
     pub replay: Replay,
     /// Whether to keep `replay`.
@@ -181,7 +183,7 @@ pub fn unknown_subcommand(ctx: &mut Context<'_>, args: Args<'_>) -> Outcome {
     }
     Err(CommandError::err(format_args!(
         "unknown subcommand '{}'. Try {} HELP.",
-        String::from_utf8_lossy(&args.get(1)[..args.get(1).len().min(128)]),
+        super::error::shown_up_to(args.get(1), 128),
         container.to_ascii_uppercase()
     )))
 }

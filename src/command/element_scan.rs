@@ -45,9 +45,9 @@ impl<'a> ElementScan<'a> {
         self.count
     }
 
-    /// Whether the pattern matches this member or field.
+    /// Whether the pattern matches this member or field. `*` wants the empty one too, which no pattern matches.
     pub fn wants(&self, element: &[u8]) -> bool {
-        self.pattern.is_none_or(|pattern| glob_match(pattern, element, false))
+        self.pattern.is_none_or(|pattern| pattern == b"*" || glob_match(pattern, element, false))
     }
 
     /// Adds a bulk string to the answer.

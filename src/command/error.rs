@@ -87,6 +87,18 @@ impl fmt::Display for CommandError {
     }
 }
 
+/// A client's word within an error, only up to a NUL, which ends Redis's. The encoder takes line breaks out.
+pub fn shown(word: &[u8]) -> Cow<'_, str> {
+    shown_up_to(word, usize::MAX)
+}
+
+/// At most so many bytes of a client's word within an error.
+pub fn shown_up_to(word: &[u8], limit: usize) -> Cow<'_, str> {
+    let word = &word[..word.len().min(limit)];
+    let end = word.iter().position(|&byte| byte == 0).unwrap_or(word.len());
+    String::from_utf8_lossy(&word[..end])
+}
+
 impl From<WrongType> for CommandError {
     fn from(_: WrongType) -> CommandError {
         CommandError::WrongType

@@ -126,6 +126,7 @@ impl Bench {
             registry: &self.registry,
             command,
             in_transaction: false,
+            in_script: false,
             replay: Replay::AsSent,
             collect_replay: true,
             events: Vec::new(),

@@ -2,6 +2,7 @@
 
 use crate::acl::{Denied, LogContext, User};
 use crate::command::client::{Address, Client, ClientFlag};
+use crate::command::error::shown_up_to;
 use crate::command::rights::{self, Asking};
 use crate::command::row::{Flags, Group};
 use crate::command::session::Multi;
@@ -125,7 +126,7 @@ fn subcommand_known(command: &Registered, args: &Args<'_>) -> Result<(), Refused
     if command.children.is_empty() || args.len() < 2 {
         return Ok(());
     }
-    let given = String::from_utf8_lossy(&args.get(1)[..args.get(1).len().min(128)]).into_owned();
+    let given = shown_up_to(args.get(1), 128);
     let text = format!("unknown subcommand '{given}'. Try {} HELP.", command.full_name.to_ascii_uppercase());
     Err((Refusal::UnknownCommand, CommandError::err(text)))
 }
@@ -170,21 +171,18 @@ fn is_local(client: &Client) -> bool {
 /// The refusal of a name that is in no table.
 pub fn unknown(registry: &Registry, args: &Args<'_>) -> Refused {
     debug_assert!(registry.find(args.get(0)).is_none());
-    let name = shown(args.get(0), 128);
+    let name = shown_up_to(args.get(0), 128);
     let mut text = format!("unknown command '{name}', with args beginning with: ");
     let mut budget = 128usize;
     for argument in args.all().skip(1) {
         if budget == 0 {
             break;
         }
-        let part = shown(argument, budget);
-        budget = budget.saturating_sub(argument.len().min(budget) + 3);
+        let part = shown_up_to(argument, budget);
+        // Bytes that are no text are shown as one sign of three.
+        let used = argument.iter().take(budget).take_while(|&&byte| byte != 0).count();
+        budget = budget.saturating_sub(used + 3);
         text.push_str(&format!("'{part}' "));
     }
     (Refusal::UnknownCommand, CommandError::err(text))
-}
-
-/// A client's bytes in an error text, cut short. The encoder takes line breaks out.
-fn shown(bytes: &[u8], limit: usize) -> String {
-    String::from_utf8_lossy(&bytes[..bytes.len().min(limit)]).into_owned()
 }

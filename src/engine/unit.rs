@@ -101,6 +101,7 @@ pub fn context<'a>(
         registry: &scope.engine.registry,
         command,
         in_transaction: false,
+        in_script: false,
         replay: Replay::AsSent,
         collect_replay: false,
         events: Vec::new(),

@@ -137,6 +137,7 @@ fn run(ctx: &mut Context<'_>, index: usize, args: Args<'_>, reply: &mut Encoder)
     let (changes, outer) = (ctx.view.tally.changes, std::mem::take(&mut ctx.replay));
     ctx.command = index;
     ctx.in_transaction = true;
+    ctx.in_script = true;
     let began = ctx.server.clock().stamp();
     std::mem::swap(ctx.out, reply);
     let all = args.clone();
@@ -147,6 +148,7 @@ fn run(ctx: &mut Context<'_>, index: usize, args: Args<'_>, reply: &mut Encoder)
     stats.incr(crate::observe::Counter::CommandsProcessed);
     ctx.command = script;
     ctx.in_transaction = in_transaction;
+    ctx.in_script = false;
     let database = ctx.session.database;
     ctx.view.select(database);
     ctx.view.release_touched();

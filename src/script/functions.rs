@@ -63,7 +63,9 @@ impl Libraries {
     }
 
     pub(super) fn has_function(&self, name: &str) -> bool {
-        self.lock().values().any(|kept| kept.library.functions.iter().any(|function| function.name == name))
+        self.lock().values().any(|kept| {
+            kept.library.functions.iter().any(|function| function.name.eq_ignore_ascii_case(name))
+        })
     }
 }
 
@@ -76,6 +78,7 @@ pub(super) struct Loading {
 /// One worker's libraries.
 pub(super) struct Functions {
     pub(super) sandbox: Sandbox,
+    /// By name in lower case: FCALL finds them in any.
     by_name: RefCell<HashMap<String, (u64, Registered)>>,
     version: Cell<u64>,
     loading: Rc<RefCell<Option<Loading>>>,
@@ -127,7 +130,7 @@ impl Functions {
     }
 
     pub(super) fn find(&self, name: &str) -> Option<Registered> {
-        self.by_name.borrow().get(name).map(|(_, function)| function.clone())
+        self.by_name.borrow().get(&name.to_ascii_lowercase()).map(|(_, function)| function.clone())
     }
 
     /// Runs a library's code and gives what it registered.
@@ -156,7 +159,7 @@ impl Functions {
     fn keep(&self, id: u64, loaded: Loading) {
         let mut by_name = self.by_name.borrow_mut();
         for (name, (function, _)) in loaded.functions {
-            by_name.insert(name, (id, function));
+            by_name.entry(name.to_ascii_lowercase()).or_insert((id, function));
         }
     }
 }
@@ -330,8 +333,8 @@ impl ScriptEngine {
         }
         let others = all.iter().filter(|(other, _)| **other != name);
         for (_, other) in others {
-            let taken =
-                other.library.functions.iter().find(|function| loaded.functions.contains_key(&function.name));
+            let is_new = |name: &str| loaded.functions.keys().any(|own| own.eq_ignore_ascii_case(name));
+            let taken = other.library.functions.iter().find(|function| is_new(&function.name));
             if let Some(function) = taken {
                 return Err(CommandError::err(format_args!("Function {} already exists", function.name)));
             }

@@ -3,6 +3,8 @@
 // Every integration test is a crate of its own, and uses a part of this.
 #![allow(dead_code)]
 
+pub mod random;
+
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -55,6 +55,8 @@ fn bitop(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     let len = result.len();
     if len > 0 {
         ctx.view.set_bytes(destination, result, Expiry::Clear);
+        // Redis shows what it computed as raw, however short it is.
+        ctx.view.edit_string(destination, 0, |_| ())?;
         ctx.effect(destination, EventClass::String, "set");
     } else if ctx.view.remove(destination) {
         ctx.effect(destination, EventClass::Generic, "del");
@@ -86,6 +88,8 @@ mod tests {
             (integer) 3
             > GET to
             "\xf0\xf0\x01"
+            > OBJECT ENCODING to
+            "raw"
             > BITOP NOT to b
             (integer) 2
             > GET to

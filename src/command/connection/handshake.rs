@@ -103,7 +103,7 @@ fn hello(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
         } else if option.eq_ignore_ascii_case(b"setname") && args.remaining() >= 1 {
             set_name(&ctx.session.client, args.bytes())?;
         } else {
-            let option = String::from_utf8_lossy(option);
+            let option = crate::command::error::shown(option);
             return Err(CommandError::err(format_args!("Syntax error in HELLO option '{option}'")));
         }
     }

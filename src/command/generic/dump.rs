@@ -106,7 +106,8 @@ fn restore(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     let expiry = match ttl {
         0 => None,
         at if options.absolute => Some(at),
-        ttl => Some(ctx.now_ms().saturating_add(ttl)),
+        // Too far away to be told is as good as over: Redis's sum becomes negative.
+        ttl => Some(ctx.now_ms().checked_add(ttl).filter(|&at| i64::try_from(at).is_ok()).unwrap_or(0)),
     };
     if expiry.is_some_and(|at| at <= ctx.now_ms()) {
         if ctx.view.remove(key) {

@@ -105,7 +105,7 @@ impl Conditions {
             } else if args.keyword("LT") {
                 &mut read.lt
             } else {
-                let other = String::from_utf8_lossy(args.bytes());
+                let other = crate::command::error::shown(args.bytes());
                 return Err(CommandError::err(format_args!("Unsupported option {other}")));
             };
             *flag = true;

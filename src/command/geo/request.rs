@@ -240,7 +240,7 @@ impl<'a> Request<'a> {
             )));
         }
         if form.names_area_in_words() {
-            let name = String::from_utf8_lossy(args.get(0));
+            let name = crate::command::error::shown(args.get(0));
             if self.has_middle.is_none() {
                 return Err(CommandError::err(format_args!(
                     "exactly one of FROMMEMBER or FROMLONLAT can be specified for {name}"

@@ -1,8 +1,9 @@
 //! COMMAND GETKEYS and GETKEYSANDFLAGS: which arguments of a request are keys.
 
 use crate::command::keys::{KeyArgument, find};
-use crate::command::row::{Access, Command, Flags};
+use crate::command::row::{Access, Command, Flags, Keys};
 use crate::command::{Args, CommandError, Context, Outcome, Reply};
+use crate::data::parse_i64;
 
 use super::info;
 
@@ -41,9 +42,12 @@ fn keys_of(ctx: &Context<'_>, args: &Args<'_>) -> Result<Vec<KeyArgument>, Comma
     if !command.accepts(inner.len()) {
         return Err(CommandError::fixed("ERR Invalid number of arguments specified for command"));
     }
-    let mut found = find(command.row.keys, inner.len(), |index| inner.get(index)).into_vec();
-    let counts_none = command.row.flags.has(Flags::NO_MANDATORY_KEYS) && inner.get(2) == b"0";
-    if found.is_empty() && !counts_none {
+    let mut found = match command.row.keys {
+        Keys::Counted(at, access) => counted(None, at, access, &inner),
+        Keys::TargetAndCounted(target, access) => counted(Some(target), 2, access, &inner),
+        keys => find(keys, inner.len(), |index| inner.get(index)).into_vec(),
+    };
+    if found.is_empty() && !command.row.flags.has(Flags::NO_MANDATORY_KEYS) {
         return Err(CommandError::fixed("ERR Invalid arguments specified for command"));
     }
     for key in &mut found {
@@ -54,6 +58,35 @@ fn keys_of(ctx: &Context<'_>, args: &Args<'_>) -> Result<Vec<KeyArgument>, Comma
         key.index += 2;
     }
     Ok(found)
+}
+
+/// The keys that argument `at` counts, and the destination. Of a request that its command would refuse Redis
+/// tells no key, but where the count is no number it goes by what C's `atoi` reads, puts the destination last
+/// and knows nothing of what is done with the keys.
+fn counted(target: Option<Access>, at: usize, access: Access, args: &Args<'_>) -> Vec<KeyArgument> {
+    let number = parse_i64(args.get(at));
+    let guessed = number.is_none();
+    let number = number.unwrap_or_else(|| leading_integer(args.get(at)));
+    let there = args.len() - at - 1;
+    let Some(number) = usize::try_from(number).ok().filter(|number| (1..=there).contains(number)) else {
+        return Vec::new();
+    };
+    let with = |index, access| KeyArgument { index, access: if guessed { Access::NONE } else { access } };
+    let mut keys: Vec<KeyArgument> = target.map(|access| with(1, access)).into_iter().collect();
+    keys.extend((at + 1..=at + number).map(|index| with(index, access)));
+    if guessed && target.is_some() {
+        keys.rotate_left(1);
+    }
+    keys
+}
+
+/// What C's `atoi` reads; 0 where it reads nothing.
+fn leading_integer(word: &[u8]) -> i64 {
+    let word = word.trim_ascii_start();
+    let signed = usize::from(word.first().is_some_and(|byte| b"+-".contains(byte)));
+    let digits = word[signed..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let text = std::str::from_utf8(&word[..signed + digits]).unwrap_or_default();
+    text.parse().unwrap_or(0)
 }
 
 fn get_keys(ctx: &mut Context<'_>, args: Args<'_>) -> Outcome {
@@ -101,6 +134,26 @@ mod tests {
                2) 1) RW
                   2) access
                   3) update
+            "#,
+        );
+    }
+
+    #[test]
+    fn numbers_of_keys_that_are_none_or_too_large() {
+        transcript(
+            r#"
+            > COMMAND GETKEYS EVAL "return 1" 3
+            (empty array)
+            > COMMAND GETKEYS EVAL "return 1" x y
+            (empty array)
+            > COMMAND GETKEYS EVAL "return 1" 1x y
+            1) "y"
+            > COMMAND GETKEYS ZUNION 5 a b
+            (error) ERR Invalid arguments specified for command
+            > COMMAND GETKEYS ZUNIONSTORE d x a
+            (error) ERR Invalid arguments specified for command
+            > COMMAND GETKEYS ZUNIONSTORE d -1 a
+            (error) ERR Invalid arguments specified for command
             "#,
         );
     }

@@ -98,7 +98,7 @@ fn names(ctx: &mut Context<'_>, mut args: Args<'_>, kind: Kind) -> Outcome {
 
 /// Redis tells more arguments than PUBSUB CHANNELS takes so.
 fn subcommand_syntax(args: &Args<'_>) -> crate::command::CommandError {
-    let given = String::from_utf8_lossy(&args.get(1)[..args.get(1).len().min(128)]).into_owned();
+    let given = crate::command::error::shown_up_to(args.get(1), 128);
     crate::command::CommandError::err(format_args!(
         "unknown subcommand or wrong number of arguments for '{given}'. Try PUBSUB HELP."
     ))

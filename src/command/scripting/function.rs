@@ -1,6 +1,7 @@
 //! FUNCTION: libraries of functions.
 
 use crate::command::context::{help, unknown_subcommand};
+use crate::command::error::shown;
 use crate::command::ports::RestoreLibraries;
 use crate::command::row::{Command, Flags, Group};
 use crate::command::{Args, CommandError, Context, Outcome, Reply};
@@ -168,7 +169,7 @@ fn load(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     let mut replace = false;
     while args.remaining() > 1 {
         if !args.keyword("replace") {
-            let option = String::from_utf8_lossy(args.bytes()).into_owned();
+            let option = shown(args.bytes());
             return Err(CommandError::err(format_args!("Unknown option given: {option}")));
         }
         replace = true;
@@ -192,7 +193,7 @@ fn list(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
             };
             pattern = Some(given);
         } else {
-            let word = String::from_utf8_lossy(word).into_owned();
+            let word = shown(word);
             return Err(CommandError::err(format_args!("Unknown argument {word}")));
         }
     }

@@ -171,10 +171,19 @@ fn zscan(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     let cursor = element_scan::cursor(&mut args)?;
     let Some(set) = ctx.view.get::<SortedSet>(key)? else { return element_scan::nothing(ctx) };
     let mut scan = ElementScan::options(&mut args)?;
+    /// The largest whole number that Redis packs as one.
+    const WHOLE: u64 = i64::MAX as u64 / 2;
+    let small = set.encoding() == "listpack";
     let next = set.scan(cursor, scan.count(), |member, score| {
         if scan.wants(member) {
             scan.push(member);
-            scan.push(format_double(score).as_bytes());
+            match score as i64 {
+                // A small set has whole numbers as such, and Redis shows them with all their digits.
+                whole if small && whole as f64 == score && whole.unsigned_abs() <= WHOLE => {
+                    scan.push(itoa::Buffer::new().format(whole).as_bytes());
+                }
+                _ => scan.push(format_double(score).as_bytes()),
+            }
         }
     });
     scan.answer(ctx, next)

@@ -27,6 +27,7 @@ use crate::resp::Encoder;
 use crate::store::Key;
 
 use super::context::{EventClass, Replay};
+use super::error::{shown, shown_up_to};
 use super::row::{Command, Flags, Group};
 use super::{CommandError, Context};
 
@@ -147,11 +148,6 @@ fn coded(text: String) -> CommandError {
     CommandError::Text(text.into())
 }
 
-/// A word of a client within an error.
-fn shown(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
-    String::from_utf8_lossy(bytes)
-}
-
 fn no_key_or_group(key: Key<'_>, group: &[u8]) -> CommandError {
     coded(format!("NOGROUP No such key '{}' or consumer group '{}'", shown(key.bytes), shown(group)))
 }
@@ -164,6 +160,6 @@ fn no_group(key: Key<'_>, group: &[u8]) -> CommandError {
 fn bad_subcommand(container: &str, subcommand: &[u8]) -> CommandError {
     CommandError::err(format_args!(
         "unknown subcommand or wrong number of arguments for '{}'. Try {container} HELP.",
-        shown(&subcommand[..subcommand.len().min(128)])
+        shown_up_to(subcommand, 128)
     ))
 }

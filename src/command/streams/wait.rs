@@ -57,7 +57,7 @@ struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    fn read(args: &mut Args<'a>, for_group: bool) -> Result<Request<'a>, CommandError> {
+    fn read(ctx: &Context<'_>, args: &mut Args<'a>, for_group: bool) -> Result<Request<'a>, CommandError> {
         let mut request = Request { count: 0, block_ms: None, reader: None, streams: 0, ids_at: 0 };
         let mut no_ack = false;
         while args.remaining() > 0 {
@@ -70,6 +70,12 @@ impl<'a> Request<'a> {
                 args.check()?;
                 request.count = usize::try_from(count).unwrap_or(0);
             } else if more > 0 && args.keyword("BLOCK") {
+                if ctx.in_script {
+                    let name = shown(args.get(0));
+                    return Err(CommandError::err(format_args!(
+                        "{name} command is not allowed with BLOCK option from scripts"
+                    )));
+                }
                 request.block_ms = Some(read_block(args)?);
             } else if more > 1 && args.keyword("GROUP") {
                 if !for_group {
@@ -154,7 +160,7 @@ impl Answer {
 }
 
 fn xread(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
-    let request = Request::read(&mut args, false)?;
+    let request = Request::read(ctx, &mut args, false)?;
     let mut after = smallvec::SmallVec::<[Id; 4]>::new();
     for index in 0..request.streams {
         let key = args.declared(index).ok_or(CommandError::Syntax)?;
@@ -227,7 +233,7 @@ fn serve_reader(
     mut args: Args<'_>,
     ready: Key<'_>,
 ) -> Result<Option<Reply>, CommandError> {
-    let request = Request::read(&mut args, false)?;
+    let request = Request::read(ctx, &mut args, false)?;
     let Some(index) = index_of(&args, ready, request.streams) else { return Ok(None) };
     let after = ids::of(args.get(request.ids_at + index))?;
     if stream_at(ctx, ready).is_none_or(|stream| stream.log().last_id() <= after) {
@@ -250,7 +256,7 @@ enum From {
 }
 
 fn xreadgroup(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
-    let request = Request::read(&mut args, true)?;
+    let request = Request::read(ctx, &mut args, true)?;
     let Some(reader) = request.reader else { return Err(CommandError::Syntax) };
     let mut from = smallvec::SmallVec::<[From; 4]>::new();
     let mut news = false;
@@ -326,7 +332,7 @@ fn serve_group(
     mut args: Args<'_>,
     ready: Key<'_>,
 ) -> Result<Option<Reply>, CommandError> {
-    let request = Request::read(&mut args, true)?;
+    let request = Request::read(ctx, &mut args, true)?;
     let Some(reader) = request.reader else { return Ok(None) };
     let Some(stream) = stream_at(ctx, ready) else {
         return Err(CommandError::fixed("UNBLOCKED the stream key no longer exists"));

@@ -112,8 +112,8 @@ impl Cell {
     pub fn neighbour(self, east: i8, north: i8) -> Self {
         let unused = 64 - u32::from(self.step) * 2;
         let (longitude, latitude) = (self.bits & ODD_BITS, self.bits & EVEN_BITS);
-        let longitude = shift(longitude, east, EVEN_BITS >> unused) & ODD_BITS >> unused;
-        let latitude = shift(latitude, north, ODD_BITS >> unused) & EVEN_BITS >> unused;
+        let longitude = shift(longitude, east, EVEN_BITS >> unused, ODD_BITS >> unused);
+        let latitude = shift(latitude, north, ODD_BITS >> unused, EVEN_BITS >> unused);
         Self { bits: longitude | latitude, step: self.step }
     }
 
@@ -125,12 +125,13 @@ impl Cell {
 }
 
 /// Adds -1 to 1 to a number whose bits stand apart; `gaps` are the bits between them, filled so that a carry
-/// runs through.
-fn shift(spread: u64, by: i8, gaps: u64) -> u64 {
+/// runs through, and `own` the number's. At the world's very edge (longitude 180) a number has a bit too many
+/// and means a cell behind the edge, where nothing is; Redis brings it back only when it moves, and so do we.
+fn shift(spread: u64, by: i8, gaps: u64, own: u64) -> u64 {
     match by {
         0 => spread,
-        1.. => spread.wrapping_add(gaps + 1),
-        _ => (spread | gaps).wrapping_sub(gaps + 1),
+        1.. => spread.wrapping_add(gaps + 1) & own,
+        _ => (spread | gaps).wrapping_sub(gaps + 1) & own,
     }
 }
 
@@ -149,9 +150,16 @@ pub fn point_of_score(score: f64) -> Point {
     }
 }
 
-/// A score that GEOADD did not make may be negative: it counts as the processor converts it.
+/// A score that GEOADD did not make may be negative or too large: it counts as the processor converts it,
+/// x86's way: nothing is left of what does not fit into 64 bits.
 fn bits_of(score: f64) -> u64 {
-    if score < 0.0 { score as i64 as u64 } else { score as u64 }
+    const TOO_LARGE: f64 = (1u128 << 64) as f64;
+    match score {
+        _ if score >= TOO_LARGE => 0,
+        _ if score < i64::MIN as f64 => i64::MIN as u64,
+        _ if score < 0.0 => score as i64 as u64,
+        _ => score as u64,
+    }
 }
 
 /// The geohash of a place as others write it: base 32, from -90 to 90 degrees. Ten characters say 50 bits;

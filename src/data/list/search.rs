@@ -11,6 +11,8 @@ impl List {
     /// all, and at most `maxlen` elements are compared, 0 meaning all. A rank of
     /// 0, which LPOS refuses, is taken for 1.
     pub fn position(&self, value: &[u8], rank: i64, count: usize, maxlen: usize) -> Vec<usize> {
+        // Redis negates the rank, and the least number is its own negative: the first match is far enough.
+        let rank = if rank == i64::MIN { -1 } else { rank };
         let skip = usize::try_from(rank.unsigned_abs()).map_or(usize::MAX, |rank| rank.max(1) - 1);
         let most = if count == 0 { usize::MAX } else { count };
         let compared = if maxlen == 0 { usize::MAX } else { maxlen };

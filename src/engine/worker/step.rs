@@ -202,6 +202,10 @@ impl Worker {
         }
         batch.count(stamp);
         batch.executed += 1;
+        // The next command of the batch runs under what CONFIG SET has just said.
+        if flags.has(Flags::ADMIN) && self.settings_version != engine.config.version() {
+            self.read_settings();
+        }
         let mark = if matches!(ended, Ended::Pushed) { out.len() } else { mark };
         self.after(session, out, mark);
         match ended {

@@ -56,11 +56,10 @@ fn word(lua: &Lua, arguments: &MultiValue, at: usize, function: &str) -> mlua::R
             format_args!("bad argument #{} to '{function}' (number expected, got {given})", at + 1),
         ));
     };
-    if !number.is_finite() {
-        return Ok(0);
-    }
-    // The low bits of a number that is too large for 64 bits are what its remainder has.
-    Ok((number.round_ties_even() % 4_294_967_296.0) as i64 as i32)
+    // Adding this shifts the whole number into the lowest bits of the double, rounded to the nearest. Of numbers
+    // beyond 2^51 it makes nonsense, the same as Redis's library.
+    const SHIFT: f64 = 6_755_399_441_055_744.0;
+    Ok((number + SHIFT).to_bits() as i32)
 }
 
 fn to_hex(lua: &Lua, arguments: MultiValue) -> mlua::Result<String> {

@@ -24,6 +24,10 @@ pub(super) fn table(lua: &Lua) -> mlua::Result<Table> {
         "decode",
         lua.create_function(|lua, text: mlua::String| {
             let text = text.as_bytes();
+            // Two characters in ASCII are the least that a text in JSON begins with.
+            if text.len() >= 2 && text[..2].contains(&0) {
+                return Err(raise_here(lua, "JSON parser does not support UTF-16 or UTF-32"));
+            }
             let mut reader = Reader { lua, text: &text, at: 0 };
             let value = reader.value(0)?;
             reader.space();

@@ -80,7 +80,7 @@ fn known_user<'a>(users: &Table, name: &'a [u8]) -> Result<&'a [u8], CommandErro
     if users.get(name).is_some() {
         return Ok(name);
     }
-    Err(CommandError::err(format_args!("No such user '{}'", String::from_utf8_lossy(name))))
+    Err(CommandError::err(format_args!("No such user '{}'", crate::command::error::shown(name))))
 }
 
 fn kill(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {

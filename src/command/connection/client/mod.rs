@@ -74,7 +74,7 @@ fn is_of_type(client: &Client, name: &[u8]) -> Result<bool, CommandError> {
 }
 
 fn unknown_type(name: &[u8]) -> CommandError {
-    CommandError::err(format_args!("Unknown client type '{}'", String::from_utf8_lossy(name)))
+    CommandError::err(format_args!("Unknown client type '{}'", crate::command::error::shown(name)))
 }
 
 /// ON or OFF.

@@ -119,7 +119,7 @@ fn set_info(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     } else if option.eq_ignore_ascii_case(b"lib-ver") {
         ("lib-ver", true)
     } else {
-        let option = String::from_utf8_lossy(option);
+        let option = crate::command::error::shown(option);
         return Err(CommandError::err(format_args!("Unrecognized option '{option}'")));
     };
     if !is_printable(value) {

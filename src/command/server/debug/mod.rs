@@ -80,7 +80,7 @@ fn debug(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
         Some(tool) => (tool.run)(ctx, args),
         None => Err(CommandError::err(format_args!(
             "unknown subcommand or wrong number of arguments for '{}'. Try DEBUG HELP.",
-            String::from_utf8_lossy(&name[..name.len().min(128)])
+            crate::command::error::shown_up_to(name, 128)
         ))),
     }
 }
