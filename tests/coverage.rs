@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use common::{Client, Launch, Server};
 use glasswing::command::Registry;
+use glasswing::command::row::Group;
 use glasswing::command::transcript::Step;
 use glasswing::data::glob_match;
 use glasswing::resp::split_args;
@@ -29,6 +30,10 @@ const TRIES: usize = 3;
 
 /// Commands that can do nothing but refuse, each with its reason: for these a refusal is the test.
 const REFUSING: &[(&str, &str)] = &[
+    ("failover", "needs a replica"),
+    ("module|load", "needs a module"),
+    ("module|loadex", "needs a module"),
+    ("module|unload", "needs a module"),
     ("script|kill", "needs a script that runs while another connection asks"),
     ("function|kill", "needs a function that runs while another connection asks"),
     ("client|caching", "needs client-side caching, which is not there yet"),
@@ -76,7 +81,9 @@ fn uncovered(registry: &Registry, all: &[Shown]) -> Vec<String> {
         let name = command.full_name;
         let answered = all.iter().any(|shown| shown.answered.contains(name));
         let refused = all.iter().any(|shown| shown.refused.contains(name));
-        match REFUSING.iter().any(|(refusing, _)| *refusing == name) {
+        // Without a cluster all of them refuse.
+        let clustered = command.row.group == Group::Cluster;
+        match clustered || REFUSING.iter().any(|(refusing, _)| *refusing == name) {
             false if !answered && refused => {
                 complaints.push(format!("'{name}' is refused in every transcript"))
             }

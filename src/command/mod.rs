@@ -28,6 +28,7 @@ pub mod timeout;
 pub mod transcript;
 
 mod bitmaps;
+mod cluster;
 mod connection;
 mod generic;
 mod geo;

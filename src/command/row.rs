@@ -40,6 +40,8 @@ pub struct Command {
     pub whole: fn(&Args<'_>) -> bool,
     /// Which other database the arguments name, where they can.
     pub databases: fn(Args<'_>) -> Option<OtherDatabase>,
+    /// What it does otherwise than Redis 7.0.15, for `docs/commands.md`; empty for nothing.
+    pub differs: &'static str,
     /// The handler. A container's answers for a missing or unknown subcommand.
     pub run: Handler,
     /// Subcommands, of a container.
@@ -63,6 +65,7 @@ impl Command {
         tips: &[],
         whole: |_| false,
         databases: |_| None,
+        differs: "",
         run: super::context::unimplemented_row,
         subcommands: &[],
     };
@@ -196,6 +199,8 @@ bits! {
         /// Walks over keys that it does not name: alone it locks one shard at a time, in a transaction
         /// that holds other keys it needs the whole keyspace.
         WANDERS = 30, "";
+        /// About modules: `enable-module-command` allows it, not `enable-debug-command`.
+        OF_MODULES = 31, "";
     }
 }
 

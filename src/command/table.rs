@@ -12,6 +12,7 @@ static FAMILIES: &[&[Command]] = &[
     super::bitmaps::COMBINE,
     super::bitmaps::FIELD,
     super::bitmaps::LOOK,
+    super::cluster::COMMANDS,
     super::connection::COMMANDS,
     super::generic::dump::COMMANDS,
     super::generic::existence::COMMANDS,

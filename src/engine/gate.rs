@@ -4,7 +4,7 @@ use crate::acl::{Denied, LogContext, User};
 use crate::command::client::{Address, Client, ClientFlag};
 use crate::command::error::shown_up_to;
 use crate::command::rights::{self, Asking};
-use crate::command::row::{Flags, Group};
+use crate::command::row::Flags;
 use crate::command::session::Multi;
 use crate::command::table::Registered;
 use crate::command::{Args, CommandError, Registry};
@@ -140,7 +140,7 @@ fn arity(command: &Registered, args: &Args<'_>) -> Result<(), Refused> {
 
 /// DEBUG and MODULE run only where a setting allows it.
 fn allowed_by_setting(command: &Registered, at: &Situation<'_>) -> Result<(), Refused> {
-    let debug = command.row.group == Group::Server;
+    let debug = !command.row.flags.has(Flags::OF_MODULES);
     let setting = if debug { at.settings.enable_debug_command } else { at.settings.enable_module_command };
     let allowed = match setting {
         ProtectedAction::Yes => true,

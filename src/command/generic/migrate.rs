@@ -19,6 +19,7 @@ use crate::store::{Key, WatchFlag};
 /// The rows of this file.
 pub static COMMANDS: &[Command] = &[Command {
     name: "MIGRATE",
+    differs: "A key that changes while it is sent stays here, and the reply is TRYAGAIN: nobody waits for the network.",
     syntax: "host port <key | \"\"> destination-db timeout [COPY] [REPLACE] [<AUTH password | AUTH2 username password>] [KEYS key [key ...]]",
     summary: "Moves keys to another server, each of them at once.",
     since: "2.6.0",

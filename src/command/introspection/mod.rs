@@ -6,6 +6,7 @@ pub mod docs;
 pub mod info;
 mod keys;
 mod list;
+pub mod page;
 
 use super::context::{help, unknown_subcommand};
 use super::row::{Acl, Command, Flags, Group};

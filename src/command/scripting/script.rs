@@ -17,6 +17,7 @@ pub(super) const SCRIPT: Command = Command {
 
 const DEBUG: Command = Command {
     name: "DEBUG",
+    differs: "YES and SYNC are refused: there is no debugger.",
     syntax: "<YES | SYNC | NO>",
     summary: "Set the debug mode for executed scripts.",
     since: "3.2.0",

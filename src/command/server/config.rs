@@ -36,6 +36,7 @@ const GET: Command = Command {
 
 const SET: Command = Command {
     name: "SET",
+    differs: "A setting of something that is not there yet is refused, with what is accepted.",
     syntax: "parameter value [parameter value ...]",
     summary: "Changes settings while the server runs: all of them or none.",
     since: "2.0.0",

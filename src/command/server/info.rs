@@ -6,6 +6,7 @@ use crate::observe::info::{Selection, text};
 
 pub(super) const INFO: Command = Command {
     name: "INFO",
+    differs: "More fields (`glasswing_version` and others); figures of parts that are not there are missing.",
     syntax: "[section [section ...]]",
     summary: "Returns information and statistics about the server.",
     since: "1.0.0",

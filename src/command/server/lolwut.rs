@@ -6,6 +6,7 @@ use crate::config::REDIS_VERSION;
 
 pub(super) const LOLWUT: Command = Command {
     name: "LOLWUT",
+    differs: "The picture is of a glasswing, whatever the version.",
     syntax: "[VERSION version]",
     summary: "Draws a butterfly and tells the version.",
     since: "5.0.0",

@@ -22,6 +22,7 @@ pub(super) const MEMORY: Command = Command {
 
 const DOCTOR: Command = Command {
     name: "DOCTOR",
+    differs: "Its advice is about this server.",
     syntax: "",
     summary: "Returns what is conspicuous about the memory.",
     since: "4.0.0",
@@ -68,6 +69,7 @@ const PURGE: Command = Command {
 
 const STATS: Command = Command {
     name: "STATS",
+    differs: "Figures of this server; those of parts that it does not have are 0 or missing.",
     syntax: "",
     summary: "Returns details about the use of memory.",
     since: "4.0.0",
@@ -79,6 +81,7 @@ const STATS: Command = Command {
 
 const USAGE: Command = Command {
     name: "USAGE",
+    differs: "Counts all of the value, whatever SAMPLES says; values take other amounts here.",
     syntax: "key [SAMPLES count]",
     summary: "Returns the bytes that a key and its value take.",
     since: "4.0.0",

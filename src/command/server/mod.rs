@@ -25,6 +25,7 @@ pub static COMMANDS: &[Command] = &[
     lolwut::LOLWUT,
     memory::MEMORY,
     modules::MODULE,
+    replication::FAILOVER,
     replication::REPLICAOF,
     replication::ROLE,
     replication::SLAVEOF,

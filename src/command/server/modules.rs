@@ -2,7 +2,7 @@
 
 use crate::command::context::{help, unknown_subcommand};
 use crate::command::row::{Command, Flags, Group};
-use crate::command::{Args, Context, Outcome, Reply};
+use crate::command::{Args, CommandError, Context, Outcome, Reply};
 
 pub(super) const MODULE: Command = Command {
     name: "MODULE",
@@ -12,7 +12,7 @@ pub(super) const MODULE: Command = Command {
     complexity: "Depends on subcommand.",
     group: Group::Server,
     run: unknown_subcommand,
-    subcommands: &[HELP, LIST],
+    subcommands: &[HELP, LIST, LOAD, LOADEX, UNLOAD],
     ..Command::BASE
 };
 
@@ -40,10 +40,70 @@ const HELP: Command = Command {
     ..Command::BASE
 };
 
+const CHANGES: Flags = Flags::NO_ASYNC_LOADING
+    .with(Flags::ADMIN)
+    .with(Flags::NOSCRIPT)
+    .with(Flags::PROTECTED)
+    .with(Flags::OF_MODULES);
+
+const LOAD: Command = Command {
+    name: "LOAD",
+    differs: "Refused even where enable-module-command allows it: this server loads no modules.",
+    syntax: "path [arg [arg ...]]",
+    summary: "Loads a module.",
+    since: "4.0.0",
+    group: Group::Server,
+    flags: CHANGES,
+    run: load,
+    ..Command::BASE
+};
+
+const LOADEX: Command = Command {
+    name: "LOADEX",
+    differs: "As MODULE LOAD.",
+    syntax: "path [CONFIG name value [CONFIG name value ...]] [ARGS args [args ...]]",
+    summary: "Loads a module with settings of its own.",
+    since: "7.0.0",
+    group: Group::Server,
+    flags: CHANGES,
+    run: load,
+    ..Command::BASE
+};
+
+const UNLOAD: Command = Command {
+    name: "UNLOAD",
+    syntax: "name",
+    summary: "Unloads a module.",
+    since: "4.0.0",
+    group: Group::Server,
+    flags: CHANGES,
+    run: unload,
+    ..Command::BASE
+};
+
+/// A module is a C library that calls into Redis. No library finds here what it calls.
+fn load(_: &mut Context<'_>, _: Args<'_>) -> Outcome {
+    Err(CommandError::fixed("ERR Error loading the extension. Please check the server logs."))
+}
+
+fn unload(_: &mut Context<'_>, _: Args<'_>) -> Outcome {
+    Err(CommandError::fixed("ERR Error unloading module: no such module with that name"))
+}
+
 fn list(_: &mut Context<'_>, _: Args<'_>) -> Outcome {
     Ok(Reply::Array(Vec::new()))
 }
 
 fn help_module(ctx: &mut Context<'_>, _: Args<'_>) -> Outcome {
-    help(ctx, "MODULE", &["LIST", "    Return a list of loaded modules."])
+    let lines = &[
+        "LIST",
+        "    Return a list of loaded modules.",
+        "LOAD <path> [<arg> ...]",
+        "    Refused: this server loads no modules.",
+        "LOADEX <path> [[CONFIG NAME VALUE] [CONFIG NAME VALUE]] [ARGS ...]",
+        "    Refused: this server loads no modules.",
+        "UNLOAD <name>",
+        "    Refused: there are no modules.",
+    ];
+    help(ctx, "MODULE", lines)
 }

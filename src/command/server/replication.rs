@@ -1,14 +1,27 @@
-//! ROLE, REPLICAOF, SLAVEOF and WAIT, as a server without replicas answers them.
+//! FAILOVER, ROLE, REPLICAOF, SLAVEOF and WAIT, as a server without replicas answers them.
 
 use crate::command::reply::{OK, Park};
 use crate::command::row::{Acl, Command, Flags, Group};
 use crate::command::{Args, CommandError, Context, Outcome, Reply};
+use crate::data::parse_i64;
 
 const REPLICAOF_FLAGS: Flags =
     Flags::NO_ASYNC_LOADING.with(Flags::ADMIN).with(Flags::NOSCRIPT).with(Flags::STALE);
 
+pub(super) const FAILOVER: Command = Command {
+    name: "FAILOVER",
+    syntax: "[TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]",
+    summary: "Hands the role of the master over to a replica.",
+    since: "6.2.0",
+    group: Group::Server,
+    flags: Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::STALE),
+    run: failover,
+    ..Command::BASE
+};
+
 pub(super) const REPLICAOF: Command = Command {
     name: "REPLICAOF",
+    differs: "Another target than NO ONE is refused.",
     syntax: "<host port | NO ONE>",
     summary: "Makes the server a replica of another one, or a master again.",
     since: "5.0.0",
@@ -20,6 +33,7 @@ pub(super) const REPLICAOF: Command = Command {
 
 pub(super) const SLAVEOF: Command = Command {
     name: "SLAVEOF",
+    differs: "As REPLICAOF.",
     syntax: "<host port | NO ONE>",
     summary: "The older name of REPLICAOF.",
     since: "1.0.0",
@@ -54,9 +68,41 @@ pub(super) const WAIT: Command = Command {
     ..Command::BASE
 };
 
+/// There are no replicas to hand over to, and no failover is under way. All options are read first.
+fn failover(_: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
+    if args.remaining() == 1 && args.keyword("ABORT") {
+        return Err(CommandError::fixed("ERR No failover in progress."));
+    }
+    let (mut timeout, mut target, mut force) = (false, false, false);
+    while args.remaining() > 0 {
+        if !timeout && args.remaining() > 1 && args.keyword("TIMEOUT") {
+            let timeout_ms = args.int();
+            args.check()?;
+            if timeout_ms <= 0 {
+                return Err(CommandError::fixed("ERR FAILOVER timeout must be greater than 0"));
+            }
+            timeout = true;
+        } else if !target && args.remaining() > 2 && args.keyword("TO") {
+            let (_host, _port) = (args.bytes(), args.int());
+            args.check()?;
+            target = true;
+        } else if !force && args.keyword("FORCE") {
+            force = true;
+        } else {
+            return Err(CommandError::Syntax);
+        }
+    }
+    Err(CommandError::fixed("ERR FAILOVER requires connected replicas."))
+}
+
 fn replicaof(_: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
-    if args.keyword("NO") && args.keyword("ONE") {
+    let (host, port) = (args.bytes(), args.bytes());
+    args.finish()?;
+    if host.eq_ignore_ascii_case(b"no") && port.eq_ignore_ascii_case(b"one") {
         return OK;
+    }
+    if !parse_i64(port).is_some_and(|port| (0..=65_535).contains(&port)) {
+        return Err(CommandError::fixed("ERR Invalid master port"));
     }
     Err(CommandError::fixed("ERR this server cannot be a replica: replication is not available"))
 }

@@ -7,6 +7,7 @@ use crate::command::{Args, CommandError, Context, Outcome, Reply};
 
 pub(super) const SAVE: Command = Command {
     name: "SAVE",
+    differs: "The file is a snapshot in a format of its own.",
     syntax: "",
     summary: "Saves the data set and waits for the end.",
     since: "1.0.0",
@@ -19,6 +20,7 @@ pub(super) const SAVE: Command = Command {
 
 pub(super) const BGSAVE: Command = Command {
     name: "BGSAVE",
+    differs: "As SAVE; nothing is forked.",
     syntax: "[SCHEDULE]",
     summary: "Begins to save the data set in the background.",
     since: "1.0.0",

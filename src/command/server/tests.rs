@@ -92,6 +92,26 @@ fn roles_waits_and_modules() {
         OK
         > SLAVEOF no one
         OK
+        > REPLICAOF no x
+        (error) ERR Invalid master port
+        > REPLICAOF host 65536
+        (error) ERR Invalid master port
+        > FAILOVER
+        (error) ERR FAILOVER requires connected replicas.
+        > FAILOVER ABORT
+        (error) ERR No failover in progress.
+        > FAILOVER TO 127.0.0.1 7000 FORCE TIMEOUT 100
+        (error) ERR FAILOVER requires connected replicas.
+        > FAILOVER TIMEOUT 0
+        (error) ERR FAILOVER timeout must be greater than 0
+        > FAILOVER TIMEOUT x
+        (error) ERR value is not an integer or out of range
+        > FAILOVER TO a x
+        (error) ERR value is not an integer or out of range
+        > FAILOVER ABORT TIMEOUT 10
+        (error) ERR syntax error
+        > FAILOVER nonsense
+        (error) ERR syntax error
         > WAIT 0 0
         (integer) 0
         > WAIT 1 10
@@ -118,7 +138,12 @@ fn roles_waits_and_modules() {
 fn another_server_is_no_master_for_us() {
     let answer = Bench::new().line("REPLICAOF 127.0.0.1 6379");
     assert_eq!(answer, "(error) ERR this server cannot be a replica: replication is not available");
-    assert!(Bench::new().line("MODULE HELP").starts_with("1) MODULE <subcommand>"));
+    assert!(Bench::new().line("MODULE HELP").starts_with(" 1) MODULE <subcommand>"));
+    let loading = "(error) ERR Error loading the extension. Please check the server logs.";
+    assert_eq!(Bench::new().line("MODULE LOAD /no/such/module.so"), loading);
+    assert_eq!(Bench::new().line("MODULE LOADEX /no/such/module.so ARGS a"), loading);
+    let unloading = "(error) ERR Error unloading module: no such module with that name";
+    assert_eq!(Bench::new().line("MODULE UNLOAD name"), unloading);
 }
 
 #[test]

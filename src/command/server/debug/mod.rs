@@ -19,6 +19,7 @@ use crate::data::parse_i64;
 
 pub(super) const DEBUG: Command = Command {
     name: "DEBUG",
+    differs: "What looks at C memory is not there; DEBUG HELP lists what is.",
     syntax: "subcommand [argument [argument ...]]",
     summary: "A container for debugging commands.",
     since: "1.0.0",

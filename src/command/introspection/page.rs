@@ -1,0 +1,77 @@
+//! The page `docs/commands.md`, from the rows.
+
+use std::collections::BTreeSet;
+
+use crate::command::table::{Registered, Registry};
+
+/// Every command and subcommand of Redis 7.0.15, as COMMAND LIST names them.
+const OF_REDIS: &str = include_str!("redis-7.0.15.txt");
+
+const HEAD: &str = "\
+# Commands
+
+All commands of this server, and what differs from Redis 7.0.15. The page is made from the rows of the commands:
+`UPDATE_DOCS=1 cargo test --test commands_page`. Arguments are written as in Redis's documentation. What a command
+answers is Redis's answer, to the last error text, unless the next table says otherwise. The texts of HELP are our own,
+and so are the numbers that SCAN uses as cursors.
+";
+
+/// The page.
+pub fn markdown(registry: &Registry) -> String {
+    let known: BTreeSet<&str> = registry.iter().map(|(_, command)| command.full_name).collect();
+    let of_redis: BTreeSet<&str> = OF_REDIS.lines().collect();
+    let mut page = HEAD.to_owned();
+
+    page += "\n## What differs\n\n| command | difference |\n|---|---|\n";
+    let differing = sorted(registry).into_iter().filter(|command| !command.row.differs.is_empty());
+    differing.for_each(|command| page += &line(&[&name(command.full_name), command.row.differs]));
+    for name_of_newer in known.difference(&of_redis) {
+        page += &line(&[&name(name_of_newer), "Redis 7.0 does not have it yet."]);
+    }
+
+    let missing: Vec<String> = of_redis.difference(&known).map(|missing| name(missing)).collect();
+    page += &format!(
+        "\n## What is not there yet\n\n{}\n",
+        match &missing[..] {
+            [] => "Nothing.".to_owned(),
+            some => wrapped(&format!("{}.", some.join(", "))),
+        }
+    );
+
+    page += "\n## All commands\n\n| command | arguments | what it does | since | complexity |\n|---|---|---|---|---|\n";
+    for command in sorted(registry).into_iter().filter(|command| command.children.is_empty()) {
+        let row = command.row;
+        let syntax = if row.syntax.is_empty() { String::new() } else { format!("`{}`", row.syntax) };
+        page += &line(&[&name(command.full_name), &syntax, row.summary, row.since, row.complexity]);
+    }
+    page
+}
+
+fn sorted(registry: &Registry) -> Vec<&Registered> {
+    let mut commands: Vec<&Registered> = registry.iter().map(|(_, command)| command).collect();
+    commands.sort_by_key(|command| command.full_name);
+    commands
+}
+
+/// `config|get` as a reader types it.
+fn name(full_name: &str) -> String {
+    format!("`{}`", full_name.replace('|', " ").to_ascii_uppercase())
+}
+
+fn line(cells: &[&str]) -> String {
+    let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
+    format!("| {} |\n", cells.join(" | "))
+}
+
+/// Lines of at most 110 characters, broken behind commas.
+fn wrapped(text: &str) -> String {
+    let (mut lines, mut line) = (Vec::new(), String::new());
+    for part in text.split_inclusive(", ") {
+        if line.len() + part.trim_end().len() > 110 {
+            lines.push(std::mem::take(&mut line).trim_end().to_owned());
+        }
+        line += part;
+    }
+    lines.push(line);
+    lines.join("\n")
+}
