@@ -78,6 +78,11 @@ impl Progress {
         Report { share, keys, bytes, expected_keys, elapsed_ms, seconds_left }
     }
 
+    /// Says how many bytes there are to read.
+    pub fn expect_bytes(&self, bytes: u64) {
+        self.begin(0, bytes);
+    }
+
     pub(super) fn begin(&self, expected_keys: u64, total_bytes: u64) {
         self.started_ms.store(self.now_ms(), Ordering::Relaxed);
         self.expected_keys.store(expected_keys, Ordering::Relaxed);

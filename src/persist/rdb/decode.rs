@@ -21,6 +21,7 @@ pub fn decode(reader: &mut Reader<'_>, limits: &ValueLimits) -> Result<LoadedVal
         kind::LIST_QUICKLIST | kind::LIST_QUICKLIST_2 => Object::List(quick_list(reader, kind, limits)?),
         kind::SET => Object::Set(plain_set(reader, limits)?),
         kind::SET_INTSET => Object::Set(int_set(reader, limits)?),
+        kind::SET_LISTPACK => Object::Set(packed_set(reader, limits)?),
         kind::HASH => Object::Hash(plain_hash(reader, limits)?),
         kind::HASH_ZIPMAP => Object::Hash(old_hash(reader, limits)?),
         kind::HASH_ZIPLIST | kind::HASH_LISTPACK => {
@@ -30,8 +31,8 @@ pub fn decode(reader: &mut Reader<'_>, limits: &ValueLimits) -> Result<LoadedVal
         kind::ZSET_ZIPLIST | kind::ZSET_LISTPACK => {
             Object::SortedSet(packed_sorted(reader, kind == kind::ZSET_ZIPLIST, limits)?)
         }
-        kind::STREAM | kind::STREAM_2 => {
-            Object::Stream(stream::read(reader, kind == kind::STREAM_2, limits.stream)?)
+        kind::STREAM | kind::STREAM_2 | kind::STREAM_3 => {
+            Object::Stream(stream::read(reader, kind, limits.stream)?)
         }
         other => return Err(Malformed::Type(other)),
     };
@@ -92,6 +93,15 @@ fn int_set(reader: &mut Reader<'_>, limits: &ValueLimits) -> Result<Set, Malform
     let mut set = Set::new();
     intset::each(&reader.string()?, |number| {
         set.insert(itoa::Buffer::new().format(number).as_bytes(), &limits.set);
+    })?;
+    Ok(set)
+}
+
+fn packed_set(reader: &mut Reader<'_>, limits: &ValueLimits) -> Result<Set, Malformed> {
+    let mut set = Set::new();
+    listpack::each(&reader.string()?, |member| {
+        let new = member.with_bytes(|member| set.insert(member, &limits.set));
+        if new { Ok(()) } else { Err(Malformed::Duplicate) }
     })?;
     Ok(set)
 }

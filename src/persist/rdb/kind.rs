@@ -23,6 +23,12 @@ pub const ZSET_LISTPACK: u8 = 17;
 pub const LIST_QUICKLIST_2: u8 = 18;
 
 pub const STREAM_2: u8 = 19;
+/// The newest that Redis 7.0 knows.
+pub const NEWEST_OF_7_0: u8 = STREAM_2;
+/// From Redis 7.2 on.
+pub const SET_LISTPACK: u8 = 20;
+/// Streams whose consumers have a second time, from Redis 7.2 on.
+pub const STREAM_3: u8 = 21;
 
 /// A node of [`LIST_QUICKLIST_2`] that is one element.
 pub const NODE_PLAIN: u64 = 1;

@@ -1,17 +1,17 @@
-//! Redis's RDB format, as far as values go: what DUMP gives and RESTORE takes, and what an RDB file is
-//! made of.
+//! Redis's RDB format: what DUMP gives and RESTORE takes, and whole files ([`mod@file`]).
 //!
-//! Here live pure functions between bytes and values of the store. Written is what Redis 7.0 reads
+//! The parts for values are pure functions between bytes and values of the store. Written is what Redis 7.0 reads
 //! (version 10), read is everything that it reads, the older encodings included. No length that the
 //! bytes claim is trusted before that many bytes are there, and every nested structure is checked as
 //! Redis does under `sanitize-dump-payload yes`: what is malformed is an error, never a wrong value.
 //!
 //! Reading order: [`primitive`] (lengths and strings), the packed structures ([`listpack`], [`ziplist`],
-//! [`zipmap`], [`intset`]), [`mod@encode`] and [`mod@decode`] (a value), [`payload`] (a value with its footer).
+//! [`zipmap`], [`intset`]), [`mod@encode`] and [`mod@decode`] (a value), [`payload`] (a value with its footer), [`mod@file`].
 
 mod decode;
 mod element;
 mod encode;
+pub mod file;
 mod functions;
 mod intset;
 mod kind;

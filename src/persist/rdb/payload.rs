@@ -10,11 +10,11 @@ use crate::data::ValueLimits;
 use crate::store::{DumpError, Entry, LoadedValue};
 
 use super::primitive::Reader;
-use super::{VERSION, decode, encode};
+use super::{VERSION, decode, encode, kind};
 
 const FOOTER: usize = 10;
 
-static CHECKSUM: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_REDIS);
+pub(super) static CHECKSUM: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_REDIS);
 
 /// An entry's value as DUMP answers it.
 pub fn dump(entry: &Entry, compress: bool) -> Vec<u8> {
@@ -35,6 +35,9 @@ pub fn sealed(mut value: Vec<u8>) -> Vec<u8> {
 /// value are not looked at.
 pub fn restore(payload: &[u8], limits: &ValueLimits) -> Result<LoadedValue, DumpError> {
     let value = opened(payload)?;
+    if value.first().is_some_and(|&kind| kind > kind::NEWEST_OF_7_0) {
+        return Err(DumpError::Value);
+    }
     decode(&mut Reader::new(value), limits).map_err(|_| DumpError::Value)
 }
 

@@ -8,7 +8,8 @@
 //!           [consumers] ([name][seen at 8][pending] [ID 16]*)*)*
 //! ```
 //!
-//! The first version lacks the first ID, the greatest deleted one, and what was added and read. An ID is
+//! The first version lacks the first ID, the greatest deleted one, and what was added and read; the third has
+//! a second time after a consumer's first. An ID is
 //! two lengths, or 16 bytes with the high ones first. In a node's listpack:
 //!
 //! ```text
@@ -23,7 +24,7 @@ use crate::data::{Stream, parse_i64};
 
 use super::listpack::{self, Builder};
 use super::primitive::{Reader, put_len, put_len_u64, put_string};
-use super::{Element, Malformed};
+use super::{Element, Malformed, kind};
 
 /// An entry is deleted.
 const DELETED: i64 = 1;
@@ -131,8 +132,9 @@ fn put_group(group: &Group, compress: bool, out: &mut Vec<u8>) {
     }
 }
 
-/// Reads a stream of the first or the second version.
-pub fn read(reader: &mut Reader<'_>, second: bool, limits: NodeLimits) -> Result<Stream, Malformed> {
+/// Reads a stream of the version that its type's number says.
+pub fn read(reader: &mut Reader<'_>, kind: u8, limits: NodeLimits) -> Result<Stream, Malformed> {
+    let second = kind != kind::STREAM;
     let mut stream = Stream::new();
     for _ in 0..reader.len()? {
         let id = id_of(reader.string()?.as_ref().try_into().map_err(|_| Malformed::Structure)?);
@@ -149,7 +151,7 @@ pub fn read(reader: &mut Reader<'_>, second: bool, limits: NodeLimits) -> Result
     }
     stream.log_mut().set_last_id(last, Some(added), Some(deleted));
     for _ in 0..reader.len()? {
-        read_group(reader, second, &mut stream)?;
+        read_group(reader, kind, &mut stream)?;
     }
     Ok(stream)
 }
@@ -243,9 +245,10 @@ fn read_entry(
     Ok(true)
 }
 
-fn read_group(reader: &mut Reader<'_>, second: bool, stream: &mut Stream) -> Result<(), Malformed> {
+fn read_group(reader: &mut Reader<'_>, kind: u8, stream: &mut Stream) -> Result<(), Malformed> {
     let (name, last) = (reader.string()?, id(reader)?);
-    let read = if second { i64::try_from(reader.len()?).ok() } else { stream.log().counter_at(last) };
+    let read =
+        if kind != kind::STREAM { i64::try_from(reader.len()?).ok() } else { stream.log().counter_at(last) };
     if !stream.create_group(&name, last, read) {
         return Err(Malformed::Duplicate);
     }
@@ -259,7 +262,7 @@ fn read_group(reader: &mut Reader<'_>, second: bool, stream: &mut Stream) -> Res
     }
     let Some((_, group)) = stream.group_mut(&name) else { return Err(Malformed::Structure) };
     for _ in 0..reader.len()? {
-        read_consumer(reader, group, &mut pending)?;
+        read_consumer(reader, kind, group, &mut pending)?;
     }
     // Nothing is pending but with a consumer.
     if pending.is_empty() { Ok(()) } else { Err(Malformed::Structure) }
@@ -267,11 +270,16 @@ fn read_group(reader: &mut Reader<'_>, second: bool, stream: &mut Stream) -> Res
 
 fn read_consumer(
     reader: &mut Reader<'_>,
+    kind: u8,
     group: &mut Group,
     pending: &mut BTreeMap<Id, (i64, u64)>,
 ) -> Result<(), Malformed> {
     let name = reader.string()?;
     let seen_ms = u64::from_le_bytes(reader.array()?);
+    if kind == kind::STREAM_3 {
+        // When it last got something, which Redis 7.0 does not know.
+        reader.array::<8>()?;
+    }
     let consumer = group.create_consumer(&name, seen_ms).ok_or(Malformed::Duplicate)?;
     for _ in 0..reader.len()? {
         let id = id_of(reader.array()?);
