@@ -1,4 +1,4 @@
-//! Values of all types and sizes, sent between this server and a real redis-server in both directions.
+//! Values of all types and sizes, and whole RDB files, between this server and a real redis-server in both directions.
 //!
 //! Runs when a redis-server 7.0 is found: in `GLASSWING_REDIS_SERVER`, or in the PATH.
 
@@ -279,4 +279,117 @@ fn a_key_that_changes_on_its_way_stays() {
     let lost = "IOERR error or timeout reading to target instance";
     assert!(matches!(mover.reply(), Some(Value::Error(text)) if text == lost));
     assert_eq!(writer.line("GET k"), "\"changed\"");
+}
+
+const LIBRARY: &str = "#!lua name=lib\nredis.register_function('seven', function() return 7 end)";
+
+/// Makes keys of every kind in some databases, with expiries, and a library.
+fn fill(client: &mut Client) {
+    for maker in makers().into_iter().chain(stream_makers(1)).chain(stream_makers(250)) {
+        let made = client.call(&maker).expect("a reply");
+        assert!(!matches!(made, Value::Error(_)), "{made:?}");
+    }
+    for line in [
+        "SETEX text:20 1000 soon",
+        "PEXPIREAT s:5 33177117420000",
+        "SELECT 9",
+        "SET elsewhere 1",
+        "HSET h a 1",
+        "SELECT 0",
+    ] {
+        assert!(!client.line(line).contains("error"), "{line}");
+    }
+    assert!(
+        client.call(&["FUNCTION", "LOAD", LIBRARY]).is_some_and(|reply| !matches!(reply, Value::Error(_)))
+    );
+}
+
+/// What a server has, in one line.
+fn sum(client: &mut Client) -> String {
+    ["DEBUG DIGEST", "DBSIZE", "PEXPIRETIME s:5", "FCALL seven 0", "EXISTS text:20"]
+        .map(|line| client.line(line))
+        .join(" ")
+}
+
+/// Runs a program of Redis's or ours on files: whether it is content, and what it says.
+fn run(program: &str, args: &[&str]) -> Option<(bool, String)> {
+    let output = Command::new(program).args(args).output().ok()?;
+    let said = [output.stdout, output.stderr].concat();
+    Some((output.status.success(), String::from_utf8_lossy(&said).into_owned()))
+}
+
+const OURS: &str = env!("CARGO_BIN_EXE_glasswing");
+
+#[test]
+fn redis_loads_our_file() {
+    for more in [&[][..], &["--rdbcompression", "no", "--rdbchecksum", "no"][..]] {
+        let launch = Launch::new().with(DEBUG).with(&["--dbfilename", "dump.rdb"]).with(more);
+        let server = launch.start();
+        let mut ours = server.client();
+        fill(&mut ours);
+        assert_eq!(ours.line("SAVE"), "OK");
+        let there = sum(&mut ours);
+        let path = launch.file("dump.rdb");
+        assert!(std::fs::read(&path).expect("a file").starts_with(b"REDIS0010"));
+        let (whole, said) = run(OURS, &["check", path.to_str().expect("a name")]).expect("our program");
+        assert!(whole && said.contains("stream: 2") && said.contains("1 libraries"), "{said}");
+        if let Some((whole, said)) = run("redis-check-rdb", &[path.to_str().expect("a name")]) {
+            assert!(whole && said.contains("RDB looks OK"), "{said}");
+        }
+        // Loaded again by ourselves, in three ways.
+        for line in ["DEBUG RELOAD", "DEBUG RELOAD NOSAVE", "DEBUG RELOAD NOFLUSH MERGE"] {
+            assert_eq!(ours.line(line), "OK", "{line}");
+            assert_eq!(sum(&mut ours), there, "{line}");
+        }
+        assert!(ours.line("DEBUG RELOAD NOSAVE NOFLUSH").contains("error"), "each key is there already");
+        drop(ours);
+        server.stop();
+        let folder = path.parent().and_then(|folder| folder.to_str()).expect("a folder").to_owned();
+        let Some(redis) = Redis::start(&["--dir", &folder]) else { return };
+        assert_eq!(sum(&mut Client::connect(redis.port)), there);
+    }
+}
+
+#[test]
+fn a_file_of_redis_is_loaded_converted_and_mended() {
+    let launch = Launch::new().with(DEBUG);
+    let path = launch.file("dump.rdb");
+    let folder = path.parent().and_then(|folder| folder.to_str()).expect("a folder").to_owned();
+    let Some(redis) = Redis::start(&["--dir", &folder]) else { return };
+    let mut client = Client::connect(redis.port);
+    fill(&mut client);
+    assert_eq!(client.line("SAVE"), "OK");
+    let there = sum(&mut client);
+    drop(redis);
+    // No name is configured, and there is only the file of Redis.
+    let server = launch.start();
+    assert_eq!(sum(&mut server.client()), there);
+    assert_eq!(server.client().line("SAVE"), "OK");
+    server.stop();
+    assert!(std::fs::read(launch.file("glasswing.snapshot")).expect("ours").starts_with(b"GLASSWNG"));
+    // From our snapshot now, libraries too.
+    std::fs::remove_file(&path).expect("the file");
+    let server = launch.start();
+    assert_eq!(sum(&mut server.client()), there);
+    server.stop();
+    // And back by itself.
+    let name = |name: &str| launch.file(name).to_str().expect("a name").to_owned();
+    let (done, said) = run(OURS, &["convert", &name("glasswing.snapshot"), &name("dump.rdb")]).expect("ours");
+    assert!(done, "{said}");
+    let (done, said) = run(OURS, &["convert", &name("glasswing.snapshot"), &name("dump.rdb")]).expect("ours");
+    assert!(!done && said.contains("is there already"), "{said}");
+    let redis = Redis::start(&["--dir", &folder]).expect("it started before");
+    assert_eq!(sum(&mut Client::connect(redis.port)), there);
+    drop(redis);
+    let (done, said) = run(OURS, &["convert", &name("dump.rdb"), &name("again.snapshot")]).expect("ours");
+    assert!(done, "{said}");
+    assert!(run(OURS, &["check", &name("again.snapshot")]).expect("ours").0);
+    // What is left of a file that was cut.
+    let whole = std::fs::read(&path).expect("the file");
+    std::fs::write(&path, &whole[..whole.len() / 2]).expect("half of it");
+    let (whole, said) = run(OURS, &["check", &name("dump.rdb")]).expect("ours");
+    assert!(!whole && said.contains("at byte"), "{said}");
+    let (mended, said) = run(OURS, &["check", "--fix", &name("dump.rdb")]).expect("ours");
+    assert!(mended && launch.file("dump.rdb.damaged").exists(), "{said}");
+    assert!(run(OURS, &["check", &name("dump.rdb")]).expect("ours").0);
 }

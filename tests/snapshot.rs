@@ -318,7 +318,7 @@ fn a_file_that_is_not_whole_is_refused() {
     let checksum = crc32fast::hash(&later[..124]);
     later[124..128].copy_from_slice(&checksum.to_le_bytes());
     refused(&launch, &later, "a later version", &["format version 99", "that wrote it"]);
-    refused(&launch, b"REDIS0010\xfa\x09redis-ver", "an RDB file", &["begins with REDIS", "Choose another"]);
+    refused(&launch, b"REDIS0010\xfa\x09redis-ver", "half an RDB file", &["the RDB file", "at byte"]);
     refused(&launch, b"Something else entirely, and long enough.", "a text", &["not a Glasswing snapshot"]);
     std::fs::write(launch.file(FILE), &good).expect("the file");
     assert_eq!(launch.start().client().line("DBSIZE"), "(integer) 20000", "the whole file loads");

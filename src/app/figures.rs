@@ -90,9 +90,10 @@ fn persistence(host: &Host, figures: &mut Figures) {
         figures.load = Some(Progress { keys_done: report.keys, keys_total: report.expected_keys });
         figures.load_start_unix_seconds = host.started_ms / 1_000;
         figures.load_done_bytes = report.bytes;
-        figures.load_total_bytes = std::fs::metadata(host.snapshot_path()).map_or(0, |meta| meta.len());
+        figures.load_total_bytes = std::fs::metadata(host.path_to_load()).map_or(0, |meta| meta.len());
         figures.load_seconds_left = report.seconds_left;
     }
+    figures.rdb_last_load_keys_expired = host.expired_keys.load(Ordering::Relaxed);
     figures.rdb_last_load_keys_loaded = host.loaded_keys.load(Ordering::Relaxed);
     let jobs = host.jobs.status();
     let now_ms = host.clock.unix_ms();

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use crate::acl::{Acl, User};
 use crate::clock::Clock;
-use crate::command::ports::{Clients, Dumps, Migrations, SaveRefusal, Saves, Server, Shutdown, Started};
+use crate::command::ports::{
+    Clients, Dumps, Migrations, Reload, SaveRefusal, Saves, Server, Shutdown, Started,
+};
 use crate::command::{Registry, rights};
 use crate::config::{ApplyError, Config, LogLevel as ConfiguredLevel, Row, Settings};
 use crate::data::ValueLimits;
@@ -50,8 +52,10 @@ pub(super) struct Host {
     pub(super) replication_id: Mutex<String>,
     /// Handed to work on other threads.
     pub(super) me: Weak<Host>,
-    /// How many keys the load at the start found, and how many of them had expired.
+    /// How many keys the last load put in.
     pub(super) loaded_keys: AtomicU64,
+    /// How many it left out since they had expired.
+    pub(super) expired_keys: AtomicU64,
     /// What the loading of the file has come to.
     pub(super) load: Mutex<Option<Arc<crate::persist::progress::Progress>>>,
     pub(super) acceptor: OnceLock<Arc<Acceptor>>,
@@ -235,8 +239,8 @@ impl Server for Host {
         self.status.active_expiry.store(on, Ordering::Relaxed);
     }
 
-    fn reload(&self, save_first: bool) -> Result<(), String> {
-        self.reload_snapshot(save_first)
+    fn reload(&self, how: Reload) -> Result<(), String> {
+        self.reload_snapshot(how)
     }
 
     fn migrations(&self) -> Arc<dyn Migrations> {

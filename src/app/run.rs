@@ -55,6 +55,8 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
                 ExitCode::FAILURE
             }
         },
+        Ok(Startup::Check(args)) => print_outcome(super::tools::check(&args)),
+        Ok(Startup::Convert(args)) => print_outcome(super::tools::convert(&args)),
         Ok(Startup::Run(config)) => match serve(*config) {
             Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
             Err(text) => {
@@ -66,6 +68,21 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
         },
         Err(error) => {
             eprint!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints what a tool says, and tells by the exit code whether all is well.
+fn print_outcome(outcome: Result<String, String>) -> ExitCode {
+    match outcome {
+        Ok(text) => {
+            // A closed pipe is no failure.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(text) => {
+            eprint!("{text}");
             ExitCode::FAILURE
         }
     }
@@ -212,6 +229,7 @@ fn build(config: Config, log: log::LogHandle) -> Result<Arc<Host>, String> {
         replication_id: Mutex::new(random_id()),
         me: me.clone(),
         loaded_keys: AtomicU64::new(0),
+        expired_keys: AtomicU64::new(0),
         load: Mutex::new(None),
         acceptor: OnceLock::new(),
         beats: OnceLock::new(),
@@ -357,7 +375,6 @@ async fn load(host: &Arc<Host>) -> Result<(), String> {
     };
     match result {
         Ok(Some(keys)) => {
-            host.loaded_keys.store(keys, Ordering::Relaxed);
             let seconds = host.clock.stamp().saturating_sub(began) as f64 / 1e9;
             tracing::info!(keys, "DB loaded from disk: {seconds:.3} seconds");
             Ok(())

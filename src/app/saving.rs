@@ -1,15 +1,18 @@
-//! Saving and loading: the store's walk, the files, the jobs.
+//! Saving: the store's walk, the files, the jobs.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::command::ports::{SaveRefusal, Shutdown};
+use crate::command::ports::{SaveRefusal, Scripts as _, Shutdown};
+use crate::config::MaxmemoryPolicy;
 use crate::observe::Counter;
 use crate::persist::jobs::{Done, JobId, JobKind};
 use crate::persist::progress::{Progress, Report};
-use crate::persist::records::{Record, WalkerCapture};
-use crate::persist::snapshot::{self, Capture, Kind, LoadError, SavePlan};
-use crate::store::{Moment, Store};
+use crate::persist::rdb::file as rdb;
+use crate::persist::records::{LibraryCapture, WalkerCapture};
+use crate::persist::snapshot::{self, Capture, SaveError, SavePlan};
+use crate::store::Capture as Keys;
 
 use super::host::Host;
 
@@ -17,54 +20,39 @@ use super::host::Host;
 const MOST_THREADS: usize = 4;
 
 impl Host {
-    fn threads(&self) -> usize {
+    pub(super) fn threads(&self) -> usize {
         self.workers.clamp(1, MOST_THREADS)
     }
 
     /// Starts a save on a thread of its own.
     pub(super) fn begin_save(&self) -> Result<JobId, SaveRefusal> {
-        let plan = SaveParts {
-            store: Arc::clone(&self.store),
-            path: self.snapshot_path(),
-            threads: self.threads(),
-            now_ms: self.clock.unix_ms(),
-            guard: Arc::clone(&self.guard),
+        let Some(host) = self.me.upgrade() else {
+            return Err(SaveRefusal::Failed("the server ends".to_owned()));
         };
-        let (world, files) = (Arc::clone(&self.world), Arc::clone(&self.files));
-        let (stats, tracer) = (Arc::clone(&self.stats), self.tracer.clone());
+        let path = self.snapshot_path();
         let work = move |progress: &Progress| {
-            let span = tracer.background("save");
-            let path = plan.path.clone();
+            let span = host.tracer.background("save");
+            let stats = &host.stats;
             // Whoever holds the whole keyspace locks after it has written: the instant waits for its end.
-            let turn = world.turn_blocking();
-            let capture = plan.store.begin_capture();
+            let turn = host.world.turn_blocking();
+            let capture = host.store.begin_capture();
             let changes = stats.unsaved_changes();
+            let libraries = host.libraries();
             drop(turn);
-            let captures = (0..plan.threads)
-                .map(|_| Box::new(WalkerCapture(capture.walker())) as Box<dyn Capture>)
-                .collect();
             tracing::info!("Background saving started");
-            let result = snapshot::save(
-                SavePlan {
-                    path: path.clone(),
-                    captures,
-                    created_unix_ms: plan.now_ms,
-                    server_version: env!("CARGO_PKG_VERSION").to_owned(),
-                    expected_keys: capture.expected_keys(),
-                    bytes_per_second_limit: None,
-                    guard: plan.guard,
-                },
-                &*files,
-                progress,
-            );
+            let result = if is_rdb(&path) {
+                host.save_rdb(&path, &capture, libraries, progress)
+            } else {
+                host.save_native(&path, &capture, libraries, progress)
+            };
             capture.finish(result.is_ok());
             match result {
-                Ok(saved) => {
+                Ok(done) => {
                     stats.changes_saved(changes);
                     stats.outside().incr(Counter::SavesCompleted);
-                    span.number("glasswing.keys", saved.keys);
-                    tracing::info!(keys = saved.keys, bytes = saved.bytes, "DB saved on disk");
-                    Ok(Done { path, bytes: saved.bytes, keys: saved.keys })
+                    span.number("glasswing.keys", done.keys);
+                    tracing::info!(keys = done.keys, bytes = done.bytes, "DB saved on disk");
+                    Ok(done)
                 }
                 Err(error) => {
                     stats.outside().incr(Counter::SavesFailed);
@@ -75,6 +63,80 @@ impl Host {
             }
         };
         self.jobs.start(JobKind::Save, work).map_err(|_| SaveRefusal::Running)
+    }
+
+    /// The code of all libraries of functions.
+    pub(super) fn libraries(&self) -> Vec<Vec<u8>> {
+        self.scripts.libraries().into_iter().map(|library| library.code).collect()
+    }
+
+    fn save_native(
+        &self,
+        path: &Path,
+        capture: &Arc<Keys>,
+        libraries: Vec<Vec<u8>>,
+        progress: &Progress,
+    ) -> Result<Done, SaveError> {
+        let count = libraries.len() as u64;
+        let mut captures: Vec<Box<dyn Capture>> = Vec::new();
+        for _ in 0..self.threads() {
+            captures.push(Box::new(WalkerCapture(capture.walker())));
+        }
+        if count > 0 {
+            captures.push(Box::new(LibraryCapture(libraries)));
+        }
+        let plan = SavePlan {
+            path: path.to_path_buf(),
+            captures,
+            created_unix_ms: self.clock.unix_ms(),
+            server_version: env!("CARGO_PKG_VERSION").to_owned(),
+            expected_keys: capture.expected_keys(),
+            bytes_per_second_limit: None,
+            guard: Arc::clone(&self.guard),
+        };
+        let saved = snapshot::save(plan, &*self.files, progress)?;
+        Ok(Done { path: path.to_path_buf(), bytes: saved.bytes, keys: saved.keys - count })
+    }
+
+    fn save_rdb(
+        &self,
+        path: &Path,
+        capture: &Arc<Keys>,
+        libraries: Vec<Vec<u8>>,
+        progress: &Progress,
+    ) -> Result<Done, SaveError> {
+        let plan = rdb::Plan {
+            path: path.to_path_buf(),
+            walkers: (0..self.threads()).map(|_| capture.walker()).collect(),
+            options: self.rdb_options(libraries, false),
+            expected_keys: capture.expected_keys(),
+            guard: Arc::clone(&self.guard),
+        };
+        let saved = rdb::save(plan, &*self.files, progress)?;
+        Ok(Done { path: path.to_path_buf(), bytes: saved.bytes, keys: saved.keys })
+    }
+
+    /// How a file in Redis's format is written now, as the settings say.
+    pub(super) fn rdb_options(&self, libraries: Vec<Vec<u8>>, aof_base: bool) -> rdb::WriteOptions {
+        let (settings, now_ms) = (self.config.current(), self.clock.unix_ms());
+        let usage = match settings.maxmemory_policy {
+            MaxmemoryPolicy::AllkeysLru | MaxmemoryPolicy::VolatileLru => rdb::Usage::Idle(now_ms),
+            MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::VolatileLfu => {
+                rdb::Usage::Frequency { now_ms, decay_minutes: settings.lfu_decay_time_min }
+            }
+            _ => rdb::Usage::None,
+        };
+        rdb::WriteOptions {
+            compress: settings.rdbcompression,
+            checksum: settings.rdbchecksum,
+            usage,
+            redis_version: crate::config::REDIS_VERSION.to_owned(),
+            created_unix_s: now_ms / 1_000,
+            used_memory: self.process.usage(self.clock.stamp()).allocated,
+            aof_base,
+            libraries,
+            key_delay_us: u64::try_from(settings.rdb_key_save_delay_us).unwrap_or(0),
+        }
     }
 
     /// Decides whether writes are to stop because the last save failed.
@@ -123,59 +185,11 @@ impl Host {
             }
         }
     }
-
-    /// Loads the snapshot at the start. `Ok(None)` when there is none.
-    pub(super) fn load_at_start(&self) -> Result<Option<u64>, LoadError> {
-        let path = self.snapshot_path();
-        match snapshot::peek(&path, &*self.files)? {
-            Kind::Missing => return Ok(None),
-            Kind::Empty => {
-                // A file without a byte holds no data: Redis starts empty over it too.
-                if let Ok(identity) = crate::persist::files::Files::identity(&*self.files, &path)
-                    && let Some(identity) = identity
-                {
-                    self.guard.remember(&path, identity);
-                }
-                return Ok(None);
-            }
-            _ => {}
-        }
-        let clock = self.clock.clone();
-        let progress = Arc::new(Progress::new(Box::new(move || clock.stamp() / 1_000_000)));
-        *self.load.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Arc::clone(&progress));
-        let span = self.tracer.background("load");
-        let moment = Moment::at(self.clock.unix_ms());
-        let store = &self.store;
-        let insert = |number: u32, record: Record| record.put(store, moment, number).map(drop);
-        let result = snapshot::load(&path, &*self.files, self.threads(), &progress, insert);
-        *self.load.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
-        let loaded = result?;
-        span.number("glasswing.keys", loaded.keys);
-        self.guard.remember(&path, loaded.identity);
-        Ok(Some(loaded.keys))
-    }
-
-    /// DEBUG RELOAD: saves, empties the keyspace and loads what was saved. Runs on a thread of its own.
-    pub(super) fn reload_snapshot(&self, save_first: bool) -> Result<(), String> {
-        if save_first {
-            self.save_last()?;
-        }
-        let _whole = self.world.whole_blocking();
-        let mut view = self.store.view_whole(Moment::at(self.clock.unix_ms()), 0);
-        for number in 0..self.store.databases() {
-            view.flush(number, true);
-        }
-        drop(view);
-        self.load_at_start().map(drop).map_err(|error| error.to_string())
-    }
 }
 
-struct SaveParts {
-    store: Arc<Store>,
-    path: std::path::PathBuf,
-    threads: usize,
-    now_ms: u64,
-    guard: Arc<crate::persist::ownership::Guard>,
+/// Whether a file of this name is in Redis's format.
+pub(super) fn is_rdb(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "rdb")
 }
 
 /// A line about progress: `42.0%, 1200000 keys, 3 s left`.

@@ -26,6 +26,7 @@ pub mod syntax;
 pub mod table;
 pub mod timeout;
 pub mod transcript;
+pub mod value_limits;
 
 mod bitmaps;
 mod cluster;
@@ -55,6 +56,7 @@ pub use reply::{Park, Reply};
 pub use row::{Acl, Command, Flags, Group, Keys};
 pub use session::Session;
 pub use table::Registry;
+pub use value_limits::value_limits;
 
 /// What a handler answers.
 pub type Outcome = Result<Reply, CommandError>;

@@ -48,8 +48,8 @@ pub trait Server: Send + Sync {
     fn sleep(&self, time: Duration);
     /// Turns the active expiry on or off (DEBUG SET-ACTIVE-EXPIRE).
     fn set_active_expiry(&self, on: bool);
-    /// Loads the snapshot anew over an emptied keyspace (DEBUG RELOAD). Takes the keyspace itself.
-    fn reload(&self, save_first: bool) -> Result<(), String>;
+    /// Loads the snapshot anew (DEBUG RELOAD). Takes the keyspace itself.
+    fn reload(&self, how: Reload) -> Result<(), String>;
     /// Users and what they may do.
     fn acl(&self) -> &Arc<Acl>;
     /// Replaces all users by those of `aclfile`, and gives those that are gone.
@@ -297,6 +297,17 @@ pub enum SaveRefusal {
     Running,
     /// It failed.
     Failed(String),
+}
+
+/// How the snapshot is loaded anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reload {
+    /// It is saved before.
+    pub save: bool,
+    /// The keyspace and the libraries are emptied before.
+    pub flush: bool,
+    /// What is loaded takes the place of what has the same name; without it that is an error.
+    pub merge: bool,
 }
 
 /// How the server is to end.

@@ -397,8 +397,8 @@ impl Server for FakeServer {
     fn set_active_expiry(&self, on: bool) {
         self.note(format!("active expiry {on}"));
     }
-    fn reload(&self, save_first: bool) -> Result<(), String> {
-        self.note(format!("reload, save first: {save_first}"));
+    fn reload(&self, how: crate::command::ports::Reload) -> Result<(), String> {
+        self.note(format!("reload, save {}, flush {}, merge {}", how.save, how.flush, how.merge));
         Ok(())
     }
     fn change_replication_id(&self) {

@@ -14,6 +14,8 @@ const USAGE: &str = "\
 Usage
   glasswing [/path/to/redis.conf] [--setting value ...] [-]
   glasswing healthcheck [--url URL] [--timeout SECONDS]
+  glasswing check [--fix] FILE...
+  glasswing convert FROM TO
   glasswing --version | --help
 
   A file is read first, then standard input (-), then the options.

@@ -30,6 +30,28 @@ pub enum Startup {
     Print(String),
     /// Ask a running server whether it is ready.
     Healthcheck(HealthcheckArgs),
+    /// Examine files.
+    Check(CheckArgs),
+    /// Write a file in another format.
+    Convert(ConvertArgs),
+}
+
+/// The arguments of `glasswing check`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckArgs {
+    /// What to examine.
+    pub files: Vec<PathBuf>,
+    /// Replace a damaged file by what could be read of it, and keep the damaged one.
+    pub fix: bool,
+}
+
+/// The arguments of `glasswing convert`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConvertArgs {
+    /// The file that is read.
+    pub from: PathBuf,
+    /// The file that is made; the ending of its name says in which format.
+    pub to: PathBuf,
 }
 
 /// The arguments of `glasswing healthcheck`.
@@ -66,6 +88,8 @@ pub fn startup(
             ));
         }
         Some(b"healthcheck") => return healthcheck(&args[1..], env),
+        Some(b"check") => return check(&args[1..]),
+        Some(b"convert") => return convert(&args[1..]),
         _ => {}
     }
     let here = std::env::current_dir().map_err(|error| {
@@ -197,6 +221,38 @@ fn is_service_link(name: &str, value: &str) -> bool {
         name.strip_prefix("PORT_").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
     let url = ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme));
     per_port || name.starts_with("SERVICE_") || (name == "PORT" && url)
+}
+
+fn check(args: &[OsString]) -> Result<Startup, StartupError> {
+    const USAGE: &str = "Usage: glasswing check [--fix] FILE...\n\
+        Examines snapshots and RDB files and prints what is in them: exit code 0 when all are whole, 1 otherwise.\n\
+        --fix puts what could be read of a damaged RDB file in its place; the damaged file stays beside it.\n";
+    let mut asked = CheckArgs { files: Vec::new(), fix: false };
+    for arg in args {
+        match arg.as_bytes() {
+            b"-h" | b"--help" => return Ok(Startup::Print(USAGE.into())),
+            b"--fix" => asked.fix = true,
+            name if name.starts_with(b"--") => {
+                let word = arg.to_string_lossy();
+                return Err(StartupError::plain(format!(
+                    "glasswing check: '{word}' is not understood.\n{USAGE}"
+                )));
+            }
+            _ => asked.files.push(PathBuf::from(arg)),
+        }
+    }
+    if asked.files.is_empty() { Err(StartupError::plain(USAGE)) } else { Ok(Startup::Check(asked)) }
+}
+
+fn convert(args: &[OsString]) -> Result<Startup, StartupError> {
+    const USAGE: &str = "Usage: glasswing convert FROM TO\n\
+        Writes the keys and libraries of a snapshot or an RDB file to a new file: an RDB file if TO ends in .rdb,\n\
+        a snapshot otherwise.\n";
+    match args {
+        [help] if matches!(help.as_bytes(), b"-h" | b"--help") => Ok(Startup::Print(USAGE.into())),
+        [from, to] => Ok(Startup::Convert(ConvertArgs { from: from.into(), to: to.into() })),
+        _ => Err(StartupError::plain(USAGE)),
+    }
 }
 
 fn healthcheck(args: &[OsString], env: &[(String, String)]) -> Result<Startup, StartupError> {

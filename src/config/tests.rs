@@ -443,6 +443,24 @@ fn healthcheck_asks_the_admin_port_of_the_environment() {
     );
 }
 
+#[test]
+fn the_tools_for_files_take_names() {
+    let run = |args: &[&str]| {
+        let args: Vec<OsString> = args.iter().map(OsString::from).collect();
+        startup(&args, &[], &mut std::io::empty())
+    };
+    let Ok(Startup::Check(asked)) = run(&["check", "a", "--fix", "b"]) else { panic!("check") };
+    assert_eq!((asked.files, asked.fix), (vec!["a".into(), "b".into()], true));
+    let Ok(Startup::Convert(asked)) = run(&["convert", "a", "b"]) else { panic!("convert") };
+    assert_eq!((asked.from, asked.to), ("a".into(), "b".into()));
+    assert!(
+        run(&["check"]).is_err() && run(&["check", "--what"]).is_err() && run(&["convert", "a"]).is_err()
+    );
+    for tool in ["check", "convert"] {
+        assert!(matches!(run(&[tool, "--help"]), Ok(Startup::Print(_))));
+    }
+}
+
 proptest! {
     #[test]
     fn random_lines_never_panic_and_accepted_ones_survive_a_rewrite(

@@ -32,4 +32,4 @@ mod tests;
 
 pub use clients::ClientTable;
 pub use shared::{Engine, Status};
-pub use worker::{Connection, Next, Ran, Worker};
+pub use worker::{Connection, Next, Ran, Worker, usage_of};

@@ -267,7 +267,8 @@ impl Worker {
     }
 }
 
-fn usage_of(settings: &Settings) -> Usage {
+/// How accesses are recorded, as the settings say.
+pub fn usage_of(settings: &Settings) -> Usage {
     match settings.maxmemory_policy {
         MaxmemoryPolicy::VolatileLfu | MaxmemoryPolicy::AllkeysLfu => {
             Usage::Lfu { log_factor: settings.lfu_log_factor, decay_minutes: settings.lfu_decay_time_min }

@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, Visitor};
 use serde::ser::{Serialize, Serializer};
 
 use crate::data::{Hash, List, Set, SortedSet, Stream};
-use crate::store::{Entry, LoadedValue, Moment, Object, Store, Str, Walker};
+use crate::store::{Arrival, Entry, LoadedValue, Moment, Object, Placed, Store, Str, Walker};
 
 use super::snapshot::{BlockWriter, Capture, LoadError, SaveError, Step};
 
@@ -56,6 +56,7 @@ enum ValueRef<'a> {
     Hash(&'a Hash),
     SortedSet(&'a SortedSet),
     Stream(&'a Stream),
+    Library(Bytes<'a>),
 }
 
 /// A value as it is read.
@@ -68,6 +69,16 @@ enum Value {
     Hash(Hash),
     SortedSet(SortedSet),
     Stream(Stream),
+    Library(OwnedBytes),
+}
+
+/// What became of a record.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// A key, as the store took it.
+    Key(Placed),
+    /// No key: the code of a library of functions.
+    Library(Vec<u8>),
 }
 
 /// A key as it is written.
@@ -110,8 +121,27 @@ impl<'a> RecordRef<'a> {
 }
 
 impl Record {
-    /// Puts the key into the store. False if it has expired.
-    pub fn put(self, store: &Store, moment: Moment, number: u32) -> Result<bool, LoadError> {
+    /// What it is: a type of value, or a library of functions.
+    pub fn kind(&self) -> &'static str {
+        match &self.value {
+            Value::Int(_) | Value::Bytes(_) => "string",
+            Value::List(_) => "list",
+            Value::Set(_) => "set",
+            Value::Hash(_) => "hash",
+            Value::SortedSet(_) => "zset",
+            Value::Stream(_) => "stream",
+            Value::Library(_) => "library",
+        }
+    }
+
+    /// Whether it expires.
+    pub fn expires(&self) -> bool {
+        self.expire_at_ms.is_some()
+    }
+
+    /// Puts the key into the store. With `replace` it takes the place of one of its name, which is an error
+    /// otherwise.
+    pub fn put(self, store: &Store, moment: Moment, number: u32, replace: bool) -> Result<Taken, LoadError> {
         if number as usize >= store.databases() {
             return Err(LoadError::refused(format!(
                 "the file holds keys of database {number}, and there are only {}: raise `databases`",
@@ -126,14 +156,22 @@ impl Record {
             Value::Hash(hash) => LoadedValue::Object(Object::Hash(hash)),
             Value::SortedSet(sorted) => LoadedValue::Object(Object::SortedSet(sorted)),
             Value::Stream(stream) => LoadedValue::Object(Object::Stream(stream)),
+            Value::Library(code) => return Ok(Taken::Library(code.0)),
         };
         if let LoadedValue::Object(object) = &value
             && object.is_empty()
         {
             return Err(LoadError::refused("a collection without elements".to_owned()));
         }
-        let bits = Some(self.usage_bits & 0xFF_FFFF);
-        Ok(store.load_key(moment, number as usize, &self.key.0, value, self.expire_at_ms, bits))
+        let usage_bits = Some(self.usage_bits & 0xFF_FFFF);
+        let arrival = Arrival { expire_at_ms: self.expire_at_ms, usage_bits, replace, keep_expired: false };
+        match store.place_key(moment, number as usize, &self.key.0, value, arrival) {
+            Placed::Taken => Err(LoadError::refused(format!(
+                "the key '{}' of database {number} is there already",
+                self.key.0.escape_ascii()
+            ))),
+            placed => Ok(Taken::Key(placed)),
+        }
     }
 }
 
@@ -160,5 +198,18 @@ impl Capture for WalkerCapture {
                 None => {}
             }
         }
+    }
+}
+
+/// The libraries of functions as a source of records.
+#[derive(Debug)]
+pub struct LibraryCapture(pub Vec<Vec<u8>>);
+
+impl Capture for LibraryCapture {
+    fn next(&mut self, out: &mut BlockWriter<'_>) -> Result<Step, SaveError> {
+        let Some(code) = self.0.pop() else { return Ok(Step::Done) };
+        let value = ValueRef::Library(Bytes(&code));
+        out.push(0, &RecordRef { key: Bytes(b""), expire_at_ms: None, usage_bits: 0, value })?;
+        Ok(Step::More)
     }
 }

@@ -35,7 +35,7 @@ pub use entry::{Entry, EntryKind, MAX_INLINE, Meta, Str};
 pub use hash::{KeyHash, KeyHasher};
 pub use hooks::{Waiter, WatchFlag};
 pub use keyspace::{Counts, Garbage, Store, StoreOptions};
-pub use loading::{DumpError, LoadedValue};
+pub use loading::{Arrival, DumpError, LoadedValue, Placed};
 pub use object::{Kind, Object, Type};
 pub use saves::{Epoch, Saves};
 pub use scan::Cursor;

@@ -2,10 +2,7 @@
 
 use crate::command::context::{EventClass, Replay};
 use crate::command::row::{Access, Acl, Command, Flags, Group, Keys};
-use crate::command::{Args, CommandError, Context, Outcome, Reply};
-use crate::config::Settings;
-use crate::data::stream::NodeLimits;
-use crate::data::{Limits, NodeLimit, SetLimits, ValueLimits};
+use crate::command::{Args, CommandError, Context, Outcome, Reply, value_limits};
 use crate::store::{DumpError, Key, LoadedValue, Usage, idle_since, with_frequency};
 
 /// The rows of this file.
@@ -102,7 +99,7 @@ fn restore(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     }
     let ttl = crate::data::parse_i64(ttl).ok_or(CommandError::NotInteger)?;
     let ttl = u64::try_from(ttl).map_err(|_| CommandError::fixed("ERR Invalid TTL value, must be >= 0"))?;
-    let value = ctx.server.dumps().restore(payload, &limits(ctx.settings)).map_err(refused)?;
+    let value = ctx.server.dumps().restore(payload, &value_limits(ctx.settings)).map_err(refused)?;
     let expiry = match ttl {
         0 => None,
         at if options.absolute => Some(at),
@@ -152,25 +149,4 @@ fn repeat_absolute(ctx: &mut Context<'_>, args: &Args<'_>, at_ms: u64) {
     request[2] = at_ms.to_string().into_bytes();
     request.push(b"ABSTTL".to_vec());
     ctx.replay = Replay::Instead(vec![request]);
-}
-
-/// Up to which sizes values stay packed, as the settings say.
-fn limits(settings: &Settings) -> ValueLimits {
-    let count = |setting: u64| usize::try_from(setting).unwrap_or(usize::MAX);
-    ValueLimits {
-        list: NodeLimit::from_listpack_size(i64::from(settings.list_max_listpack_size)),
-        set: SetLimits { max_intset_entries: count(settings.set_max_intset_entries) },
-        hash: Limits {
-            max_entries: count(settings.hash_max_listpack_entries),
-            max_value: count(settings.hash_max_listpack_value_bytes),
-        },
-        sorted_set: Limits {
-            max_entries: count(settings.zset_max_listpack_entries),
-            max_value: count(settings.zset_max_listpack_value_bytes),
-        },
-        stream: NodeLimits {
-            max_bytes: settings.stream_node_max_bytes,
-            max_entries: settings.stream_node_max_entries,
-        },
-    }
 }

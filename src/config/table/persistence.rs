@@ -4,7 +4,7 @@ macro_rules! persistence_rows {
     ({ $($before:tt)* } $($rest:ident)*) => { collect! { { $($before)*
 "Snapshots" {
     dir: PathBuf = PathBuf::from(".") => "dir" shape("a folder that exists") [PROTECTED DENY_LOADING APPLIED] "Working folder; the snapshot lies in it.";
-    dbfilename: String = "glasswing.snapshot".into() => "dbfilename" checked(snapshot_name) [PROTECTED] "Name of the snapshot file.";
+    dbfilename: String = "glasswing.snapshot".into() => "dbfilename" checked(snapshot_name) [PROTECTED] "Name of the snapshot file; one that ends in .rdb is an RDB file.";
     save: Vec<SavePoint> = vec![SavePoint { seconds: 3600, changes: 1 }, SavePoint { seconds: 300, changes: 100 }, SavePoint { seconds: 60, changes: 10_000 }] => "save" shape("<seconds> <changes>, repeated, or \"\" for never") [MULTI] "Save when so many changes were made within so many seconds.";
     save_extra_memory_limit_bytes: u64 = 256 * MB => "save-extra-memory-limit" memory(0, LONG_MAX) [OURS] "Memory that a running save may hold for values that change meanwhile.";
     stop_writes_on_bgsave_error: bool = true => "stop-writes-on-bgsave-error" yes_no() [] "Refuse writes after a failed save until one succeeds.";

@@ -219,8 +219,7 @@ impl fmt::Display for LoadError {
             ),
             LoadError::RedisRdb { path } => write!(
                 f,
-                "{} begins with REDIS at byte 0: it is an RDB file, which this version does not read yet. The file was \
-                 not touched. Choose another dbfilename, or copy the data over from a running Redis",
+                "{} begins with REDIS at byte 0: it is an RDB file, not a snapshot. The file was not touched",
                 path.display()
             ),
             LoadError::NotASnapshot { path, what } => {

@@ -12,7 +12,9 @@
 use std::collections::BTreeMap;
 
 /// The version of the format that this code writes, and the highest that it reads.
-pub const FORMAT_VERSION: u16 = 1;
+pub const FORMAT_VERSION: u16 = 2;
+/// The lowest that this code reads: it has no libraries of functions.
+const OLDEST_VERSION: u16 = 1;
 /// The most bytes that a block carries, its runs included.
 pub const MAX_PAYLOAD_BYTES: usize = 1 << 20;
 
@@ -67,6 +69,7 @@ impl<'a> Fields<'a> {
 /// The first 128 bytes of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FileHeader {
+    pub version: u16,
     pub created_unix_ms: u64,
     pub id: SnapshotId,
     pub keys: u64,
@@ -89,7 +92,7 @@ impl FileHeader {
         }
         let mut bytes = Vec::with_capacity(HEADER_LEN);
         bytes.extend_from_slice(&MAGIC);
-        bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+        bytes.extend_from_slice(&self.version.to_le_bytes());
         bytes.extend_from_slice(&(HEADER_LEN as u16).to_le_bytes());
         bytes.extend_from_slice(&0u32.to_le_bytes());
         bytes.extend_from_slice(&self.created_unix_ms.to_le_bytes());
@@ -118,10 +121,14 @@ impl FileHeader {
             return Err(BadHeader::Damaged("the header's checksum does not match"));
         }
         let (length, flags) = (fields.u16().ok_or(SHORT)?, fields.u32().ok_or(SHORT)?);
-        if version != FORMAT_VERSION || length as usize != HEADER_LEN || flags != 0 {
+        if !(OLDEST_VERSION..=FORMAT_VERSION).contains(&version)
+            || length as usize != HEADER_LEN
+            || flags != 0
+        {
             return Err(BadHeader::Version(version));
         }
         let header = FileHeader {
+            version,
             created_unix_ms: fields.u64().ok_or(SHORT)?,
             id: fields.bytes().ok_or(SHORT)?,
             keys: fields.u64().ok_or(SHORT)?,
@@ -315,6 +322,7 @@ mod tests {
     #[test]
     fn header_round_trip_and_flips() {
         let header = FileHeader {
+            version: FORMAT_VERSION,
             created_unix_ms: 1_700_000_000_123,
             id: [9; 16],
             keys: 12,
@@ -333,13 +341,15 @@ mod tests {
 
     #[test]
     fn a_later_version_is_told_from_damage() {
-        let header = FileHeader { created_unix_ms: 1, id: [1; 16], keys: 0, server_version: "9".into() };
+        let header =
+            FileHeader { version: 1, created_unix_ms: 1, id: [1; 16], keys: 0, server_version: "9".into() };
         let mut bytes = header.encode();
-        bytes[8] = 2;
+        assert!(FileHeader::decode(&bytes).is_ok(), "the first version is read");
+        bytes[8] = 3;
         assert!(matches!(FileHeader::decode(&bytes), Err(BadHeader::Damaged(_))));
         let crc = crc32fast::hash(&bytes[..HEADER_LEN - 4]);
         bytes[HEADER_LEN - 4..].copy_from_slice(&crc.to_le_bytes());
-        assert_eq!(FileHeader::decode(&bytes), Err(BadHeader::Version(2)));
+        assert_eq!(FileHeader::decode(&bytes), Err(BadHeader::Version(3)));
     }
 
     #[test]

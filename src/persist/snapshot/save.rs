@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use super::error::{SaveError, panic_text};
 use super::format::{
-    BLOCK_HEADER_LEN, BlockHeader, FileHeader, KIND_TRAILER, MAX_PAYLOAD_BYTES, SnapshotId, TRAILER_STREAM,
-    Trailer, UNFINISHED,
+    BLOCK_HEADER_LEN, BlockHeader, FORMAT_VERSION, FileHeader, KIND_TRAILER, MAX_PAYLOAD_BYTES, SnapshotId,
+    TRAILER_STREAM, Trailer, UNFINISHED,
 };
 use super::write::{Block, BlockWriter, Stream, empty};
 use crate::persist::files::{Files, Handle, Identity};
@@ -106,6 +106,7 @@ pub(super) fn save_as(
     let tag = id.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
     let replacement = Replacement::create(files, &plan.guard, &plan.path, tag)?;
     let header = FileHeader {
+        version: FORMAT_VERSION,
         created_unix_ms: plan.created_unix_ms,
         id,
         keys: UNFINISHED,

@@ -12,6 +12,7 @@ mod protocol;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::command::ports::Reload;
 use crate::command::reply::{OK, Work};
 use crate::command::row::{Command, Flags, Group, Handler};
 use crate::command::{Args, CommandError, Context, Outcome, Reply};
@@ -141,14 +142,14 @@ fn sleep(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
 
 /// Saves and loads again. The work takes the keyspace itself, once this command has let go of it.
 fn reload(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
-    let (mut save, mut flush, mut merge) = (true, true, false);
+    let mut how = Reload { save: true, flush: true, merge: false };
     while args.remaining() > 0 {
         if args.keyword("MERGE") {
-            merge = true;
+            how.merge = true;
         } else if args.keyword("NOFLUSH") {
-            flush = false;
+            how.flush = false;
         } else if args.keyword("NOSAVE") {
-            save = false;
+            how.save = false;
         } else {
             return Err(CommandError::fixed(
                 "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.",
@@ -158,13 +159,8 @@ fn reload(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     if ctx.in_transaction {
         return Err(CommandError::fixed("ERR DEBUG RELOAD is not possible inside a transaction"));
     }
-    // What is loaded after a save is what is there: merging it changes nothing.
-    let changes_nothing = merge && save;
-    if !flush && !changes_nothing {
-        return Err(CommandError::fixed("ERR the snapshot can only be loaded over an emptied keyspace"));
-    }
     let server = ctx.server.shared();
-    Ok(Reply::Later(Work::new(move || match server.reload(save) {
+    Ok(Reply::Later(Work::new(move || match server.reload(how) {
         Ok(()) => {
             tracing::warn!("DB reloaded by DEBUG RELOAD");
             OK

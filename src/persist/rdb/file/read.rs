@@ -77,6 +77,8 @@ pub struct Contents {
 pub enum Found<'a> {
     /// A fact about the writer.
     Aux(&'a [u8], &'a [u8]),
+    /// The code of a library of functions.
+    Library(&'a [u8]),
 }
 
 /// Reads a file from `source` to its end mark and not a byte further than that needs (but for what is buffered),
@@ -158,7 +160,10 @@ fn scan(
                 found(Found::Aux(&name, &value));
                 contents.aux.push((name, value));
             }
-            Part::Library(code) => contents.libraries.push(code),
+            Part::Library(code) => {
+                found(Found::Library(&code));
+                contents.libraries.push(code);
+            }
             Part::End => break,
         }
         if bytes >= BATCH_BYTES || batch.len() >= BATCH_KEYS {

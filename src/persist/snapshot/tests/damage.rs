@@ -94,7 +94,14 @@ fn missing_doubled_swapped_and_foreign_blocks_are_found() {
 
 /// A file around one block of this payload, with every checksum right: what an attacker writes.
 fn forge(payloads: &[(u8, &[u8])]) -> Vec<u8> {
-    let header = FileHeader { created_unix_ms: 0, id: ID, keys: 1, server_version: String::new() }.encode();
+    let header = FileHeader {
+        version: FORMAT_VERSION,
+        created_unix_ms: 0,
+        id: ID,
+        keys: 1,
+        server_version: String::new(),
+    }
+    .encode();
     let mut headers_crc = crc32fast::Hasher::new();
     headers_crc.update(&header);
     let mut file = header.to_vec();
