@@ -13,17 +13,20 @@ use super::Malformed;
 const MAX_RUN: usize = 32;
 const MAX_OFFSET: usize = 1 << 13;
 const MAX_MATCH: usize = 2 + 7 + 255;
-const HASH_BITS: u32 = 14;
+/// The table of places has at most so many bits, and fewer for short texts: clearing it costs more than they do.
+const MOST_BITS: u32 = 14;
+const LEAST_BITS: u32 = 6;
 
 /// Compresses `input`; `None` when that saves less than four bytes.
 pub fn compress(input: &[u8]) -> Option<Vec<u8>> {
     let limit = input.len().checked_sub(4).filter(|&limit| limit > 0)?;
     let mut out = Vec::with_capacity(limit.min(input.len() / 2 + 64));
     // Where the three bytes of each hash were seen last, plus one.
-    let mut seen = vec![0u32; 1 << HASH_BITS];
+    let bits = (usize::BITS - input.len().leading_zeros()).clamp(LEAST_BITS, MOST_BITS);
+    let mut seen = vec![0u32; 1 << bits];
     let (mut at, mut literal) = (0, 0);
     while at + 2 < input.len() {
-        let slot = slot_of(&input[at..at + 3]);
+        let slot = slot_of(&input[at..at + 3], bits);
         let before = seen[slot] as usize;
         // Positions past 4 GiB alias: the comparison decides.
         seen[slot] = (at as u32).wrapping_add(1);
@@ -48,10 +51,10 @@ pub fn compress(input: &[u8]) -> Option<Vec<u8>> {
     (out.len() < limit).then_some(out)
 }
 
-fn slot_of(bytes: &[u8]) -> usize {
+fn slot_of(bytes: &[u8], bits: u32) -> usize {
     let key = u32::from(bytes[0]) << 16 | u32::from(bytes[1]) << 8 | u32::from(bytes[2]);
     // Fibonacci hashing: the upper bits of a product with 2^32 over the golden ratio.
-    (key.wrapping_mul(0x9E37_79B1) >> (32 - HASH_BITS)) as usize
+    (key.wrapping_mul(0x9E37_79B1) >> (32 - bits)) as usize
 }
 
 fn put_literals(out: &mut Vec<u8>, bytes: &[u8]) {
