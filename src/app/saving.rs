@@ -105,9 +105,11 @@ impl Host {
         libraries: Vec<Vec<u8>>,
         progress: &Progress,
     ) -> Result<Done, SaveError> {
+        // A delay between keys is one between all keys: only one thread walks then.
+        let threads = if self.config.current().rdb_key_save_delay_us == 0 { self.threads() } else { 1 };
         let plan = rdb::Plan {
             path: path.to_path_buf(),
-            walkers: (0..self.threads()).map(|_| capture.walker()).collect(),
+            walkers: (0..threads).map(|_| capture.walker()).collect(),
             options: self.rdb_options(libraries, false),
             expected_keys: capture.expected_keys(),
             guard: Arc::clone(&self.guard),

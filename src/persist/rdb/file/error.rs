@@ -88,7 +88,7 @@ impl fmt::Display for ReadError {
             }
             What::Malformed(what) => write!(f, "it is damaged at byte {at}: {what}"),
             What::Checksum { expected, found } => {
-                write!(f, "Wrong RDB checksum expected: ({expected:x}) but got ({found:x})")
+                write!(f, "RDB CRC error: Wrong RDB checksum expected: ({expected:x}) but got ({found:x})")
             }
             What::Refused(why) => write!(f, "at byte {at}: {why}"),
             What::Cancelled => f.write_str("loading was cancelled"),
