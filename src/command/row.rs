@@ -31,6 +31,9 @@ pub struct Command {
     pub keys: Keys,
     /// Which arguments are channels.
     pub channels: Channels,
+    /// The argument that is looked up in the collection under the first key, 0 if none is: a batch fetches
+    /// its place ahead. Of commands that name one key.
+    pub element: usize,
     /// What is really done with a key, where [`Access::VARIABLE_FLAGS`] says that the arguments decide.
     pub access: fn(&Args<'_>, Access) -> Access,
     /// Hints for clients, as COMMAND INFO shows them: `nondeterministic_output`.
@@ -61,6 +64,7 @@ impl Command {
         acl: Acl::NONE,
         keys: Keys::None,
         channels: Channels::None,
+        element: 0,
         access: |_, declared| declared,
         tips: &[],
         whole: |_| false,

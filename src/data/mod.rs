@@ -6,6 +6,7 @@
 //! bytes and gives bytes, and says `None` or an error value of its own where
 //! something is not there or not possible.
 
+pub mod ahead;
 pub mod bitmap;
 pub mod geo;
 pub mod glob;
@@ -28,4 +29,4 @@ pub use number::{LongDouble, format_i64, parse_f64, parse_i64, parse_u64};
 pub use set::{Set, SetLimits};
 pub use sorted_set::{Added, SortedSet};
 pub use stream::Stream;
-pub use table::Limits;
+pub use table::{Limits, hash_of as element_hash};

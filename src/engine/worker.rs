@@ -54,6 +54,8 @@ pub struct Worker {
     keys: Vec<KeyAt>,
     plan: Vec<Planned>,
     prefetch: Vec<KeyHash>,
+    /// Elements that the planned requests look up in the collection under their key.
+    elements: Vec<(KeyHash, Span)>,
     seed: u64,
     tracer: WorkerTracer,
     /// Commands of this batch that are traced once their replies are written.
@@ -84,6 +86,7 @@ impl Worker {
             keys: Vec::new(),
             plan: Vec::new(),
             prefetch: Vec::new(),
+            elements: Vec::new(),
             seed: engine.store.hash(&index.to_le_bytes()) | 1,
             tracer: engine.tracer.worker(index),
             sampled: Vec::new(),
@@ -204,7 +207,7 @@ impl Worker {
             } else {
                 self.decode_group(connection, input, batch)
             };
-            self.fetch(connection.session.database);
+            self.fetch(connection.session.database, input);
             let plan = std::mem::take(&mut self.plan);
             let mut stopped = None;
             for planned in &plan {

@@ -7,6 +7,8 @@ use std::sync::mpsc::Sender;
 use smallvec::SmallVec;
 
 use crate::clock::Clock;
+use crate::data::ahead::Ahead;
+use crate::data::element_hash;
 
 use super::database::Database;
 use super::entry::Entry;
@@ -31,6 +33,9 @@ impl Default for StoreOptions {
 
 /// Values that are freed elsewhere than in a worker.
 pub type Garbage = Vec<Entry>;
+
+/// With fewer elements a collection lies in the caches once its first lines do.
+const LARGE: usize = 256;
 
 /// All keys of the server.
 #[derive(Debug)]
@@ -190,6 +195,37 @@ impl Store {
         places.iter().for_each(|&(shard, _)| database.prefetch_shard(shard));
         places.iter().for_each(|&(shard, hash)| database.prefetch_slots(shard, hash));
         places.iter().for_each(|&(shard, hash)| database.prefetch_entry(shard, hash));
+    }
+
+    /// Fetches what commands that name an element of a collection will read there: for each the collection's
+    /// key and the element. The keys' entries have been fetched. An element whose collection is small, busy or
+    /// none costs one look.
+    pub fn prefetch_elements(&self, number: usize, wanted: &[(KeyHash, &[u8])]) {
+        let Some(database) = self.existing(self.physical(number)) else { return };
+        let mut hashes: SmallVec<[Option<u32>; 16]> = SmallVec::from_elem(None, wanted.len());
+        for what in [Ahead::Slot, Ahead::Entry] {
+            let mut held: Option<(KeyHash, Option<ShardGuard<'_>>)> = None;
+            for (&(key, element), hash) in wanted.iter().zip(&mut hashes) {
+                if what == Ahead::Entry && hash.is_none() {
+                    continue;
+                }
+                if held.as_ref().is_none_or(|(of, _)| *of != key) {
+                    // Two keys may share a shard: first let go, then lock.
+                    drop(held.take());
+                    held = Some((key, database.try_lock(database.shard_of(key))));
+                }
+                let Some((_, Some(guard))) = &held else { continue };
+                let Some(object) = guard.collection(key).filter(|object| object.len() >= LARGE) else {
+                    continue;
+                };
+                let hash = *hash.get_or_insert_with(|| element_hash(element));
+                if let Some(address) = object.ahead(hash, what) {
+                    super::prefetch::read(address);
+                    // What is stored may begin near the end of a line.
+                    super::prefetch::read(address.wrapping_add(40));
+                }
+            }
+        }
     }
 
     /// Keys of a database and how many of them expire. No lock is taken: exact while the caller holds

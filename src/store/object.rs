@@ -1,5 +1,6 @@
 //! The values that live behind an entry's pointer, and the types that commands ask for.
 
+use crate::data::ahead::Ahead;
 use crate::data::{Hash, List, Set, SortedSet, Stream};
 
 /// The type of a value, as TYPE names it.
@@ -57,6 +58,17 @@ impl Object {
             Object::Hash(_) => Type::Hash,
             Object::SortedSet(_) => Type::SortedSet,
             Object::Stream(_) => Type::Stream,
+        }
+    }
+
+    /// Where a search for an element with this hash will read, in a large collection of distinct elements.
+    #[inline]
+    pub fn ahead(&self, element: u32, what: Ahead) -> Option<*const u8> {
+        match self {
+            Object::Set(set) => set.ahead(element, what),
+            Object::Hash(hash) => hash.ahead(element, what),
+            Object::SortedSet(sorted) => sorted.ahead(element, what),
+            Object::List(_) | Object::Stream(_) => None,
         }
     }
 

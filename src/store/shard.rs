@@ -11,6 +11,7 @@ use super::entry::Entry;
 use super::hash::{KeyHash, KeyHasher};
 use super::hooks::Hooks;
 use super::keyspace::Counts;
+use super::object::Object;
 
 /// What dashmap keeps in a shard when its value is nothing.
 pub(super) type Table = RawTable<(Entry, SharedValue<()>)>;
@@ -302,6 +303,12 @@ impl<'a> ShardGuard<'a> {
             entry.prefetch();
             true
         });
+    }
+
+    /// The collection that is most likely stored under a key with this hash.
+    #[inline]
+    pub fn collection(&self, hash: KeyHash) -> Option<&Object> {
+        self.table.get(hash, |_| true).and_then(|(entry, _)| entry.as_object())
     }
 }
 

@@ -41,6 +41,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "GEOHASH",
+        element: 2,
         syntax: "key [member [member ...]]",
         summary: "Returns members of a geo index as geohash strings.",
         complexity: "O(log(N)) for each member requested, where N is the number of elements in the sorted set.",
@@ -49,6 +50,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "GEOPOS",
+        element: 2,
         syntax: "key [member [member ...]]",
         summary: "Returns longitude and latitude of members of a geo index.",
         complexity: "O(N) where N is the number of members requested.",

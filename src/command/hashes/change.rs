@@ -10,6 +10,7 @@ use crate::data::{Hash, Limits, LongDouble, parse_i64};
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "HDEL",
+        element: 2,
         syntax: "key field [field ...]",
         summary: "Deletes fields of a hash.",
         since: "2.0.0",
@@ -22,6 +23,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "HINCRBY",
+        element: 2,
         syntax: "key field increment",
         summary: "Adds to the integer value of a field, which is 0 if absent.",
         since: "2.0.0",
@@ -34,6 +36,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "HINCRBYFLOAT",
+        element: 2,
         syntax: "key field increment",
         summary: "Adds to the floating-point value of a field, which is 0 if absent.",
         since: "2.6.0",
@@ -46,6 +49,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "HMSET",
+        element: 2,
         syntax: "key field value [field value ...]",
         summary: "Sets fields of a hash.",
         since: "2.0.0",
@@ -58,6 +62,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "HSET",
+        element: 2,
         syntax: "key field value [field value ...]",
         summary: "Sets fields of a hash and counts the new ones.",
         since: "2.0.0",
@@ -70,6 +75,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "HSETNX",
+        element: 2,
         syntax: "key field value",
         summary: "Sets a field of a hash if it does not exist.",
         since: "2.0.0",

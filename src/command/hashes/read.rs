@@ -12,6 +12,7 @@ const CONTENT: Keys = Keys::One(Access::RO.with(Access::ACCESS));
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "HEXISTS",
+        element: 2,
         syntax: "key field",
         summary: "Tells whether a field of a hash exists.",
         since: "2.0.0",
@@ -24,6 +25,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "HGET",
+        element: 2,
         syntax: "key field",
         summary: "Returns the value of a field of a hash.",
         since: "2.0.0",
@@ -74,6 +76,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "HMGET",
+        element: 2,
         syntax: "key field [field ...]",
         summary: "Returns the values of the given fields of a hash.",
         since: "2.0.0",
@@ -99,6 +102,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "HSTRLEN",
+        element: 2,
         syntax: "key field",
         summary: "Returns the length of the value of a field of a hash.",
         since: "3.2.0",

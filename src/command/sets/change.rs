@@ -11,6 +11,7 @@ use super::limits;
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "SADD",
+        element: 2,
         syntax: "key member [member ...]",
         summary: "Adds members to a set.",
         since: "1.0.0",
@@ -38,6 +39,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "SREM",
+        element: 2,
         syntax: "key member [member ...]",
         summary: "Removes members from a set.",
         since: "1.0.0",

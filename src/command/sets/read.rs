@@ -23,6 +23,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "SISMEMBER",
+        element: 2,
         syntax: "key member",
         summary: "Tells whether a value is a member of a set.",
         since: "1.0.0",
@@ -35,6 +36,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "SMISMEMBER",
+        element: 2,
         syntax: "key member [member ...]",
         summary: "Tells of each value whether it is a member of a set.",
         since: "6.2.0",

@@ -15,6 +15,7 @@ use super::taken;
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "ZADD",
+        element: 3,
         syntax: "key [NX | XX] [GT | LT] [CH] [INCR] score member [score member ...]",
         summary: "Adds members to a sorted set, or updates their scores.",
         since: "1.2.0",
@@ -27,6 +28,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "ZINCRBY",
+        element: 3,
         syntax: "key increment member",
         summary: "Adds to the score of a member of a sorted set.",
         since: "1.2.0",
@@ -39,6 +41,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "ZREM",
+        element: 2,
         syntax: "key member [member ...]",
         summary: "Removes members from a sorted set.",
         since: "1.2.0",

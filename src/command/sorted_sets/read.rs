@@ -51,6 +51,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "ZMSCORE",
+        element: 2,
         syntax: "key member [member ...]",
         summary: "Returns the scores of the given members of a sorted set.",
         since: "6.2.0",
@@ -63,6 +64,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "ZRANK",
+        element: 2,
         syntax: "key member",
         summary: "Returns how many members of a sorted set stand before this one.",
         since: "2.0.0",
@@ -75,6 +77,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "ZREVRANK",
+        element: 2,
         syntax: "key member",
         summary: "Returns how many members of a sorted set stand behind this one.",
         since: "2.0.0",
@@ -100,6 +103,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "ZSCORE",
+        element: 2,
         syntax: "key member",
         summary: "Returns the score of a member of a sorted set.",
         since: "1.2.0",

@@ -12,6 +12,7 @@ mod tests;
 
 use packed::Packed;
 
+use super::ahead::Ahead;
 use super::list::size_class;
 use super::table::{Entry, Limits, Table, Text, hash_of, place_of};
 
@@ -72,6 +73,18 @@ impl Hash {
         }
     }
 
+    /// Where a search for an element with this hash ([`element_hash`]) will read; `None` in the small form,
+    /// which lies close together.
+    ///
+    /// [`element_hash`]: crate::data::element_hash
+    #[inline]
+    pub fn ahead(&self, hash: u32, what: Ahead) -> Option<*const u8> {
+        match &self.form {
+            Form::Table(table) => table.ahead(hash, what),
+            Form::Packed(_) => None,
+        }
+    }
+
     /// Whether there are no fields.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -95,7 +108,7 @@ impl Hash {
         let table = self.table_mut();
         match table.find(hash, field) {
             Some(id) => {
-                table.update(id, |pair| pair.value = Text::new(value));
+                table.update(id, |pair| pair.value.assign(value));
                 false
             }
             None => {

@@ -17,6 +17,7 @@ use std::borrow::Cow;
 use ints::Ints;
 pub use member::Member;
 
+use super::ahead::Ahead;
 use super::list::size_class;
 use super::number::parse_i64;
 use super::table::{Table, Text, hash_of, place_of};
@@ -62,6 +63,18 @@ impl Set {
         match &self.form {
             Form::Ints(ints) => ints.len(),
             Form::Table(table) => table.len(),
+        }
+    }
+
+    /// Where a search for an element with this hash ([`element_hash`]) will read; `None` in the small form,
+    /// which lies close together.
+    ///
+    /// [`element_hash`]: crate::data::element_hash
+    #[inline]
+    pub fn ahead(&self, hash: u32, what: Ahead) -> Option<*const u8> {
+        match &self.form {
+            Form::Table(table) => table.ahead(hash, what),
+            Form::Ints(_) => None,
         }
     }
 

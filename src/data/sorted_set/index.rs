@@ -16,6 +16,7 @@
 //! lower, whatever grows or shrinks in between.
 
 use super::members::Id;
+use crate::data::ahead::address_of;
 use crate::data::list::size_class;
 
 /// A hash and the entry that has it.
@@ -177,6 +178,13 @@ impl Index {
     pub fn find(&self, hash: u32, is_it: impl FnMut(Id) -> bool) -> Option<Id> {
         let segment = &self.segments[self.segment_of(hash)];
         segment.find(hash, is_it).map(|slot| segment.slots[slot].id)
+    }
+
+    /// Where a search for this hash begins.
+    #[inline]
+    pub fn home(&self, hash: u32) -> *const u8 {
+        let segment = &self.segments[self.segment_of(hash)];
+        address_of(&segment.slots[segment.home(hash)])
     }
 
     /// Adds an entry that is not there.

@@ -5,6 +5,7 @@ use super::leaf::{Item, Leaf};
 use super::members::{Id, Members, Scored};
 use super::order::Order;
 use super::{Added, before};
+use crate::data::ahead::Ahead;
 use crate::data::table::hash_of;
 
 /// Members with their scores, and the tree that gives ranks.
@@ -28,6 +29,12 @@ impl Large {
 
     pub fn len(&self) -> usize {
         self.table.len()
+    }
+
+    /// Where a search for a member with this hash will read.
+    #[inline]
+    pub fn ahead(&self, hash: u32, what: Ahead) -> Option<*const u8> {
+        self.table.ahead(hash, what)
     }
 
     pub fn insert(&mut self, member: &[u8], score: f64) -> Added {

@@ -4,6 +4,7 @@
 //! A new block moves nothing, so no insertion takes longer because there are many. [`Index`] finds them.
 
 use super::index::Index;
+use crate::data::ahead::{Ahead, address_of};
 use crate::data::list::size_class;
 use crate::data::table::{Text, hash_of};
 
@@ -59,6 +60,15 @@ impl Members {
     #[inline]
     pub fn find(&self, hash: u32, member: &[u8]) -> Option<Id> {
         self.index.find(hash, |id| self.entry(id).member.as_bytes() == member)
+    }
+
+    /// Where a search for a member with this hash will read.
+    #[inline]
+    pub fn ahead(&self, hash: u32, what: Ahead) -> Option<*const u8> {
+        match what {
+            Ahead::Slot => Some(self.index.home(hash)),
+            Ahead::Entry => self.index.find(hash, |_| true).map(|id| address_of(self.entry(id))),
+        }
     }
 
     /// Adds a member that is not there.

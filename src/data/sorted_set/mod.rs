@@ -28,6 +28,7 @@ use iter::Walk;
 use large::Large;
 use packed::Packed;
 
+use super::ahead::Ahead;
 use super::list::size_class;
 use super::table::{Limits, place_of};
 
@@ -76,6 +77,18 @@ impl SortedSet {
         match &self.form {
             Form::Packed(members) => members.len(),
             Form::Large(large) => large.len(),
+        }
+    }
+
+    /// Where a search for an element with this hash ([`element_hash`]) will read; `None` in the small form,
+    /// which lies close together.
+    ///
+    /// [`element_hash`]: crate::data::element_hash
+    #[inline]
+    pub fn ahead(&self, hash: u32, what: Ahead) -> Option<*const u8> {
+        match &self.form {
+            Form::Large(large) => large.ahead(hash, what),
+            Form::Packed(_) => None,
         }
     }
 

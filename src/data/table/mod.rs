@@ -33,6 +33,7 @@ use siphasher::sip::SipHasher13;
 pub use limits::Limits;
 pub use text::Text;
 
+use super::ahead::{Ahead, address_of};
 use super::list::size_class;
 
 /// What a table stores.
@@ -115,6 +116,19 @@ impl<E: Entry> Table<E> {
     #[inline]
     pub fn find(&self, hash: u32, key: &[u8]) -> Option<Id> {
         self.find_slot(hash, |id| self.entry(id).key() == key).map(|slot| self.slots[slot].id)
+    }
+
+    /// Where a search for a key with this hash will read.
+    #[inline]
+    pub fn ahead(&self, hash: u32, what: Ahead) -> Option<*const u8> {
+        let home = hash as usize & self.slots.len().checked_sub(1)?;
+        match what {
+            Ahead::Slot => Some(address_of(&self.slots[home])),
+            Ahead::Entry => {
+                let slot = self.find_slot(hash, |_| true)?;
+                self.entries.get(self.slots[slot].id as usize).map(address_of)
+            }
+        }
     }
 
     /// Adds an entry whose key is not there yet. Its hash is `hash`.

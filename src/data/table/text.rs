@@ -31,6 +31,14 @@ impl Text {
         Self(Form::Here { len: bytes.len() as u8, bytes: here })
     }
 
+    /// Becomes a copy of `bytes`, in the memory that is there if they are as many as before.
+    pub fn assign(&mut self, bytes: &[u8]) {
+        match &mut self.0 {
+            Form::Heap(here) if here.len() == bytes.len() => here.copy_from_slice(bytes),
+            _ => *self = Self::new(bytes),
+        }
+    }
+
     /// The bytes.
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
@@ -71,5 +79,22 @@ impl Entry for Text {
 impl fmt::Debug for Text {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "\"{}\"", self.as_bytes().escape_ascii())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn assigning_as_many_bytes_keeps_the_memory() {
+        let mut text = Text::new(&[b'a'; 64]);
+        let place = text.as_bytes().as_ptr();
+        text.assign(&[b'b'; 64]);
+        assert_eq!((text.as_bytes(), text.as_bytes().as_ptr()), (&[b'b'; 64][..], place));
+        for len in [65, 22, 23, 0, 64] {
+            text.assign(&vec![b'c'; len]);
+            assert_eq!(text.as_bytes(), vec![b'c'; len]);
+        }
     }
 }

@@ -1,8 +1,11 @@
 //! The first half of a batch: requests are decoded, their commands and keys found, their entries fetched.
 
+use smallvec::SmallVec;
+
 use crate::command::row::Keys;
 use crate::command::{KeyAt, keys};
 use crate::resp::{Decoded, RequestDecoder};
+use crate::store::KeyHash;
 
 use super::Worker;
 use super::batch::{Batch, Connection, Group, Planned};
@@ -36,6 +39,7 @@ impl Worker {
         self.spans.clear();
         self.keys.clear();
         self.plan.clear();
+        self.elements.clear();
         let mut at = batch.consumed;
         while self.plan.len() < GROUP && self.keys.len() < GROUP_KEYS {
             let first = self.spans.len();
@@ -86,10 +90,17 @@ impl Worker {
         let keys_from = self.keys.len();
         if let Some(index) = command {
             let (store, found) = (&self.engine.store, &mut self.keys);
-            match self.engine.registry.get(index).row.keys {
+            let row = self.engine.registry.get(index).row;
+            match row.keys {
                 // Most commands, without the general form's loop.
                 Keys::One(_) if spans.len() > 1 => {
-                    found.push(KeyAt { arg: 1, hash: store.hash(argument(1)) });
+                    let hash = store.hash(argument(1));
+                    found.push(KeyAt { arg: 1, hash });
+                    if row.element != 0
+                        && let Some(&element) = spans.get(row.element)
+                    {
+                        self.elements.push((hash, element));
+                    }
                 }
                 keys => keys::each(keys, spans.len(), argument, |index, _| {
                     found.push(KeyAt { arg: index as u32, hash: store.hash(argument(index)) });
@@ -108,7 +119,7 @@ impl Worker {
     /// Fetches the entries of the planned requests' keys, if there are enough to hide the latency. A key
     /// that is used over and over is fetched by its first use.
     #[inline]
-    pub(super) fn fetch(&mut self, database: usize) {
+    pub(super) fn fetch(&mut self, database: usize, input: &[u8]) {
         const WORTH_IT: usize = 4;
         if self.keys.len() < WORTH_IT {
             return;
@@ -123,6 +134,14 @@ impl Worker {
         }
         if self.prefetch.len() >= WORTH_IT {
             self.engine.store.prefetch(database, &self.prefetch);
+        }
+        if self.elements.len() >= WORTH_IT {
+            let wanted: SmallVec<[(KeyHash, &[u8]); GROUP]> = self
+                .elements
+                .iter()
+                .map(|&(key, span)| (key, &input[span.start..span.start + span.len]))
+                .collect();
+            self.engine.store.prefetch_elements(database, &wanted);
         }
     }
 }
