@@ -123,6 +123,8 @@ pub struct Session {
     pub watch_flag: Option<Arc<WatchFlag>>,
     /// A command has asked that all watched keys be forgotten once it is over.
     pub forgets_watches: bool,
+    /// A script runs: what it calls cannot wait.
+    pub in_script: bool,
     /// What it listens to.
     pub subscriptions: Subscriptions,
     /// CLIENT REPLY.
@@ -207,6 +209,7 @@ impl Session {
             watched: Vec::new(),
             watch_flag: None,
             forgets_watches: false,
+            in_script: false,
             subscriptions: Subscriptions::default(),
             reply_mode: ReplyMode::On,
             no_touch: false,

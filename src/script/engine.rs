@@ -124,6 +124,9 @@ impl ScriptEngine {
         sandbox.base.raw_set("ARGV", args).map_err(no_state)?;
         sandbox.watch.begin(&compiled.name, false, read_only);
         let ended = run(ctx, sandbox, || sandbox.call(&compiled.function, None));
+        if sandbox.is_full() {
+            self.states().scripts.replace(None);
+        }
         settle(ctx, sandbox, &compiled.name, ended)
     }
 
@@ -139,6 +142,9 @@ impl ScriptEngine {
         sandbox.watch.begin(&name, true, read_only);
         sandbox.watch.called_by(call.args.all());
         let ended = run(ctx, sandbox, || sandbox.call(&function.function, Some(arguments)));
+        if sandbox.is_full() {
+            self.states().functions.replace(None);
+        }
         settle(ctx, sandbox, &name, ended)
     }
 }
@@ -178,7 +184,9 @@ fn run(
     if ctx.collect_replay {
         ctx.replay = Replay::Nothing;
     }
+    ctx.session.in_script = true;
     let ended = current::enter(ctx, body);
+    ctx.session.in_script = false;
     sandbox.watch.end();
     if ctx.session.database != database {
         ctx.session.select(database);

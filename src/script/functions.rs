@@ -63,16 +63,16 @@ impl Libraries {
     }
 
     pub(super) fn has_function(&self, name: &str) -> bool {
-        self.lock().values().any(|kept| {
-            kept.library.functions.iter().any(|function| function.name.eq_ignore_ascii_case(name))
-        })
+        let is_it = |function: &LibraryFunction| function.name.eq_ignore_ascii_case(name);
+        self.lock().values().any(|kept| kept.library.functions.iter().any(is_it))
     }
 }
 
 /// What a library registers while it is loaded.
 #[derive(Default)]
 pub(super) struct Loading {
-    functions: BTreeMap<String, (Registered, Option<Vec<u8>>)>,
+    /// By [`folded`] name, with the name as it is written.
+    functions: BTreeMap<String, (String, Registered, Option<Vec<u8>>)>,
 }
 
 /// One worker's libraries.
@@ -82,8 +82,8 @@ pub(super) struct Functions {
     by_name: RefCell<HashMap<String, (u64, Registered)>>,
     version: Cell<u64>,
     loading: Rc<RefCell<Option<Loading>>>,
-    /// The `redis` of functions, and the narrower one of code that is loaded.
-    tables: (Value, Table),
+    /// All that code may name while it is loaded.
+    narrow: Table,
 }
 
 impl Functions {
@@ -119,18 +119,15 @@ impl Functions {
         }
         // What it lacks is answered as a missing global is.
         narrow.set_metatable(sandbox.base.metatable())?;
-        let narrow = sandbox.protect(narrow)?;
-        Ok(Functions {
-            by_name: RefCell::default(),
-            version: Cell::new(0),
-            loading,
-            tables: (redis, narrow),
-            sandbox,
-        })
+        let narrow_redis = sandbox.protect(narrow)?;
+        let narrow = lua.create_table()?;
+        narrow.raw_set("redis", narrow_redis)?;
+        narrow.set_metatable(sandbox.base.metatable())?;
+        Ok(Functions { by_name: RefCell::default(), version: Cell::new(0), loading, narrow, sandbox })
     }
 
     pub(super) fn find(&self, name: &str) -> Option<Registered> {
-        self.by_name.borrow().get(&name.to_ascii_lowercase()).map(|(_, function)| function.clone())
+        self.by_name.borrow().get(&folded(name)).map(|(_, function)| function.clone())
     }
 
     /// Runs a library's code and gives what it registered.
@@ -140,13 +137,12 @@ impl Functions {
             .sandbox
             .compile(&code[begin..], "@user_function")
             .map_err(|error| CommandError::err(format_args!("Error compiling function: {error}")))?;
-        let base = &self.sandbox.base;
         *self.loading.borrow_mut() = Some(Loading::default());
-        base.raw_set("redis", &self.tables.1).map_err(no_state)?;
+        self.sandbox.show(&self.narrow).map_err(no_state)?;
         self.sandbox.watch.begin_load();
         let ended = self.sandbox.call(&body, None);
         self.sandbox.watch.end_load();
-        base.raw_set("redis", &self.tables.0).map_err(no_state)?;
+        self.sandbox.show(&self.sandbox.base).map_err(no_state)?;
         let loaded = self.loading.borrow_mut().take().unwrap_or_default();
         match ended {
             Ok(_) => Ok(loaded),
@@ -158,10 +154,15 @@ impl Functions {
 
     fn keep(&self, id: u64, loaded: Loading) {
         let mut by_name = self.by_name.borrow_mut();
-        for (name, (function, _)) in loaded.functions {
-            by_name.entry(name.to_ascii_lowercase()).or_insert((id, function));
+        for (name, (_, function, _)) in loaded.functions {
+            by_name.insert(name, (id, function));
         }
     }
+}
+
+/// Names of functions differ by more than case.
+pub(super) fn folded(name: &str) -> String {
+    name.to_ascii_lowercase()
 }
 
 fn words(error: &Value) -> String {
@@ -198,10 +199,10 @@ fn register(loading: &mut Loading, arguments: &MultiValue) -> Result<(), String>
         );
     }
     let name = String::from_utf8_lossy(&name).into_owned();
-    if loading.functions.contains_key(&name) {
+    if loading.functions.contains_key(&folded(&name)) {
         return Err("Function already exists in the library".to_owned());
     }
-    loading.functions.insert(name, (Registered { function, flags }, description));
+    loading.functions.insert(folded(&name), (name, Registered { function, flags }, description));
     Ok(())
 }
 
@@ -333,8 +334,11 @@ impl ScriptEngine {
         }
         let others = all.iter().filter(|(other, _)| **other != name);
         for (_, other) in others {
-            let is_new = |name: &str| loaded.functions.keys().any(|own| own.eq_ignore_ascii_case(name));
-            let taken = other.library.functions.iter().find(|function| is_new(&function.name));
+            let taken = other
+                .library
+                .functions
+                .iter()
+                .find(|function| loaded.functions.contains_key(&folded(&function.name)));
             if let Some(function) = taken {
                 return Err(CommandError::err(format_args!("Function {} already exists", function.name)));
             }
@@ -353,8 +357,8 @@ impl ScriptEngine {
 pub(super) fn shown(loaded: &Loading) -> Vec<LibraryFunction> {
     loaded
         .functions
-        .iter()
-        .map(|(name, (function, description))| LibraryFunction {
+        .values()
+        .map(|(name, function, description)| LibraryFunction {
             name: name.clone(),
             description: description.clone(),
             flags: function.flags.names(),

@@ -101,6 +101,11 @@ impl Watch {
         }
     }
 
+    /// Bytes that one state may hold.
+    pub(super) fn memory_limit(&self) -> usize {
+        usize::try_from(self.config.current().lua_memory_limit_bytes).unwrap_or(usize::MAX)
+    }
+
     /// The code of a library begins to run.
     pub(super) fn begin_load(&self) {
         self.load_until.set(Some(self.clock.stamp() + LOAD_LIMIT_NS));

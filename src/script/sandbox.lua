@@ -7,10 +7,11 @@
 local native, convert, compile = ...
 local type, error, tostring, select = type, error, tostring, select
 local rawset, rawget, next, setmetatable, getmetatable = rawset, rawget, next, setmetatable, getmetatable
-local raw_pcall, raw_xpcall, pairs = pcall, xpcall, pairs
+local raw_pcall, raw_xpcall, pairs, unpack, tonumber = pcall, xpcall, pairs, unpack, tonumber
+local floor, ceil = math.floor, math.ceil
 
 local READONLY = "Attempt to modify a readonly table"
-local real_of, front_of = {}, {}
+local real_of, front_of, meta_of = {}, {}, {}
 
 local function deny()
   error(READONLY, 2)
@@ -19,8 +20,9 @@ end
 local function protect(real)
   local front = front_of[real]
   if not front then
-    front = setmetatable({}, { __index = real, __newindex = deny, __metatable = false })
-    front_of[real], real_of[front] = front, real
+    local meta = { __index = real, __newindex = deny, __metatable = false }
+    front = setmetatable({}, meta)
+    front_of[real], real_of[front], meta_of[front] = front, real, meta
   end
   return front
 end
@@ -58,8 +60,29 @@ end
 
 local base = {}
 for _, name in pairs({ "assert", "error", "gcinfo", "ipairs", "rawequal", "select", "tonumber", "tostring", "type",
-                       "unpack", "_VERSION" }) do
+                       "_VERSION" }) do
   base[name] = _G[name]
+end
+
+-- An argument as Lua's C sees it: an int, and what does not fit is the least one.
+local function int(value)
+  local number = tonumber(value)
+  if not number then
+    return value
+  end
+  number = number < 0 and ceil(number) or floor(number)
+  return number >= -0x80000000 and number < 0x80000000 and number or -0x80000000
+end
+
+-- Lua's own form computes the length of the range in an int, which overflows: it then writes beyond its stack.
+function base.unpack(list, from, to)
+  if type(list) == "table" then
+    from, to = int(from == nil and 1 or from), int(to == nil and #list or to)
+    if type(from) == "number" and type(to) == "number" and to - from >= 8000 then
+      error("too many results to unpack", 2)
+    end
+  end
+  return unpack(list, from, to)
 end
 
 function base.pcall(...)
@@ -167,7 +190,18 @@ function routines.resume(...)
   return plain(resume(...))
 end
 
-local texts = string
+-- Lua's own forms follow a pattern by calls of C, one in another for each of its items, until the stack is used up.
+local texts = copy(string)
+for _, name in pairs({ "find", "match", "gmatch", "gfind", "gsub" }) do
+  local native_form = string[name]
+  texts[name] = function(text, pattern, ...)
+    if type(pattern) == "string" and #pattern > 2000 then
+      error("pattern too complex", 2)
+    end
+    return native_form(text, pattern, ...)
+  end
+end
+getmetatable("").__index = protect(texts)
 getmetatable("").__metatable = protect(getmetatable(""))
 
 native.table, native.coroutine, native.string = tables, routines, texts
@@ -198,4 +232,9 @@ local function run(handler, body, ...)
   end, handler)
 end
 
-return globals, base, run, protect
+-- What scripts see as globals from now on.
+local function show(real)
+  meta_of[globals].__index = real
+end
+
+return globals, base, run, protect, show

@@ -1,5 +1,6 @@
 //! Makes a Lua state in which scripts can be run.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use mlua::{ChunkMode, Function, HookTriggers, Lua, LuaOptions, MultiValue, StdLib, Table, Value, VmState};
@@ -8,8 +9,6 @@ use super::fault::{self, Raised};
 use super::running::{Ending, Watch};
 use super::{api, lib};
 
-/// What one Lua state may hold. A script that wants more gets "not enough memory".
-const MEMORY_LIMIT_BYTES: usize = 1 << 30;
 /// How many instructions pass between two looks at the time.
 const LOOK_EVERY: u32 = 100_000;
 
@@ -22,8 +21,12 @@ pub(super) struct Sandbox {
     pub(super) base: Table,
     run: Function,
     protect: Function,
+    show: Function,
     handler: Function,
     pub(super) watch: Rc<Watch>,
+    /// What it may hold. A script that wants more gets "not enough memory".
+    limit: Cell<usize>,
+    full: Cell<bool>,
 }
 
 impl Sandbox {
@@ -32,7 +35,6 @@ impl Sandbox {
             StdLib::TABLE | StdLib::STRING | StdLib::MATH,
             LuaOptions::new().catch_rust_panics(false),
         )?;
-        lua.set_memory_limit(MEMORY_LIMIT_BYTES)?;
         let native = lua.create_table()?;
         native.raw_set("redis", api::redis(&lua, &watch)?)?;
         native.raw_set("math", api::math(&lua, &watch)?)?;
@@ -43,14 +45,25 @@ impl Sandbox {
         })?;
         let place = lua.create_table()?;
         let compile = compile_function(&lua, &place)?;
-        let (globals, base, run, protect) = lua
+        let (globals, base, run, protect, show) = lua
             .load(include_str!("sandbox.lua"))
             .set_name("=sandbox")
-            .call::<(Table, Table, Function, Function)>((native, convert, compile))?;
+            .call::<(Table, Table, Function, Function, Function)>((native, convert, compile))?;
         place.raw_set("globals", &globals)?;
         let handler = lua.create_function(handle)?;
         hook(&lua, &watch)?;
-        Ok(Sandbox { lua, globals, base, run, protect, handler, watch })
+        Ok(Sandbox {
+            lua,
+            globals,
+            base,
+            run,
+            protect,
+            show,
+            handler,
+            watch,
+            limit: Cell::new(0),
+            full: Cell::new(false),
+        })
     }
 
     /// Compiles text. Bytecode is refused: crafted bytecode can read and write any memory.
@@ -66,6 +79,12 @@ impl Sandbox {
         if let Some((keys, args)) = arguments {
             values.extend([Value::Table(keys), Value::Table(args)]);
         }
+        let limit = self.watch.memory_limit();
+        if self.limit.replace(limit) != limit {
+            self.lua
+                .set_memory_limit(limit)
+                .map_err(|error| fault::plain(&self.lua, &error).unwrap_or(Value::Nil))?;
+        }
         let ended = self.run.call::<(bool, Value)>(values);
         if self.watch.was_killed() {
             // Every line ends in an error once a script is killed; the next one starts afresh.
@@ -74,11 +93,26 @@ impl Sandbox {
                 tracing::warn!("the watch over scripts could not be set again");
             }
         }
+        // Lua refuses what goes beyond the limit without having collected first.
+        if self.lua.used_memory() > limit / 2 {
+            let _ = self.lua.gc_collect();
+            self.full.set(self.lua.used_memory() > limit / 2);
+        }
         match ended {
             Ok((true, value)) => Ok(value),
             Ok((false, error)) => Err(error),
             Err(error) => Err(fault::plain(&self.lua, &error).unwrap_or(Value::Nil)),
         }
+    }
+
+    /// Whether so much is held for good that the state had better be made anew.
+    pub(super) fn is_full(&self) -> bool {
+        self.full.get()
+    }
+
+    /// What `_G` stands in front of, from now on.
+    pub(super) fn show(&self, table: &Table) -> mlua::Result<()> {
+        self.show.call(table)
     }
 
     /// The read-only front of a table.
@@ -88,6 +122,8 @@ impl Sandbox {
 }
 
 fn compile(lua: &Lua, code: &[u8], name: &str, globals: &Table) -> Result<Function, String> {
+    // The parser keeps the name where the collector does not look; here it does.
+    let _kept = lua.create_string(name).map_err(|_| "not enough memory".to_owned())?;
     lua.load(code)
         .set_name(name)
         .set_mode(ChunkMode::Text)
@@ -123,19 +159,6 @@ fn handle(lua: &Lua, error: Value) -> mlua::Result<Value> {
         Value::Error(error) => fault::plain(lua, &error)?,
         other => other,
     };
-    let table = match error {
-        Value::Table(table) => table,
-        other => {
-            let mut text = b"ERR ".to_vec();
-            match &other {
-                Value::String(words) => text.extend_from_slice(&words.as_bytes()),
-                other => text.extend_from_slice(other.to_string()?.as_bytes()),
-            }
-            let table = lua.create_table()?;
-            table.raw_set("err", lua.create_string(&text)?)?;
-            table
-        }
-    };
     let place = |level: usize| {
         lua.inspect_stack(level, |debug| {
             let source = debug.source();
@@ -149,11 +172,37 @@ fn handle(lua: &Lua, error: Value) -> mlua::Result<Value> {
     };
     // The frames of callbacks and of the sandbox are passed over: the place is where the script called them.
     let found = (1..8).map_while(place).find(|(ours, _, _)| !ours);
+    let table = match error {
+        Value::Table(table) => table,
+        other => {
+            let words = match &other {
+                Value::String(words) => words.as_bytes().to_vec(),
+                other => other.to_string()?.into_bytes(),
+            };
+            let text = match (&found, behind_sandbox(&words)) {
+                (Some((_, source, line)), Some(rest)) => {
+                    let place = format!("ERR {}:{line}: ", source.trim_start_matches('@'));
+                    [place.as_bytes(), rest].concat()
+                }
+                _ => [b"ERR ", &words[..]].concat(),
+            };
+            let table = lua.create_table()?;
+            table.raw_set("err", lua.create_string(&text)?)?;
+            table
+        }
+    };
     if let Some((_, source, line)) = found {
         table.raw_set("source", source)?;
         table.raw_set("line", line)?;
     }
     Ok(Value::Table(table))
+}
+
+/// The words of an error that one of Lua's own functions raised behind a form of the sandbox.
+fn behind_sandbox(words: &[u8]) -> Option<&[u8]> {
+    let placed = words.strip_prefix(b"sandbox:")?;
+    let digits = placed.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    placed[digits..].strip_prefix(b": ")
 }
 
 /// Looks at the time, and whether the script is to be killed, every so many instructions.

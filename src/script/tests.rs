@@ -56,6 +56,96 @@ fn the_known_ways_out_are_closed() {
 }
 
 #[test]
+fn published_escapes_and_crashes_come_to_nothing() {
+    const PLACE: &str = "user_script:1: ";
+    let (mut bench, mut wrong) = (bench(), Vec::new());
+    assert_eq!(bench.line("CONFIG SET lua-memory-limit 32mb"), "OK");
+    for (script, refusal) in [
+        // CVE-2025-46817: a range whose length does not fit an int.
+        ("return {unpack({1, 2, 3}, -2, 2147483647)}", "too many results to unpack"),
+        ("return {unpack({1, 2, 3}, 0, 2147483647)}", "too many results to unpack"),
+        ("return {unpack({1, 2, 3}, -2147483648, -2)}", "too many results to unpack"),
+        ("return {unpack({1, 2, 3}, 1, 1e300)}", "*0"),
+        ("return {unpack({1, 2, 3}, 2147483646, 2147483647)}", "*0"),
+        ("return #{unpack({1, 2, 3}, '2', '3')}", ":2"),
+        ("return {unpack(5)}", "bad argument #1 to 'unpack' (table expected, got number)"),
+        // Calls in one another by a pattern, by functions, by an error's handler, by tables.
+        ("return string.find(string.rep('a', 1e6), string.rep('a?', 1e6))", "pattern too complex"),
+        ("return ('x'):gsub(string.rep('(', 1e5), '')", "pattern too complex"),
+        ("local function f() return f() + 1 end return f()", "stack overflow"),
+        ("return xpcall(error, function(e) error(e) end)", ""),
+        (
+            "local t = {} t = setmetatable(t, {__index = function(t, k) return t[k] end}) return t.x",
+            "stack overflow",
+        ),
+        ("local t = {} setmetatable(t, {__tostring = tostring}) return tostring(t)", "stack overflow"),
+        (
+            "local f = coroutine.wrap(function() end) local function g(n) return coroutine.wrap(g)(n + 1) end return g(1)",
+            "C stack overflow",
+        ),
+        ("local s = 'return 1' for i = 1, 300 do s = '(' .. s end return loadstring(s)", "$-1"),
+        (
+            "return loadstring('return ' .. string.rep('(', 1e5) .. string.rep(')', 1e5))()",
+            "attempt to call a nil value",
+        ),
+        // Memory: one string, many, a format, a buffer.
+        ("return #string.rep('x', 2^30)", "not enough memory"),
+        ("local s = 'x' while true do s = s .. s end", "not enough memory"),
+        ("local t = {} for i = 1, 1e9 do t[i] = string.rep('x', 1e6) .. i end", "not enough memory"),
+        ("return string.format('%999d', 1)", "invalid format"),
+        ("return string.format('%s', string.rep('x', 100)):len()", ":100"),
+        ("return struct.pack('c2147483647', 'x')", "string too short"),
+        ("return struct.pack(string.rep('!8 i8', 1e5), 1)", ""),
+        ("return struct.size('c2147483647c2147483647c2147483647')", ":"),
+        ("return struct.unpack('c0', 'x', 2147483648)", ""),
+        ("return struct.unpack('>I4', 'xxxx', 4294967297)", "data string too short"),
+        ("return struct.pack('i33', 1)", "integral size 33 is larger than limit of 32"),
+        ("return struct.pack('!3 i', 1)", "alignment is not a power of 2"),
+        // CVE-2024-31449: a width of which there is no absolute value.
+        ("return bit.tohex(65535, -2147483648)", "0000FFFF"),
+        ("return cmsgpack.unpack('\\221\\255\\255\\255\\255')", ""),
+        ("return cmsgpack.unpack('\\221\\255\\255\\255\\255\\192')", "Missing bytes in input."),
+        ("return cmsgpack.unpack('\\219\\255\\255\\255\\255')", "Missing bytes in input."),
+        ("return cmsgpack.unpack_limit('\\1', -1, 0)", ""),
+        ("return cmsgpack.unpack_one('\\1', 4294967296)", ""),
+        ("return cjson.encode(setmetatable({}, {__index = function() error('no') end}))", "{}"),
+        // CVE-2022-24735, -24736: what one script leaves for the next, and a call of what is nothing.
+        ("local m = getmetatable(_G) m.__index = nil", "readonly table"),
+        ("getmetatable(getmetatable('')).__index = {}", "attempt to index a nil value"),
+        ("getmetatable('').__index.len = nil", "readonly table"),
+        ("string.len = nil", "readonly table"),
+        ("return loadstring('\\27Lua')()", "attempt to call a nil value"),
+        ("return load(function() return string.dump(function() end) end)()", "not enough memory"),
+        ("return getmetatable(coroutine.create(function() end)).__gc", "attempt to index a nil value"),
+        ("return rawget(_G, 'os')", "$-1"),
+        ("return next(_G) and rawequal(_G, _G._G)", ":1"),
+        ("return {pcall(rawset, _G, 'x', 1)}", "readonly table"),
+        ("return {pcall(table.insert, _G, 1)}", "readonly table"),
+        ("setmetatable(_G, {__index = {}})", "readonly table"),
+        // CVE-2025-49844: the name of a chunk that is being parsed, while memory is collected.
+        (
+            "for i = 1, 2000 do local f = loadstring('local a = {' .. string.rep('\"' .. i .. '\",', 100) .. '} return a', 'name' .. i) \
+             collectgarbage() if #f() ~= 100 then return i end end return 'all'",
+            "all",
+        ),
+        // CVE-2024-46981: collection forced in the middle of things.
+        (
+            "for i = 1, 200 do local c = coroutine.wrap(function() local t = {} coroutine.yield(t) end) c() c = nil collectgarbage() end return 7",
+            ":7",
+        ),
+    ] {
+        let reply = eval(&mut bench, script);
+        if !reply.contains(refusal) {
+            wrong.push(format!("{script}: {}", &reply[..reply.len().min(200)]));
+        }
+        assert_eq!(eval(&mut bench, "return redis.call('PING')"), "+PONG\r\n", "after {script}");
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let reply = eval(&mut bench, "return string.find('a', '[')");
+    assert!(reply.contains(PLACE) && reply.contains("malformed pattern"), "{reply}");
+}
+
+#[test]
 fn errors_are_tables_and_strings_where_redis_has_them() {
     let mut bench = bench();
     bench.line("SET k v");

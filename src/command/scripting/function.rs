@@ -126,11 +126,19 @@ fn dump(ctx: &mut Context<'_>, _: Args<'_>) -> Outcome {
     ctx.bulk(&payload)
 }
 
+/// More arguments than the subcommand takes: its name is shown as it was sent.
+fn wrong_number(args: &Args<'_>) -> CommandError {
+    let name = args.get(1);
+    CommandError::err(format_args!(
+        "unknown subcommand or wrong number of arguments for '{}'. Try FUNCTION HELP.",
+        String::from_utf8_lossy(&name[..name.len().min(128)])
+    ))
+}
+
 fn restore(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     let payload = args.bytes();
     if args.remaining() > 1 {
-        let text = "unknown subcommand or wrong number of arguments for 'RESTORE'. Try FUNCTION HELP.";
-        return Err(CommandError::err(text));
+        return Err(wrong_number(&args));
     }
     let how = if args.keyword("flush") {
         RestoreLibraries::Flush
@@ -152,7 +160,10 @@ fn restore(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
 }
 
 fn flush(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
-    if args.remaining() > 1 || args.remaining() == 1 && !args.keyword("sync") && !args.keyword("async") {
+    if args.remaining() > 1 {
+        return Err(wrong_number(&args));
+    }
+    if args.remaining() == 1 && !args.keyword("sync") && !args.keyword("async") {
         return Err(CommandError::fixed("ERR FUNCTION FLUSH only supports SYNC|ASYNC option"));
     }
     ctx.server.scripts().flush_libraries();

@@ -15,6 +15,7 @@ macro_rules! memory_rows {
     lazyfree_lazy_server_del: bool = false => "lazyfree-lazy-server-del" yes_no() [] "Free overwritten values in the background.";
     lazyfree_lazy_user_del: bool = false => "lazyfree-lazy-user-del" yes_no() [] "Let DEL free in the background, as UNLINK does.";
     lazyfree_lazy_user_flush: bool = false => "lazyfree-lazy-user-flush" yes_no() [] "Let FLUSHALL and FLUSHDB free in the background.";
+    lua_memory_limit_bytes: u64 = 512 * MB => "lua-memory-limit" memory(1 << 24, LONG_MAX) [OURS] "Memory that scripts may use on one worker, and functions again; a script that wants more gets an error.";
     activerehashing: bool = true => "activerehashing" yes_no() [] "Grow and shrink hash tables in the background.";
     jemalloc_bg_thread: bool = true => "jemalloc-bg-thread" yes_no() [APPLIED] "Let the allocator return memory in the background.";
     activedefrag: bool = false => "activedefrag" yes_no() [] requires(ActiveDefrag: "no") "Move values to defragment memory.";
