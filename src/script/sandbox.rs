@@ -164,7 +164,7 @@ fn handle(lua: &Lua, error: Value) -> mlua::Result<Value> {
             let source = debug.source();
             let text = source.source.map(|text| text.into_owned()).unwrap_or_default();
             (
-                source.what == "C" || text == "=sandbox",
+                source.what == "C" || text == "=sandbox" || text == "=(tail call)",
                 text,
                 debug.current_line().map_or(-1, |line| line as i64),
             )
@@ -184,6 +184,7 @@ fn handle(lua: &Lua, error: Value) -> mlua::Result<Value> {
                     let place = format!("ERR {}:{line}: ", source.trim_start_matches('@'));
                     [place.as_bytes(), rest].concat()
                 }
+                (None, Some(rest)) => [b"ERR ", rest].concat(),
                 _ => [b"ERR ", &words[..]].concat(),
             };
             let table = lua.create_table()?;
