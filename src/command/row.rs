@@ -200,6 +200,11 @@ bits! {
         OPEN_ENDED = 40, "";
         /// May be called with no keys at all, and COMMAND GETKEYS answers that.
         NO_MANDATORY_KEYS = 52, "no_mandatory_keys";
+        /// Is tried with the keys that it declares, and undone and run with the whole keyspace when it turns out
+        /// to want more: scripts.
+        TRIES = 60, "";
+        /// Names no keys and changes nothing but its reply and its connection: it can be run again.
+        HARMLESS = 61, "";
         /// Walks over keys that it does not name: alone it locks one shard at a time, in a transaction
         /// that holds other keys it needs the whole keyspace.
         WANDERS = 30, "";

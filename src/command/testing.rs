@@ -173,7 +173,7 @@ impl Bench {
 
 /// Locks what the row declares, as the engine does: a handler that touches more panics.
 fn lock<'s>(store: &'s Store, moment: Moment, database: usize, row: &Command, args: &Args<'_>) -> View<'s> {
-    if row.is_whole(args) {
+    if row.is_whole(args) || row.flags.has(Flags::TRIES) {
         return store.view_whole(moment, database);
     }
     let other = if row.flags.has(Flags::CROSS_DATABASE) { (row.databases)(args.clone()) } else { None };

@@ -31,7 +31,7 @@ pub fn needs_whole(session: &Session, registry: &Registry) -> bool {
         !multi.refused
             && multi.queue.iter().any(|queued| {
                 let row = registry.get(queued.command).row;
-                row.flags.has(Flags::WANDERS) || row.is_whole(&queued_args(queued))
+                row.flags.any(Flags::WANDERS.with(Flags::TRIES)) || row.is_whole(&queued_args(queued))
             })
     })
 }

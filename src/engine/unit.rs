@@ -134,6 +134,35 @@ pub fn run<'a>(
     ended
 }
 
+/// Runs a command under the locks of its declared keys although it may want more. `None` when it did: then all
+/// of it is undone, and it has to be run with the whole keyspace in hand.
+pub fn attempt<'a>(
+    scope: &Scope<'a>,
+    session: &'a mut Session,
+    out: &'a mut Encoder,
+    command: usize,
+    args: &Args<'_>,
+) -> Option<Ended> {
+    let row = scope.engine.registry.get(command).row;
+    let view = scope.engine.store.view_unlocked(scope.moment, session.database);
+    let mut ctx = context(scope, view, session, out, command);
+    lock(scope, &mut ctx.view, row, args);
+    ctx.view.begin_trial();
+    let mark = ctx.out.len();
+    let outcome = call(&mut ctx, args);
+    if ctx.view.is_given_up() {
+        ctx.view.undo_trial();
+        ctx.events.clear();
+        ctx.out.truncate(mark);
+        count(scope, &mut ctx.view);
+        return None;
+    }
+    ctx.view.end_trial();
+    let ended = settle(scope, &mut ctx, outcome, mark, args);
+    finish(scope, ctx);
+    Some(ended)
+}
+
 /// Calls the handler of the context's command.
 #[inline]
 pub fn call(ctx: &mut Context<'_>, args: &Args<'_>) -> Result<Reply, CommandError> {

@@ -100,6 +100,9 @@ fn log(_: &Lua, arguments: MultiValue) -> mlua::Result<()> {
         Some(level @ (Value::Integer(_) | Value::Number(_))) => integer(Some(level)).unwrap_or(-1),
         _ => return fail(b"First argument must be a number (log level)."),
     };
+    if let Some(raised) = call::give_up_trial() {
+        return Err(raised.raise());
+    }
     let words: Vec<String> = arguments
         .iter()
         .skip(1)

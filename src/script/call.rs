@@ -8,6 +8,7 @@ use crate::command::context::Replay;
 use crate::command::row::Flags;
 use crate::command::{Args, CommandError, Context, KeyAt, Reply, keys, rights};
 use crate::resp::{Encoder, Protocol, Span};
+use crate::store::Key;
 
 use super::convert;
 use super::current;
@@ -79,8 +80,8 @@ fn call_with(
     }
 }
 
-fn refused(ctx: &Context<'_>, text: &'static str) -> Raised {
-    ctx.server.stats().worker(ctx.session.client.worker).error(text);
+fn refused(text: &'static str) -> Raised {
+    note(Count::Error(text.into()));
     Raised { text: text.as_bytes().to_vec(), counted: true }
 }
 
@@ -95,24 +96,24 @@ fn perform(
     let second = if args.len() > 1 { Some(args.get(1)) } else { None };
     let registry = ctx.registry;
     let Some(index) = registry.resolve(args.get(0), second) else {
-        return Err(refused(ctx, "ERR Unknown Redis command called from script"));
+        return Err(refused("ERR Unknown Redis command called from script"));
     };
     let registered = registry.get(index);
     if !registered.children.is_empty() && args.len() > 1 {
-        return Err(refused(ctx, "ERR Unknown Redis command called from script"));
+        return Err(refused("ERR Unknown Redis command called from script"));
     }
     if !registered.accepts(args.len()) {
-        return Err(refused(ctx, "ERR Wrong number of args calling Redis command from script"));
+        return Err(refused("ERR Wrong number of args calling Redis command from script"));
     }
     let flags = registered.row.flags;
     if flags.has(Flags::NOSCRIPT) {
-        return Err(refused(ctx, "ERR This Redis command is not allowed from script"));
+        return Err(refused("ERR This Redis command is not allowed from script"));
     }
     if let Err(text) = rights::check_script(ctx, index, &args) {
-        return Err(refused(ctx, text));
+        return Err(refused(text));
     }
     if watch.read_only.get() && flags.any(Flags::WRITE | Flags::MAY_REPLICATE) {
-        return Err(refused(ctx, "ERR Write commands are not allowed from read-only scripts."));
+        return Err(refused("ERR Write commands are not allowed from read-only scripts."));
     }
     scratch.keys.clear();
     let found = &mut scratch.keys;
@@ -122,17 +123,86 @@ fn perform(
         |at| args.get(at),
         |at, _| found.push(KeyAt { arg: at as u32, hash: ctx.view.key(args.get(at)).hash }),
     );
+    let args = Args::new(&scratch.words, &scratch.spans, &scratch.keys);
+    if ctx.view.is_on_trial() && !fits(ctx, index, &args) {
+        return Err(give_up(ctx));
+    }
     if flags.has(Flags::WRITE) {
         watch.note_write();
     }
-    let args = Args::new(&scratch.words, &scratch.spans, &scratch.keys);
     run(ctx, index, args, reply)
+}
+
+/// Whether a command keeps to what a script on trial has locked, and can be undone.
+fn fits(ctx: &mut Context<'_>, index: usize, args: &Args<'_>) -> bool {
+    const ELSEWHERE: Flags = Flags::CROSS_DATABASE.with(Flags::WANDERS).with(Flags::PUBSUB);
+    let flags = ctx.registry.get(index).row.flags;
+    if ctx.view.is_given_up() || flags.any(ELSEWHERE) || ctx.registry.is_whole(index, args) {
+        return false;
+    }
+    if args.keys().is_empty() {
+        return flags.has(Flags::HARMLESS);
+    }
+    let writes = flags.any(Flags::WRITE.with(Flags::MAY_REPLICATE));
+    args.keys().iter().all(|key| {
+        ctx.view.covers(key.hash)
+            && !(writes && ctx.view.is_heavy(Key { bytes: args.get(key.arg as usize), hash: key.hash }))
+    })
+}
+
+/// The script is run again with the whole keyspace in hand. What it does until it ends does not count.
+fn give_up(ctx: &mut Context<'_>) -> Raised {
+    ctx.view.give_up();
+    Raised { text: b"ERR the script is run again".to_vec(), counted: true }
+}
+
+/// Before something that cannot be undone: a script on trial is given up.
+pub(super) fn give_up_trial() -> Option<Raised> {
+    current::with(|ctx| ctx.view.is_on_trial().then(|| give_up(ctx)))?
+}
+
+/// What a script's commands add to the counters once it is known to stay.
+enum Count {
+    Ran(usize, u64),
+    Failed(usize),
+    Error(Box<str>),
+}
+
+thread_local! {
+    static COUNTS: RefCell<Vec<Count>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Keeps a count. True when many are kept.
+fn note(count: Count) -> bool {
+    COUNTS.with_borrow_mut(|counts| {
+        counts.push(count);
+        counts.len() >= MANY_COUNTS
+    })
+}
+
+const MANY_COUNTS: usize = 256;
+
+/// Counts what the script's commands came to, unless it is undone.
+pub(super) fn settle_counts(ctx: &Context<'_>) {
+    let stats = ctx.server.stats().worker(ctx.session.client.worker);
+    let undone = ctx.view.is_given_up();
+    COUNTS.with_borrow_mut(|counts| {
+        for count in counts.drain(..).filter(|_| !undone) {
+            match count {
+                Count::Ran(index, nanos) => {
+                    stats.record(index, nanos);
+                    stats.incr(crate::observe::Counter::CommandsProcessed);
+                }
+                Count::Failed(index) => stats.failed(index),
+                Count::Error(text) => stats.error(&text),
+            }
+        }
+    });
 }
 
 /// Runs a command in the script's unit of work, its reply going to `reply`.
 fn run(ctx: &mut Context<'_>, index: usize, args: Args<'_>, reply: &mut Encoder) -> Result<(), Raised> {
     let registered = ctx.registry.get(index);
-    let stats = ctx.server.stats().worker(ctx.session.client.worker);
     let (script, in_transaction) = (ctx.command, ctx.in_transaction);
     let (changes, outer) = (ctx.view.tally.changes, std::mem::take(&mut ctx.replay));
     ctx.command = index;
@@ -144,8 +214,10 @@ fn run(ctx: &mut Context<'_>, index: usize, args: Args<'_>, reply: &mut Encoder)
     let args = if registered.parent.is_some() { args.of_subcommand() } else { args };
     let outcome = (registered.row.run)(ctx, args);
     std::mem::swap(ctx.out, reply);
-    stats.record(index, ctx.server.clock().stamp().saturating_sub(began));
-    stats.incr(crate::observe::Counter::CommandsProcessed);
+    let many = note(Count::Ran(index, ctx.server.clock().stamp().saturating_sub(began)));
+    if many && !ctx.view.is_on_trial() {
+        settle_counts(ctx);
+    }
     ctx.command = script;
     ctx.in_transaction = in_transaction;
     ctx.in_script = false;
@@ -165,15 +237,15 @@ fn run(ctx: &mut Context<'_>, index: usize, args: Args<'_>, reply: &mut Encoder)
             });
         }
         Ok(other) => other.write(reply),
-        Err(error) => return Err(failed(stats, index, &error)),
+        Err(error) => return Err(failed(index, &error)),
     }
     Ok(())
 }
 
-fn failed(stats: &crate::observe::WorkerStats, index: usize, error: &CommandError) -> Raised {
+fn failed(index: usize, error: &CommandError) -> Raised {
     let text = error.text();
-    stats.failed(index);
-    stats.error(&text);
+    note(Count::Failed(index));
+    note(Count::Error(text.as_ref().into()));
     Raised { text: text.as_bytes().to_vec(), counted: true }
 }
 

@@ -20,8 +20,8 @@ use super::functions::Libraries;
 use super::running::{LongRuns, Watch};
 use super::sandbox::Sandbox;
 use super::shebang::{self, Flags};
-use super::state::{self, Compiled, Scripts, Sha};
-use super::{api, convert, current};
+use super::state::{self, Compiled, Scripts, Sha, Trials};
+use super::{api, call, convert, current};
 
 /// Scripts and functions of one server.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ impl ScriptEngine {
         let function = state.sandbox.compile(&body[begin..], "@user_script").map_err(|error| {
             CommandError::err(format_args!("Error compiling script (new function): {error}"))
         })?;
-        let compiled = Compiled { function, flags, name: api::hex(&sha).into() };
+        let compiled = Compiled { function, flags, name: api::hex(&sha).into(), trials: Rc::default() };
         state.compiled.borrow_mut().insert(sha, compiled.clone());
         if !self.kept().contains_key(&sha) {
             self.kept_mut().insert(sha, body.into());
@@ -118,12 +118,16 @@ impl ScriptEngine {
         let state = self.state()?;
         let compiled = self.script(&state, call)?;
         let read_only = may_run(compiled.flags, call.read_only)?;
+        if ctx.view.is_on_trial() && compiled.trials.decline() {
+            ctx.view.give_up();
+            return Ok(Reply::Sent);
+        }
         let sandbox = &state.sandbox;
         let (keys, args) = arguments(&sandbox.lua, call).map_err(no_state)?;
         sandbox.base.raw_set("KEYS", keys).map_err(no_state)?;
         sandbox.base.raw_set("ARGV", args).map_err(no_state)?;
         sandbox.watch.begin(&compiled.name, false, read_only);
-        let ended = run(ctx, sandbox, || sandbox.call(&compiled.function, None));
+        let ended = run(ctx, sandbox, &compiled.trials, || sandbox.call(&compiled.function, None));
         if sandbox.is_full() {
             self.states().scripts.replace(None);
         }
@@ -137,11 +141,15 @@ impl ScriptEngine {
             return Err(CommandError::fixed("ERR Function not found"));
         };
         let read_only = may_run(function.flags, call.read_only)?;
+        if ctx.view.is_on_trial() && function.trials.decline() {
+            ctx.view.give_up();
+            return Ok(Reply::Sent);
+        }
         let sandbox = &functions.sandbox;
         let arguments = arguments(&sandbox.lua, call).map_err(no_state)?;
         sandbox.watch.begin(&name, true, read_only);
         sandbox.watch.called_by(call.args.all());
-        let ended = run(ctx, sandbox, || sandbox.call(&function.function, Some(arguments)));
+        let ended = run(ctx, sandbox, &function.trials, || sandbox.call(&function.function, Some(arguments)));
         if sandbox.is_full() {
             self.states().functions.replace(None);
         }
@@ -178,8 +186,11 @@ fn arguments(lua: &Lua, call: &ScriptCall<'_>) -> mlua::Result<(Table, Table)> {
 fn run(
     ctx: &mut Context<'_>,
     sandbox: &Sandbox,
+    trials: &Trials,
     body: impl FnOnce() -> Result<Value, Value>,
 ) -> Result<Value, Value> {
+    let on_trial = ctx.view.is_on_trial();
+    sandbox.watch.on_trial.set(on_trial);
     let database = ctx.session.database;
     if ctx.collect_replay {
         ctx.replay = Replay::Nothing;
@@ -187,6 +198,14 @@ fn run(
     ctx.session.in_script = true;
     let ended = current::enter(ctx, body);
     ctx.session.in_script = false;
+    if on_trial {
+        if sandbox.watch.gave_up.take() {
+            ctx.view.give_up();
+        }
+        trials.learn(ctx.view.is_given_up());
+    }
+    // An attempt that is undone has not happened.
+    call::settle_counts(ctx);
     sandbox.watch.end();
     if ctx.session.database != database {
         ctx.session.select(database);

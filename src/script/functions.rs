@@ -202,7 +202,9 @@ fn register(loading: &mut Loading, arguments: &MultiValue) -> Result<(), String>
     if loading.functions.contains_key(&folded(&name)) {
         return Err("Function already exists in the library".to_owned());
     }
-    loading.functions.insert(folded(&name), (name, Registered { function, flags }, description));
+    loading
+        .functions
+        .insert(folded(&name), (name, Registered { function, flags, trials: Rc::default() }, description));
     Ok(())
 }
 

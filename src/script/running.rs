@@ -58,6 +58,10 @@ pub(super) struct Watch {
     began: Cell<Stamp>,
     long: RefCell<Option<Arc<Long>>>,
     killed: Cell<bool>,
+    /// It is tried with its declared keys.
+    pub(super) on_trial: Cell<bool>,
+    /// It has come to nothing, because it takes long.
+    pub(super) gave_up: Cell<bool>,
     /// When the code of a library that is being loaded has to have ended.
     load_until: Cell<Option<Stamp>>,
 }
@@ -67,6 +71,8 @@ pub(super) struct Watch {
 pub(super) enum Ending {
     /// Somebody asked for it.
     Killed,
+    /// A trial has to end.
+    GaveUp,
     /// A library takes too long to register its functions.
     LoadTimeout,
 }
@@ -97,6 +103,8 @@ impl Watch {
             began: Cell::new(0),
             long: RefCell::default(),
             killed: Cell::new(false),
+            on_trial: Cell::new(false),
+            gave_up: Cell::new(false),
             load_until: Cell::new(None),
         }
     }
@@ -168,6 +176,12 @@ impl Watch {
             }
             self.killed.set(true);
             return Some(Ending::LoadTimeout);
+        }
+        if self.active.get() && self.on_trial.get() {
+            // Others wait for its keys: it goes on where it can be interrupted.
+            self.gave_up.set(true);
+            self.killed.set(true);
+            return Some(Ending::GaveUp);
         }
         let threshold_ms = self.config.current().busy_reply_threshold_ms;
         if threshold_ms == 0 || !self.active.get() {

@@ -220,6 +220,7 @@ fn hook(lua: &Lua, watch: &Rc<Watch>) -> mlua::Result<()> {
 fn ended(ending: Ending) -> mlua::Error {
     let words: &[u8] = match ending {
         Ending::Killed => b"Script killed by user with SCRIPT KILL...",
+        Ending::GaveUp => b"the script is run again",
         Ending::LoadTimeout => b"FUNCTION LOAD timeout",
     };
     Raised::new(words).raise()

@@ -19,6 +19,40 @@ pub(super) struct Compiled {
     pub(super) function: Function,
     pub(super) flags: Flags,
     pub(super) name: Rc<str>,
+    pub(super) trials: Rc<Trials>,
+}
+
+/// What was learned from trying code with its declared keys alone. Code that wanted more is not tried for a
+/// while, for longer each time it does so again.
+#[derive(Debug, Default)]
+pub(super) struct Trials {
+    /// So many runs take the whole keyspace at once.
+    skip: Cell<u32>,
+    /// How many it will be after the next failure.
+    next: Cell<u32>,
+}
+
+impl Trials {
+    const FIRST: u32 = 4;
+    const MOST: u32 = 1024;
+
+    /// Whether a run that may be tried is not to be.
+    pub(super) fn decline(&self) -> bool {
+        let skip = self.skip.get();
+        self.skip.set(skip.saturating_sub(1));
+        skip > 0
+    }
+
+    /// How a trial went.
+    pub(super) fn learn(&self, failed: bool) {
+        if failed {
+            let next = self.next.get().clamp(Trials::FIRST, Trials::MOST);
+            self.skip.set(next);
+            self.next.set(next * 2);
+        } else {
+            self.next.set(self.next.get() / 2);
+        }
+    }
 }
 
 /// A compiled function of a library.
@@ -26,6 +60,7 @@ pub(super) struct Compiled {
 pub(super) struct Registered {
     pub(super) function: Function,
     pub(super) flags: Flags,
+    pub(super) trials: Rc<Trials>,
 }
 
 /// One Lua state with the scripts compiled in it.

@@ -12,6 +12,7 @@ mod database;
 mod entry;
 mod hash;
 mod hooks;
+mod keep;
 mod keyspace;
 mod loading;
 mod locking;
@@ -26,6 +27,7 @@ mod strings;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod trial;
 mod usage;
 mod view;
 mod whole;

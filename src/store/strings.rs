@@ -85,7 +85,7 @@ impl View<'_> {
     fn set_existing(&mut self, place: Place, key: Key<'_>, value: Str<'_>, expiry: Expiry) {
         self.touch(place);
         let Some(entry) = self.entry(place) else { return };
-        let (before, lru, unsaved) = (entry.expire_at_ms(), entry.lru(), self.is_unsaved(entry));
+        let (before, lru, unsaved) = (entry.expire_at_ms(), entry.lru(), self.is_wanted(entry));
         let after = expiry.resolve(before);
         // In place when the entry has room for what it is to hold and no save needs what it holds.
         if before.is_some() == after.is_some() && !unsaved {

@@ -11,6 +11,7 @@ use super::hash::KeyHash;
 use super::keyspace::Store;
 use super::saves::Epoch;
 use super::shard::{ShardGuard, Slot};
+use super::trial::{self, Trial};
 use super::usage::Usage;
 
 /// A key with its hash, so that nobody hashes it twice.
@@ -102,6 +103,8 @@ pub struct View<'s> {
     pub(super) moment: Moment,
     pub(super) epoch: Epoch,
     pub(super) whole: bool,
+    pub(super) trying: trial::State,
+    pub(super) trial: Option<Box<Trial>>,
     no_touch: bool,
     /// What the unit did so far.
     pub tally: Tally,
@@ -132,6 +135,8 @@ impl<'s> View<'s> {
             moment,
             epoch: Epoch { current: 0, saving: false },
             whole: false,
+            trying: trial::State::default(),
+            trial: None,
             no_touch: false,
             tally: Tally::default(),
             ready: Vec::new(),
@@ -387,49 +392,17 @@ impl<'s> View<'s> {
         Meta { expire_at_ms, lru: self.moment.usage.fresh(self.moment.now_ms), epoch: self.epoch.current }
     }
 
-    /// Whether the saver still has to see this entry as it is now.
-    #[inline]
-    pub(super) fn is_unsaved(&self, entry: &Entry) -> bool {
-        self.epoch.saving && entry.epoch() != self.epoch.current
-    }
-
-    /// Before an entry is changed in place: hands a copy over to a running save that has not seen it.
-    #[inline]
-    pub(super) fn keep_for_save(&mut self, place: Place) {
-        if self.epoch.saving {
-            self.keep_for_save_slow(place);
-        }
-    }
-
-    #[cold]
-    fn keep_for_save_slow(&mut self, place: Place) {
-        let Some(entry) = self.entry(place) else { return };
-        if !self.is_unsaved(entry) {
-            return;
-        }
-        let copy = entry.duplicate(entry.key(), entry.meta());
-        let Held { physical, shard, .. } = self.held[place.held];
-        self.store.saves.retain(physical, shard, copy, true);
-        let epoch = self.epoch.current;
-        if let Some(entry) = self.entry_mut(place) {
-            entry.set_epoch(epoch);
-        }
-    }
-
-    /// Gives back an entry that left the keyspace: to a running save if it has not seen it, else to
-    /// whoever frees what is large.
-    pub(super) fn dispose(&mut self, held: usize, entry: Entry) {
-        let Held { physical, shard, .. } = self.held[held];
-        if self.is_unsaved(&entry) {
-            self.store.saves.retain(physical, shard, entry, true);
-        } else if entry.as_object().is_some_and(|object| object.weight() > FREE_ELSEWHERE_ELEMENTS) {
-            self.store.discard(vec![entry]);
-        }
-    }
-
     /// Adds an entry under a key that is absent.
     pub(super) fn insert(&mut self, key: Key<'_>, entry: Entry) -> Place {
         let held = self.held_for(key.hash);
+        if self.is_on_trial() {
+            self.log_insertion(held, key.bytes);
+        }
+        self.insert_at(held, key, entry)
+    }
+
+    #[inline]
+    pub(super) fn insert_at(&mut self, held: usize, key: Key<'_>, entry: Entry) -> Place {
         let expiry = entry.expire_at_ms();
         let guard = &mut self.held[held].guard;
         let slot = guard.insert(key.hash, entry);
@@ -513,7 +486,10 @@ impl<'s> View<'s> {
         }
     }
 
-    fn notify_hooks(&mut self, held: usize, key: &[u8]) {
+    pub(super) fn notify_hooks(&mut self, held: usize, key: &[u8]) {
+        if self.is_on_trial() {
+            return self.log_signal(held, key);
+        }
         let waited_for = self.held[held].guard.side().hooks.as_ref().is_some_and(|hooks| hooks.changed(key));
         if waited_for {
             self.ready.push((self.number, key.to_vec()));
@@ -561,6 +537,12 @@ impl<'s> View<'s> {
         std::mem::take(&mut self.noted)
     }
 
+    /// Forgets what happened to keys: the unit was undone.
+    pub(super) fn forget_notes(&mut self) {
+        self.noted.clear();
+        self.expired.clear();
+    }
+
     /// Keys that the unit found expired and removed, with their database; empties the list.
     pub fn take_expired(&mut self) -> Vec<(usize, Vec<u8>)> {
         std::mem::take(&mut self.expired)
@@ -577,9 +559,6 @@ pub enum Noted {
     /// It was read, and is not there.
     Missed,
 }
-
-/// Collections with more elements than this are freed elsewhere (Redis's lazy-free threshold).
-const FREE_ELSEWHERE_ELEMENTS: usize = 64;
 
 /// Keeps the shard's account of expiries.
 #[inline]

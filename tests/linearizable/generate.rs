@@ -1,7 +1,7 @@
 //! Random plans for a round: few keys, every written value of its own.
 
 use super::common::random::Random;
-use super::model::{Command, End};
+use super::model::{Command, Declares, End};
 
 /// What one client does in a round.
 pub struct Plan {
@@ -51,6 +51,15 @@ pub const MIXES: &[Mix] = &[
         joined_one_in: 3,
     },
     Mix {
+        name: "scripts",
+        commands: &[
+            "GET", "SET", "MSET", "MGET", "LPUSH", "LPOP", "EVAL", "EVAL", "EVAL", "EVAL", "WATCH", "MULTI",
+        ],
+        clients: 8,
+        commands_per_client: 4,
+        joined_one_in: 3,
+    },
+    Mix {
         name: "lists",
         commands: &[
             "LPUSH", "RPUSH", "LPUSH", "LPOP", "LMOVE", "BLPOP", "BLMOVE", "RENAME", "DEL", "MULTI", "SET",
@@ -72,7 +81,7 @@ pub const MIXES: &[Mix] = &[
         name: "everything",
         commands: &[
             "GET", "SET", "INCR", "DEL", "MSET", "MGET", "RENAME", "COPY", "LPUSH", "RPUSH", "LPOP", "LMOVE",
-            "BLPOP", "BLMOVE", "DBSIZE", "FLUSHALL", "SWAPDB", "WATCH", "MULTI", "MULTI",
+            "BLPOP", "BLMOVE", "DBSIZE", "FLUSHALL", "SWAPDB", "WATCH", "MULTI", "MULTI", "EVAL",
         ],
         clients: 8,
         commands_per_client: 4,
@@ -85,6 +94,9 @@ const QUEUED: &[&str] = &[
     "GET", "SET", "INCR", "MSET", "MGET", "RENAME", "COPY", "LPUSH", "LPOP", "LMOVE", "DBSIZE", "FLUSHALL",
     "SWAPDB",
 ];
+
+/// What scripts call.
+const SCRIPTED: &[&str] = &["GET", "SET", "INCR", "MSET", "MGET", "DEL", "RENAME", "LPUSH", "LPOP", "LMOVE"];
 
 /// Makes plans from a seed, of commands that the server knows.
 pub struct Generator<'a> {
@@ -186,6 +198,12 @@ impl<'a> Generator<'a> {
             "FLUSHALL" => Command::Flushall,
             "SWAPDB" => Command::Swapdb,
             "WATCH" => Command::Watch(self.keys()),
+            "EVAL" => {
+                let declares =
+                    self.random.pick(&[Declares::All, Declares::All, Declares::First, Declares::None]);
+                let names: Vec<_> = (0..1 + self.random.below(4)).map(|_| self.name(SCRIPTED)).collect();
+                Command::Script(declares, names.into_iter().map(|name| self.command(name)).collect())
+            }
             _ => {
                 // A transaction of the world's commands comes with the mixes that have them.
                 let queued: Vec<&'static str> = QUEUED

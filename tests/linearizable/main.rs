@@ -37,7 +37,7 @@ const ROUNDS_TO_CATCH: u64 = 3_000;
 /// All that a mix may name.
 const NAMES: &[&str] = &[
     "GET", "SET", "INCR", "DEL", "MSET", "MGET", "RENAME", "COPY", "LPUSH", "RPUSH", "LPOP", "LMOVE",
-    "BLPOP", "BLMOVE", "DBSIZE", "FLUSHALL", "SWAPDB", "WATCH", "MULTI",
+    "BLPOP", "BLMOVE", "DBSIZE", "FLUSHALL", "SWAPDB", "WATCH", "MULTI", "EVAL",
 ];
 
 fn number_from(variable: &str) -> Option<u64> {
@@ -130,7 +130,7 @@ fn histories_of_the_server_are_linearizable() {
         spent[index] = (spent[index].0 + started.elapsed(), spent[index].1 + 1);
     }
     eprintln!("{seen:?}");
-    for name in ["GET", "SET", "MSET", "MGET", "MULTI"] {
+    for name in ["GET", "SET", "MSET", "MGET", "MULTI", "EVAL"] {
         assert!(seen.by_name.contains_key(name), "the server does not know {name}");
     }
     assert!(seen.overlapping * 2 > seen.rounds, "the clients hardly ran at the same time: {seen:?}");

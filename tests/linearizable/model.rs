@@ -47,6 +47,16 @@ pub enum Command {
     Watch(Vec<&'static str>),
     /// MULTI, these commands, and EXEC, sent in one write.
     Exec(Vec<Command>),
+    /// A script that runs these commands.
+    Script(Declares, Vec<Command>),
+}
+
+/// Which of its keys a script declares. What it does is atomic in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Declares {
+    All,
+    First,
+    None,
 }
 
 /// What a command answers.
@@ -149,6 +159,9 @@ impl State {
             Command::Watch(keys) => {
                 self.watched.entry(client).or_default().extend(keys.iter().map(|key| (database, *key)));
                 Answer::Ok
+            }
+            Command::Script(_, queue) => {
+                Answer::Many(queue.iter().map(|queued| self.apply(client, database, queued)).collect())
             }
             Command::Exec(queue) => {
                 self.watched.remove(&client);
@@ -325,7 +338,7 @@ impl Command {
             Command::Rename(from, to) | Command::Lmove { from, to, .. } => here(&[from, to]),
             Command::Copy { from, to, database: other, .. } => Some(vec![(database, from), (*other, to)]),
             Command::Dbsize | Command::Flushall | Command::Swapdb => None,
-            Command::Exec(queue) => {
+            Command::Exec(queue) | Command::Script(_, queue) => {
                 let mut places = Vec::new();
                 for queued in queue {
                     places.extend(queued.places(database)?);

@@ -1,13 +1,43 @@
 //! Commands as a client sends them, answers as it reads them, and sessions over a socket.
 
+use std::collections::BTreeSet;
+
 use glasswing::resp::Value;
 
 use super::common::{Client, encode, ok};
-use super::model::{Answer, Command, End};
+use super::model::{Answer, Command, Declares, End};
 use super::record::Session;
 
 /// How long a blocking command waits, seconds.
 const BLOCK: &str = "0.02";
+
+/// Runs the commands that its arguments hold, each behind the number of its words.
+const SCRIPT: &str = "\
+    local replies, at = {}, 1 \
+    while at <= #ARGV do \
+      local last = at + ARGV[at] \
+      replies[#replies + 1] = redis.pcall(unpack(ARGV, at + 1, last)) \
+      at = last + 1 \
+    end \
+    return replies";
+
+/// The arguments of EVAL.
+fn script(declares: Declares, queue: &[Command]) -> Vec<String> {
+    let places: BTreeSet<&str> =
+        queue.iter().flat_map(|command| command.places(0).unwrap_or_default()).map(|(_, key)| key).collect();
+    let declared = match declares {
+        Declares::All => places.len(),
+        Declares::First => 1,
+        Declares::None => 0,
+    };
+    let mut words = vec![SCRIPT.to_owned(), declared.min(places.len()).to_string()];
+    words.extend(places.iter().take(declared).map(|&key| key.to_owned()));
+    for request in queue.iter().flat_map(Command::requests) {
+        words.push(request.len().to_string());
+        words.extend(request);
+    }
+    words
+}
 
 impl Command {
     /// The name that the server must know for this command.
@@ -32,6 +62,7 @@ impl Command {
             Command::Swapdb => "SWAPDB",
             Command::Watch(_) => "WATCH",
             Command::Exec(_) => "MULTI",
+            Command::Script(..) => "EVAL",
         }
     }
 
@@ -77,6 +108,7 @@ impl Command {
             }
             Command::Swapdb => words(&["0", "1"]),
             Command::Dbsize | Command::Flushall | Command::Exec(_) => Vec::new(),
+            Command::Script(declares, queue) => script(*declares, queue),
         }
     }
 
@@ -93,7 +125,7 @@ impl Command {
             }
             (_, Value::Bulk(bytes)) => number(&bytes)
                 .map_or_else(|| Answer::Key(String::from_utf8_lossy(&bytes).into_owned()), Answer::Value),
-            (Command::Exec(queue), Value::Array(replies)) => {
+            (Command::Exec(queue) | Command::Script(_, queue), Value::Array(replies)) => {
                 Answer::Many(queue.iter().zip(replies).map(|(queued, reply)| queued.answer(reply)).collect())
             }
             (_, Value::Array(replies)) => {

@@ -12,7 +12,7 @@ pub const PING: Command = Command {
     syntax: "[message]",
     summary: "Ping the server",
     group: Group::Connection,
-    flags: Flags::FAST.with(Flags::TELLS_HEALTH).with(Flags::SUBSCRIBER),
+    flags: Flags::FAST.with(Flags::TELLS_HEALTH).with(Flags::SUBSCRIBER).with(Flags::HARMLESS),
     tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
     run: ping,
     ..Command::BASE
@@ -23,7 +23,7 @@ pub const ECHO: Command = Command {
     syntax: "message",
     summary: "Echo the given string",
     group: Group::Connection,
-    flags: ANYTIME,
+    flags: ANYTIME.with(Flags::HARMLESS),
     run: echo,
     ..Command::BASE
 };
@@ -49,7 +49,7 @@ pub const SELECT: Command = Command {
     syntax: "index",
     summary: "Change the selected database for the current connection",
     group: Group::Connection,
-    flags: ANYTIME,
+    flags: ANYTIME.with(Flags::HARMLESS),
     databases: selected,
     run: select,
     ..Command::BASE

@@ -8,7 +8,7 @@ const RUNS: Flags = Flags::NOSCRIPT
     .with(Flags::SKIP_MONITOR)
     .with(Flags::NO_MANDATORY_KEYS)
     .with(Flags::STALE)
-    .with(Flags::WHOLE);
+    .with(Flags::TRIES);
 const WRITES: Keys = Keys::Counted(2, Access::RW.with(Access::ACCESS).with(Access::UPDATE));
 const READS: Keys = Keys::Counted(2, Access::RO.with(Access::ACCESS));
 

@@ -24,7 +24,7 @@ pub(super) const TIME: Command = Command {
     summary: "Returns the server's time.",
     since: "2.6.0",
     group: Group::Server,
-    flags: Flags::LOADING.with(Flags::STALE).with(Flags::FAST),
+    flags: Flags::LOADING.with(Flags::STALE).with(Flags::FAST).with(Flags::HARMLESS),
     run: time,
     tips: &["nondeterministic_output"],
     ..Command::BASE

@@ -6,7 +6,7 @@
 
 use crate::command::reply::ParkAs;
 use crate::command::row::{Access, Command, Flags, Keys};
-use crate::command::{Args, CommandError, Context, Outcome, Park, Reply, Session};
+use crate::command::{Args, CommandError, Context, Outcome, Park, Reply};
 use crate::data::Stream;
 use crate::data::stream::{Group, Id, Log};
 use crate::resp::Protocol;

@@ -174,6 +174,11 @@ impl Worker {
         let ended = if flags.has(Flags::EXECUTES_QUEUE) {
             transaction::exec(&scope, session, out, index);
             Ended::Replied
+        } else if flags.has(Flags::TRIES) && !batch.whole {
+            match unit::attempt(&scope, session, out, index, args) {
+                Some(ended) => ended,
+                None => return Step::Before(Next::Whole),
+            }
         } else {
             unit::run(&scope, session, out, index, args)
         };

@@ -167,7 +167,7 @@ const ROWS: &[Row] = &[
         "Time spent waiting for shard locks. Divide by glasswing_lock_waits_total; long waits come from slow commands on a shared key.",
         |row, s| row.one(s.seconds(Counter::LockWaitNanos))),
     row("glasswing_world_permits_total", COUNTER, &[],
-        "Times the whole keyspace was taken, by FLUSHALL, SWAPDB, a script without declared keys or the first instant of a save. Each stops every worker for a moment: keep such commands rare.",
+        "Times the whole keyspace was taken, by FLUSHALL, SWAPDB, a script that leaves its declared keys or the first instant of a save. Each stops every worker for a moment: keep such commands rare.",
         |row, s| row.one(s.counter(Counter::WorldPermits))),
     row("glasswing_world_seconds_total", COUNTER, &[],
         "Time the whole keyspace was held, during which no other command ran. When it shows in latency, find the caller in SLOWLOG GET.",
