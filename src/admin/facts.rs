@@ -62,6 +62,46 @@ pub(super) async fn info(State(shared): State<Shared>, uri: Uri) -> Result<Respo
     Ok(reply::json(StatusCode::OK, &InOrder(&shown)))
 }
 
+/// The slow log, the latest first; `?count=` says how many, 128 unless told.
+pub(super) async fn slow_log(State(shared): State<Shared>, uri: Uri) -> Result<Response, Problem> {
+    const DEFAULT_COUNT: usize = 128;
+    let asked = Asked::of(&uri)?;
+    let count = match asked.values("count").last() {
+        None => DEFAULT_COUNT,
+        Some(text) => text.parse().map_err(|_| {
+            let error = format!("'count' is '{text}'");
+            Problem::new(StatusCode::BAD_REQUEST, error, "ask with count= and a number that is not negative")
+        })?,
+    };
+    let log = shared.control.slow_log(count);
+    let entries: Vec<_> = log
+        .entries
+        .iter()
+        .map(|entry| {
+            json!({
+                "id": entry.id,
+                "time_unix_s": entry.unix_s,
+                "duration_us": entry.duration_us,
+                "arguments": entry.arguments,
+                "client": entry.client,
+                "client_name": entry.client_name,
+                "stages": {
+                    "lock_wait_us": entry.lock_wait_us,
+                    "run_us": entry.run_us,
+                    "write_us": entry.write_us,
+                },
+            })
+        })
+        .collect();
+    let body = json!({
+        "slower_than_us": log.slower_than_us,
+        "max_len": log.max_len,
+        "len": log.len,
+        "entries": entries,
+    });
+    Ok(reply::json(StatusCode::OK, &body))
+}
+
 pub(super) async fn version(State(shared): State<Shared>) -> Response {
     let version = shared.control.version();
     let body = json!({

@@ -32,6 +32,6 @@ pub use network::{IpNetwork, NetworkError};
 pub use options::{AdminError, AdminOptions, Limits, Secret, SecretError};
 pub use ports::{
     Check, Control, InfoSection, MetricsText, RequestTrace, SaveJob, SaveRefused, SaveResult, SaveStatus,
-    VersionInfo,
+    SlowCommand, SlowCommands, VersionInfo,
 };
 pub use server::AdminServer;

@@ -36,6 +36,9 @@ pub trait Control: Send + Sync + 'static {
     /// The sections of INFO in order.
     fn info(&self) -> Vec<InfoSection>;
 
+    /// The latest entries of the slow log, at most so many, the last one first.
+    fn slow_log(&self, count: usize) -> SlowCommands;
+
     /// What runs here.
     fn version(&self) -> VersionInfo;
 
@@ -145,6 +148,42 @@ pub struct InfoSection {
     pub name: String,
     /// Field and value in order.
     pub fields: Vec<(String, String)>,
+}
+
+/// The slow log.
+#[derive(Clone, Debug, Default)]
+pub struct SlowCommands {
+    /// From how many microseconds on a command enters it; negative is never.
+    pub slower_than_us: i64,
+    /// Entries that it keeps.
+    pub max_len: u64,
+    /// Entries that it has.
+    pub len: usize,
+    /// The entries that were asked for.
+    pub entries: Vec<SlowCommand>,
+}
+
+/// A command that took long.
+#[derive(Clone, Debug)]
+pub struct SlowCommand {
+    /// Unique while the server runs, ascending.
+    pub id: u64,
+    /// When it ended, seconds since 1970.
+    pub unix_s: u64,
+    /// How long it ran, microseconds.
+    pub duration_us: u64,
+    /// Its arguments as text, cut; what is a secret is hidden.
+    pub arguments: Vec<String>,
+    /// Who sent it.
+    pub client: String,
+    /// What that client calls itself.
+    pub client_name: String,
+    /// Waiting for locks, microseconds.
+    pub lock_wait_us: f64,
+    /// Running, microseconds.
+    pub run_us: f64,
+    /// Writing the replies of its batch, microseconds; unknown when they left later.
+    pub write_us: Option<f64>,
 }
 
 /// What runs here.

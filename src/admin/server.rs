@@ -41,6 +41,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route { path: "/save",     methods: "GET, HEAD, POST", access: Access::Trusted,   what: "POST starts a save, GET looks at it",  serve: || get(save::status).merge(post(save::start)) },
     Route { path: "/config",   methods: "GET, HEAD",       access: Access::Sensitive, what: "every setting, secrets hidden",        serve: || get(facts::config) },
     Route { path: "/info",     methods: "GET, HEAD",       access: Access::Sensitive, what: "what INFO says, as JSON",              serve: || get(facts::info) },
+    Route { path: "/slowlog",  methods: "GET, HEAD",       access: Access::Sensitive, what: "the slow commands of late, with what took the time", serve: || get(facts::slow_log) },
     Route { path: "/version",  methods: "GET, HEAD",       access: Access::Open,      what: "what runs here",                       serve: || get(facts::version) },
 ];
 

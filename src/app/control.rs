@@ -8,12 +8,12 @@ use std::sync::atomic::Ordering;
 
 use crate::admin::{
     Check, Control, InfoSection, IpNetwork, MetricsText, RequestTrace, SaveJob, SaveRefused, SaveResult,
-    SaveStatus, VersionInfo,
+    SaveStatus, SlowCommand, SlowCommands, VersionInfo,
 };
 use crate::command::ports::SaveRefusal;
-use crate::observe::Counter;
 use crate::observe::metrics::CONTENT_TYPE;
 use crate::observe::trace::BackgroundSpan;
+use crate::observe::{Counter, SlowEntry};
 use crate::persist::jobs::JobId;
 
 use super::figures;
@@ -68,6 +68,17 @@ impl Control for Admin {
 
     fn info(&self) -> Vec<InfoSection> {
         figures::info_sections(&self.0)
+    }
+
+    fn slow_log(&self, count: usize) -> SlowCommands {
+        let settings = self.0.config.current();
+        let log = self.0.stats.slow_log();
+        SlowCommands {
+            slower_than_us: settings.slowlog_log_slower_than_us,
+            max_len: settings.slowlog_max_len,
+            len: log.len(),
+            entries: log.latest(count).into_iter().map(slow_command).collect(),
+        }
     }
 
     fn version(&self) -> VersionInfo {
@@ -152,6 +163,29 @@ impl Admin {
             format!("workers {stuck:?} have not come round for 10 s: a command runs very long, or hangs")
         };
         Check { name: "workers", ok: stuck.is_empty(), reason, live: true, ready: true, startup: false }
+    }
+}
+
+fn slow_command(entry: SlowEntry) -> SlowCommand {
+    let micros = |nanos: u64| nanos as f64 / 1_000.0;
+    SlowCommand {
+        id: entry.id,
+        unix_s: entry.unix_s,
+        duration_us: entry.duration_us,
+        arguments: entry.arguments.iter().map(|argument| text_of(argument)).collect(),
+        client: entry.peer,
+        client_name: text_of(&entry.client_name),
+        lock_wait_us: micros(entry.stages.lock_wait_ns),
+        run_us: micros(entry.stages.run_ns),
+        write_us: entry.stages.write_ns().map(micros),
+    }
+}
+
+/// A client's bytes as text: where they are none, each that is not printable as an escape.
+fn text_of(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => bytes.escape_ascii().to_string(),
     }
 }
 

@@ -67,6 +67,10 @@ pub enum ClientFlag {
     Subscriber = 1 << 12,
     /// More waits for it than `client-output-buffer-limit` allows.
     Overflowed = 1 << 13,
+    /// Sees every command (MONITOR).
+    Monitor = 1 << 14,
+    /// What the next command has to look at has changed with this one: its batch ends here.
+    BatchOver = 1 << 15,
 }
 
 /// The shared record of one client.
@@ -319,5 +323,9 @@ impl Subscriber for Client {
     fn deliver(&self, message: &Message<'_>, limit: Limit) {
         let protocol = if self.has(ClientFlag::Resp3) { Protocol::Resp3 } else { Protocol::Resp2 };
         self.send_message(message.encoded(protocol), limit);
+    }
+
+    fn push(&self, encoded: Bytes, limit: Limit) {
+        self.send_message(encoded, limit);
     }
 }

@@ -40,6 +40,9 @@ fn load(figure: &AtomicUsize) -> usize {
 /// What a client is and is doing, one letter each.
 fn letters(client: &Client) -> String {
     let mut letters = String::new();
+    if client.has(ClientFlag::Monitor) {
+        letters.push('O');
+    }
     if client.has(ClientFlag::Subscriber) {
         letters.push('P');
     }

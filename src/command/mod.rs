@@ -16,6 +16,7 @@ pub mod database;
 pub mod element_scan;
 pub mod error;
 pub mod keys;
+pub mod observed;
 pub mod ports;
 pub mod reply;
 pub mod rights;

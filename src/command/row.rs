@@ -45,6 +45,9 @@ pub struct Command {
     pub databases: fn(Args<'_>) -> Option<OtherDatabase>,
     /// What it does otherwise than Redis 7.0.15, for `docs/commands.md`; empty for nothing.
     pub differs: &'static str,
+    /// Whether the argument at an index is a secret, and shown as `(redacted)` in the slow log and by MONITOR,
+    /// where [`Flags::SECRET`] says that some may be.
+    pub secret: fn(&Args<'_>, usize) -> bool,
     /// The handler. A container's answers for a missing or unknown subcommand.
     pub run: Handler,
     /// Subcommands, of a container.
@@ -70,6 +73,7 @@ impl Command {
         whole: |_| false,
         databases: |_| None,
         differs: "",
+        secret: |_, _| false,
         run: super::context::unimplemented_row,
         subcommands: &[],
     };
@@ -178,7 +182,7 @@ bits! {
         EXECUTES_QUEUE = 21, "";
         /// Allowed on a RESP2 connection that is subscribed to channels.
         SUBSCRIBER = 22, "";
-        /// Its arguments hold a secret and are shown nowhere.
+        /// Some of its arguments may be secret: [`Command::secret`].
         SECRET = 23, "";
         /// Does not count as an access of keys it looks at.
         NO_TOUCH = 24, "";

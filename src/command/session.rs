@@ -245,6 +245,14 @@ impl Session {
         self.note_subscriptions();
     }
 
+    /// Sees the commands of others no longer.
+    pub fn stop_monitoring(&self, hub: &PubSub) {
+        if self.client.has(ClientFlag::Monitor) {
+            hub.monitors().remove(self.client.id);
+            self.client.set(ClientFlag::Monitor, false);
+        }
+    }
+
     /// Whether its replies look like messages: it listens, and speaks RESP2.
     pub fn listens_in_resp2(&self) -> bool {
         self.client.has(ClientFlag::Subscriber) && !self.client.has(ClientFlag::Resp3)

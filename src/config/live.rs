@@ -149,6 +149,11 @@ impl Config {
         self.shared.version.load(Ordering::Acquire)
     }
 
+    /// Whether a setting of this name is a secret.
+    pub fn is_secret(name: &[u8]) -> bool {
+        super::row::find(name).is_some_and(|(row, _)| row.flags.has(Flags::SECRET))
+    }
+
     /// Every row of the table.
     pub fn rows() -> &'static [Row] {
         ROWS

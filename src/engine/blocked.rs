@@ -13,9 +13,11 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use crate::command::client::Client;
+use crate::command::observed::{Call, notable_ns};
 use crate::command::reply::{Park, ParkAs, Serve};
 use crate::command::session::Session;
 use crate::command::{Args, Context, KeyAt, Reply};
+use crate::config::Settings;
 use crate::observe::Counter;
 use crate::resp::{Encoder, Protocol, Span};
 use crate::store::{Key, KeyHash, Waiter};
@@ -195,10 +197,24 @@ fn serve(scope: &Scope<'_>, ctx: &mut Context<'_>, errand: &Errand, key: Key<'_>
             scope.stats.error(&text);
         }
     }
-    scope.stats.record(errand.command, scope.engine.clock.stamp().saturating_sub(began));
+    let took_ns = scope.engine.clock.stamp().saturating_sub(began);
+    scope.stats.record(errand.command, took_ns);
     scope.stats.incr(Counter::CommandsProcessed);
+    if took_ns >= notable_ns(scope.settings) {
+        note(scope, errand, took_ns);
+    }
     scope.stats.incr(Counter::ClientsUnblocked);
     Some(Bytes::from(out.into_vec()))
+}
+
+/// A served command was slow: what it took to serve it counts, not its wait.
+#[cold]
+fn note(scope: &Scope<'_>, errand: &Errand, took_ns: u64) {
+    let engine = scope.engine;
+    let args = Args::new(&errand.request, &errand.spans, &errand.keys);
+    let row = engine.registry.get(errand.command).row;
+    let call = Call { row, args: &args, client: &errand.client, by_script: false };
+    call.note(&engine.stats, scope.settings, engine.clock.unix_ms(), took_ns, 0);
 }
 
 /// Serves clients whose commands need keys beyond those of the unit that woke them: as units of their
@@ -250,6 +266,19 @@ impl Parked {
             engine.store.view_one(moment, *database, hash).forget(Key { bytes: key, hash }, &self.waiter);
         }
         self.waiter.claim()
+    }
+
+    /// The command ends unserved: it is noted if the time that it ran was long.
+    pub fn note_unserved(&self, engine: &Engine, settings: &Settings) {
+        if self.ran_ns < notable_ns(settings) {
+            return;
+        }
+        if let Some(errand) = self.waiter.errand.downcast_ref::<Errand>() {
+            let args = Args::new(&errand.request, &errand.spans, &errand.keys);
+            let row = engine.registry.get(errand.command).row;
+            let call = Call { row, args: &args, client: &errand.client, by_script: false };
+            call.note(&engine.stats, settings, engine.clock.unix_ms(), self.ran_ns, 0);
+        }
     }
 
     /// What the client is told when its time is up.

@@ -54,6 +54,7 @@ impl Sweeper {
                     settings,
                     moment,
                     whole: false,
+                    monitored: false,
                     lock_wait_ns: Cell::new(0),
                 };
                 blocked::serve_later(&scope, &blocked::nobody(), swept.ready);
@@ -61,12 +62,20 @@ impl Sweeper {
             let spent = engine.clock.stamp().saturating_sub(began);
             if swept.rest_until_ms.is_some() {
                 stats.add(Counter::ExpiryCycleNanos, spent);
+                note(engine, settings, moment, spent);
                 return false;
             }
             if spent >= SLICE_NS || engine.world.is_wanted() {
                 stats.add(Counter::ExpiryCycleNanos, spent);
+                note(engine, settings, moment, spent);
                 return true;
             }
         }
     }
+}
+
+/// A slice that took long is an event of the latency monitor.
+fn note(engine: &Engine, settings: &crate::config::Settings, moment: Moment, spent_ns: u64) {
+    let threshold_ms = settings.latency_monitor_threshold_ms;
+    engine.stats.spikes().note("expire-cycle", threshold_ms, moment.now_ms, spent_ns);
 }

@@ -14,6 +14,8 @@ pub mod clients;
 pub mod expiry;
 pub mod gate;
 mod notify;
+#[cfg(test)]
+mod observed_tests;
 pub mod shared;
 #[cfg(test)]
 mod stream_tests;

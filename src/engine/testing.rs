@@ -35,11 +35,15 @@ pub(super) type Id = usize;
 impl Rig {
     /// An empty server with `workers` workers.
     pub(super) fn new(workers: usize) -> Rig {
+        Rig::with(workers, Settings::default())
+    }
+
+    /// An empty server with `workers` workers and these settings.
+    pub(super) fn with(workers: usize, settings: Settings) -> Rig {
         let registry = Registry::new();
         let clock = Clock::manual();
         let options = StoreOptions { databases: 16, shards: 4_096 };
         let store = Store::with_hasher(&options, KeyHasher::with_key(&[3; 16]));
-        let settings = Settings::default();
         let client = Client::new(0, Address::Internal, Address::Internal, -1, 0, clock.unix_ms());
         let config = Config::from_settings(settings.clone());
         let fake = FakeServer::new(config, clock.clone(), Arc::new(client), &registry);
@@ -181,6 +185,7 @@ impl Rig {
             settings: &engine.config.current(),
             moment: Moment::at(engine.clock.unix_ms()),
             whole,
+            monitored: false,
             lock_wait_ns: std::cell::Cell::new(0),
         };
         let mut out = crate::resp::Encoder::new(self.clients[id].connection.protocol);
@@ -197,6 +202,7 @@ impl Rig {
             settings: &engine.config.current(),
             moment: Moment::at(engine.clock.unix_ms()),
             whole: true,
+            monitored: false,
             lock_wait_ns: std::cell::Cell::new(0),
         };
         let session = &mut self.clients[id].connection.session;

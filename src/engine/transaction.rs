@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use crate::command::client::Client;
 use crate::command::context::Replay;
+use crate::command::observed::{Call, notable_ns};
 use crate::command::row::Flags;
 use crate::command::session::{Multi, Queued};
 use crate::command::{Args, CommandError, Context, KeyAt, Registry, Reply, Session, keys, rights};
@@ -156,8 +158,32 @@ fn run_queued(scope: &Scope<'_>, ctx: &mut Context<'_>, queued: &Queued, keys: &
     let database = ctx.session.database;
     ctx.view.select(database);
     ctx.view.release_touched();
-    scope.stats.record(queued.command, scope.engine.clock.stamp().saturating_sub(began));
+    let took_ns = scope.engine.clock.stamp().saturating_sub(began);
+    scope.stats.record(queued.command, took_ns);
     scope.stats.incr(Counter::CommandsProcessed);
+    if scope.monitored || took_ns >= notable_ns(scope.settings) {
+        observe(scope, &ctx.session.client, queued, &args, database, took_ns);
+    }
+}
+
+/// Shows a queued command to the monitors and notes it if it was slow.
+#[cold]
+fn observe(
+    scope: &Scope<'_>,
+    client: &Client,
+    queued: &Queued,
+    args: &Args<'_>,
+    database: usize,
+    took_ns: u64,
+) {
+    let engine = scope.engine;
+    let call = Call { row: engine.registry.get(queued.command).row, args, client, by_script: false };
+    if scope.monitored {
+        call.show(engine.server.pubsub(), &engine.clock, scope.settings, database);
+    }
+    if took_ns >= notable_ns(scope.settings) {
+        call.note(&engine.stats, scope.settings, engine.clock.unix_ms(), took_ns, 0);
+    }
 }
 
 /// EXEC's own error: it has run, and failed.

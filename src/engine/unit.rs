@@ -28,6 +28,8 @@ pub struct Scope<'a> {
     pub moment: Moment,
     /// The unit runs with the whole keyspace held.
     pub whole: bool,
+    /// Somebody monitored when the batch began.
+    pub monitored: bool,
     /// What the unit has waited for locks, nanoseconds: for its trace.
     pub lock_wait_ns: std::cell::Cell<u64>,
 }

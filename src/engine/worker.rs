@@ -12,10 +12,11 @@ use std::sync::atomic::Ordering;
 use crate::acl::Acl;
 use crate::clock::{Stamp, WallTime};
 use crate::command::KeyAt;
-use crate::command::client::ClientFlag;
+use crate::command::client::{Client, ClientFlag};
+use crate::command::observed::notable_ns;
 use crate::config::{MaxmemoryPolicy, Settings};
 use crate::observe::trace::WorkerTracer;
-use crate::observe::{Counter, WorkerStats};
+use crate::observe::{Counter, SlowStages, WorkerStats};
 use crate::resp::{Encoder, RequestLimits, Span};
 use crate::store::{KeyHash, Moment, Usage};
 
@@ -39,6 +40,10 @@ const BATCH_NS: u64 = 200_000;
 /// Replies of one batch: beyond it they are written before more is run.
 const BATCH_REPLY_BYTES: usize = 256 * 1024;
 
+/// The flags of a client that end its batch.
+const ENDS_BATCH: u32 =
+    ClientFlag::Killed as u32 | ClientFlag::CloseAfterReply as u32 | ClientFlag::BatchOver as u32;
+
 /// One worker's own state.
 pub struct Worker {
     engine: Arc<Engine>,
@@ -60,6 +65,10 @@ pub struct Worker {
     tracer: WorkerTracer,
     /// Commands of this batch that are traced once their replies are written.
     sampled: Vec<Sampled>,
+    /// From how many nanoseconds on a command is noted: for the slow log, or as a slow event.
+    notable_ns: u64,
+    /// Slow commands of this batch: what writing its replies takes is entered later.
+    slow: Vec<Arc<SlowStages>>,
     /// What decoding the last group took, by request; measured only while traces are on.
     parse_nanos: u64,
 }
@@ -90,6 +99,8 @@ impl Worker {
             seed: engine.store.hash(&index.to_le_bytes()) | 1,
             tracer: engine.tracer.worker(index),
             sampled: Vec::new(),
+            notable_ns: u64::MAX,
+            slow: Vec::new(),
             parse_nanos: 0,
             engine,
         };
@@ -112,6 +123,7 @@ impl Worker {
         self.settings = self.engine.config.current();
         self.limits.max_bulk_len = self.settings.proto_max_bulk_len_bytes as usize;
         self.usage = usage_of(&self.settings);
+        self.notable_ns = notable_ns(&self.settings);
     }
 
     /// The moment of a unit that begins at `stamp`.
@@ -170,6 +182,7 @@ impl Worker {
             consumed: 0,
             whole,
             busy,
+            monitored: engine.server.pubsub().monitors().count() > 0,
         };
         // What a panic can leave behind is the worker's scratch, which the next batch clears, and the
         // connection, which is closed. Locks and permits are given back as the stack unwinds.
@@ -252,8 +265,8 @@ impl Worker {
     #[inline]
     fn enough(&self, connection: &Connection, out: &Encoder, batch: &Batch<'_>) -> Option<Next> {
         let client = &connection.session.client;
-        if client.any(ClientFlag::Killed as u32 | ClientFlag::CloseAfterReply as u32) {
-            return Some(Next::Close);
+        if client.any(ENDS_BATCH) {
+            return Some(Self::ended_by(client));
         }
         let over = batch.whole
             || batch.commands >= BATCH_COMMANDS
@@ -261,6 +274,13 @@ impl Worker {
             || out.len() >= BATCH_REPLY_BYTES
             || self.engine.world.is_wanted();
         over.then_some(Next::Again)
+    }
+
+    #[cold]
+    fn ended_by(client: &Client) -> Next {
+        client.set(ClientFlag::BatchOver, false);
+        let closes = client.any(ClientFlag::Killed as u32 | ClientFlag::CloseAfterReply as u32);
+        if closes { Next::Close } else { Next::Again }
     }
 
     /// Milliseconds since 1970, now.

@@ -176,10 +176,10 @@ impl Task {
         self.count_read(read);
         let ran = worker.run(&mut self.connection, &input[..read], out, false);
         self.rest.extend_from_slice(&input[ran.consumed..read]);
-        let began = if worker.has_spans() { self.engine.clock.stamp() } else { 0 };
+        let began = if worker.wants_writing() { self.engine.clock.stamp() } else { 0 };
         let wrote = self.write_now(cx, out);
         if began > 0 {
-            worker.trace(self.engine.clock.stamp().saturating_sub(began));
+            worker.wrote(Some(self.engine.clock.stamp().saturating_sub(began)));
         }
         Poll::Ready(wrote.map(|()| Woken::Ran(self.after(ran))))
     }
@@ -215,9 +215,9 @@ impl Task {
         let ran = worker.run(&mut self.connection, &self.rest, out, whole);
         self.rest.advance(ran.consumed);
         self.pending.append(out);
-        if worker.has_spans() {
+        if worker.wants_writing() {
             // The replies leave later: what their writing takes is not known here.
-            worker.trace(0);
+            worker.wrote(None);
         }
         shrink(out);
         drop(shared);
@@ -254,8 +254,8 @@ impl Task {
             }
         };
         apart.stack = strand.into_stack();
-        if apart.worker.has_spans() {
-            apart.worker.trace(0);
+        if apart.worker.wants_writing() {
+            apart.worker.wrote(None);
         }
         self.shared.borrow_mut().apart = Some(apart);
         self.rest.advance(ran.consumed);
@@ -326,7 +326,9 @@ impl Task {
             return Ok(());
         }
         let limits = &self.engine.config.current().client_output_buffer_limit;
-        let limit = if self.client.has(ClientFlag::Subscriber) { limits.pubsub } else { limits.normal };
+        // A monitor gets what it did not ask for, as a subscriber does.
+        let listens = self.client.any(ClientFlag::Subscriber as u32 | ClientFlag::Monitor as u32);
+        let limit = if listens { limits.pubsub } else { limits.normal };
         if limit.hard_bytes > 0 && self.pending.len() as u64 > limit.hard_bytes {
             return Err(self.cut_off());
         }

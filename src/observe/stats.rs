@@ -13,6 +13,8 @@ use super::counters::{Counter, Refusal};
 use super::errors::ErrorCounts;
 use super::histogram::Latency;
 use super::instant::{Rates, Reading, Sampler};
+use super::slowlog::SlowLog;
+use super::spikes::LatencyMonitor;
 use super::worker::{BATCH_BUCKETS, Outside, WorkerStats};
 
 /// All workers' figures of one command.
@@ -68,6 +70,8 @@ pub struct Stats {
     baseline: Mutex<Baseline>,
     sampler: Mutex<Sampler>,
     saved_changes: AtomicU64,
+    slow_log: SlowLog,
+    spikes: LatencyMonitor,
 }
 
 impl Stats {
@@ -88,7 +92,19 @@ impl Stats {
             baseline: Mutex::new(baseline),
             sampler: Mutex::default(),
             saved_changes: AtomicU64::new(0),
+            slow_log: SlowLog::default(),
+            spikes: LatencyMonitor::default(),
         }
+    }
+
+    /// The slow commands of late.
+    pub fn slow_log(&self) -> &SlowLog {
+        &self.slow_log
+    }
+
+    /// Slow events of late.
+    pub fn spikes(&self) -> &LatencyMonitor {
+        &self.spikes
     }
 
     /// The slot of one worker. Panics when there is no such worker.

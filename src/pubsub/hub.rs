@@ -4,9 +4,12 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use bytes::Bytes;
+
 use crate::data::glob_match;
 
 use super::message::{Message, Parts};
+use super::monitor::Monitors;
 
 /// The three ways to listen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +37,8 @@ pub trait Subscriber: Send + Sync {
     fn id(&self) -> u64;
     /// Takes a message. Never waits, and never calls back into the registry.
     fn deliver(&self, message: &Message<'_>, limit: Limit);
+    /// Takes what is encoded for it already. Never waits, and never calls back either.
+    fn push(&self, encoded: Bytes, limit: Limit);
 }
 
 /// The listeners of one channel or pattern, by ascending id.
@@ -68,6 +73,7 @@ pub struct PubSub {
     channels: Plane,
     patterns: Plane,
     shards: Plane,
+    monitors: Monitors,
 }
 
 impl std::fmt::Debug for PubSub {
@@ -77,6 +83,12 @@ impl std::fmt::Debug for PubSub {
 }
 
 impl PubSub {
+    /// Who sees every command.
+    #[inline]
+    pub fn monitors(&self) -> &Monitors {
+        &self.monitors
+    }
+
     fn plane(&self, kind: Kind) -> &Plane {
         match kind {
             Kind::Channel => &self.channels,
@@ -190,6 +202,9 @@ mod tests {
         }
         fn deliver(&self, message: &Message<'_>, _: Limit) {
             self.1.lock().unwrap().extend_from_slice(&message.encoded(Protocol::Resp2));
+        }
+        fn push(&self, encoded: Bytes, _: Limit) {
+            self.1.lock().unwrap().extend_from_slice(&encoded);
         }
     }
 

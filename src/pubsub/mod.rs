@@ -10,6 +10,8 @@
 
 mod hub;
 mod message;
+mod monitor;
 
 pub use hub::{Kind, Limit, PubSub, Subscriber};
 pub use message::Message;
+pub use monitor::Monitors;

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use mlua::{Lua, MultiValue, Value};
 
 use crate::command::context::Replay;
+use crate::command::observed::{Call, notable_ns};
 use crate::command::row::Flags;
 use crate::command::{Args, CommandError, Context, KeyAt, Reply, keys, rights};
 use crate::resp::{Encoder, Protocol, Span};
@@ -214,9 +215,13 @@ fn run(ctx: &mut Context<'_>, index: usize, args: Args<'_>, reply: &mut Encoder)
     let args = if registered.parent.is_some() { args.of_subcommand() } else { args };
     let outcome = (registered.row.run)(ctx, args);
     std::mem::swap(ctx.out, reply);
-    let many = note(Count::Ran(index, ctx.server.clock().stamp().saturating_sub(began)));
+    let took_ns = ctx.server.clock().stamp().saturating_sub(began);
+    let many = note(Count::Ran(index, took_ns));
     if many && !ctx.view.is_on_trial() {
         settle_counts(ctx);
+    }
+    if ctx.server.pubsub().monitors().count() > 0 || took_ns >= notable_ns(ctx.settings) {
+        observe(ctx, index, &all, took_ns);
     }
     ctx.command = script;
     ctx.in_transaction = in_transaction;
@@ -240,6 +245,19 @@ fn run(ctx: &mut Context<'_>, index: usize, args: Args<'_>, reply: &mut Encoder)
         Err(error) => return Err(failed(index, &error)),
     }
     Ok(())
+}
+
+/// Shows a script's call to the monitors and notes it if it was slow.
+#[cold]
+fn observe(ctx: &Context<'_>, index: usize, args: &Args<'_>, took_ns: u64) {
+    let (server, settings) = (ctx.server, ctx.settings);
+    let call = Call { row: ctx.registry.get(index).row, args, client: &ctx.session.client, by_script: true };
+    if server.pubsub().monitors().count() > 0 {
+        call.show(server.pubsub(), server.clock(), settings, ctx.session.database);
+    }
+    if took_ns >= notable_ns(settings) {
+        call.note(server.stats(), settings, server.clock().unix_ms(), took_ns, 0);
+    }
 }
 
 fn failed(index: usize, error: &CommandError) -> Raised {

@@ -100,7 +100,7 @@ pub fn get(server: &AdminServer, path: &str) -> Answer {
 }
 
 /// Every path with the content type of its answer.
-pub const GET_ROUTES: [(&str, &str); 11] = [
+pub const GET_ROUTES: [(&str, &str); 12] = [
     ("/", "text/html; charset=utf-8"),
     ("/metrics", METRICS_TYPE),
     ("/livez", "text/plain; charset=utf-8"),
@@ -111,5 +111,6 @@ pub const GET_ROUTES: [(&str, &str); 11] = [
     ("/save", "application/json"),
     ("/config", "application/json"),
     ("/info", "application/json"),
+    ("/slowlog", "application/json"),
     ("/version", "application/json"),
 ];

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use glasswing::admin::{
     Check, Control, InfoSection, MetricsText, RequestTrace, SaveJob, SaveRefused, SaveResult, SaveStatus,
-    VersionInfo,
+    SlowCommand, SlowCommands, VersionInfo,
 };
 use tokio::sync::watch;
 
@@ -152,6 +152,22 @@ impl Control for Fake {
             ("bind".to_owned(), "127.0.0.1 -::1".to_owned()),
             ("requirepass".to_owned(), "(hidden)".to_owned()),
         ]
+    }
+
+    fn slow_log(&self, count: usize) -> SlowCommands {
+        let entry = |id, write_us| SlowCommand {
+            id,
+            unix_s: 1_700_000_000,
+            duration_us: 25,
+            arguments: vec!["get".to_owned(), "a\"\u{7}<b>".to_owned()],
+            client: "127.0.0.1:5".to_owned(),
+            client_name: String::new(),
+            lock_wait_us: 5.5,
+            run_us: 20.0,
+            write_us,
+        };
+        let entries = [entry(4, Some(3.0)), entry(3, None)].into_iter().take(count).collect();
+        SlowCommands { slower_than_us: 10, max_len: 128, len: 2, entries }
     }
 
     fn info(&self) -> Vec<InfoSection> {

@@ -78,6 +78,21 @@ fn facts_come_as_they_are_and_in_their_order() {
 }
 
 #[test]
+fn the_slow_log_has_the_stages_of_each_command() {
+    let (_, server) = served();
+    let log = get(&server, "/slowlog").json();
+    assert_eq!((log["slower_than_us"].as_i64(), log["len"].as_u64()), (Some(10), Some(2)));
+    let first = &log["entries"][0];
+    assert_eq!(first["arguments"][1], "a\"\u{7}<b>");
+    assert_eq!((&first["id"], &first["client"]), (&4.into(), &"127.0.0.1:5".into()));
+    assert_eq!(first["stages"]["lock_wait_us"], 5.5);
+    assert_eq!(first["stages"]["write_us"], 3.0);
+    assert!(log["entries"][1]["stages"]["write_us"].is_null());
+    assert_eq!(get(&server, "/slowlog?count=1").json()["entries"].as_array().unwrap().len(), 1);
+    assert_eq!(get(&server, "/slowlog?count=-1").status, 400);
+}
+
+#[test]
 fn info_is_asked_whole_or_by_section() {
     let (_, server) = served();
     let names = |path: &str| -> Vec<String> {

@@ -28,6 +28,7 @@ pub const AUTH: Command = Command {
     complexity: "O(N) where N is the number of passwords defined for the user",
     group: Group::Connection,
     flags: UNAUTHENTICATED.with(Flags::SECRET),
+    secret: |_, index| index > 0,
     run: auth,
     ..Command::BASE
 };
@@ -39,6 +40,10 @@ pub const HELLO: Command = Command {
     since: "6.0.0",
     group: Group::Connection,
     flags: UNAUTHENTICATED.with(Flags::SECRET),
+    secret: |args, index| {
+        let is_auth = |at: usize| at >= 2 && args.get(at).eq_ignore_ascii_case(b"AUTH");
+        index > 2 && (is_auth(index - 1) || is_auth(index - 2))
+    },
     run: hello,
     ..Command::BASE
 };
@@ -159,6 +164,7 @@ fn describe(ctx: &mut Context<'_>) {
 fn reset(ctx: &mut Context<'_>, _: Args<'_>) -> Outcome {
     let session = &mut *ctx.session;
     session.forget_subscriptions(ctx.server.pubsub());
+    session.stop_monitoring(ctx.server.pubsub());
     session.client.take_mail_into(ctx.out.buffer_mut());
     session.select(0);
     session.start_over(ctx.server.acl());

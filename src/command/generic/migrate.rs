@@ -24,13 +24,37 @@ pub static COMMANDS: &[Command] = &[Command {
     summary: "Moves keys to another server, each of them at once.",
     since: "2.6.0",
     complexity: "This command actually executes a DUMP+DEL in the source instance, and a RESTORE in the target instance. See the pages of these commands for time complexity. Also an O(N) data transfer between the two instances is performed.",
-    flags: Flags::WRITE,
+    flags: Flags::WRITE.with(Flags::SECRET),
+    secret,
     acl: Acl::DANGEROUS,
     keys: Keys::Migrated(Access::RW.with(Access::ACCESS).with(Access::DELETE)),
     tips: &["nondeterministic_output"],
     run: migrate,
     ..Command::BASE
 }];
+
+/// The password, and the name before it, of AUTH and AUTH2 where options stand.
+fn secret(args: &Args<'_>, index: usize) -> bool {
+    const FIRST_OPTION: usize = 6;
+    let mut at = FIRST_OPTION;
+    while at < index {
+        let option = args.get(at);
+        let values = if option.eq_ignore_ascii_case(b"AUTH") {
+            1
+        } else if option.eq_ignore_ascii_case(b"AUTH2") {
+            2
+        } else if option.eq_ignore_ascii_case(b"KEYS") {
+            return false;
+        } else {
+            0
+        };
+        if index <= at + values {
+            return true;
+        }
+        at += 1 + values;
+    }
+    false
+}
 
 /// What the arguments say beside the keys.
 struct Options {

@@ -1,5 +1,6 @@
 //! EVAL, EVALSHA, FCALL and their read-only forms: which script, how many keys.
 
+use crate::command::observed::Call;
 use crate::command::ports::{ScriptCall, ScriptSource};
 use crate::command::row::{Access, Command, Flags, Group, Keys};
 use crate::command::{Args, CommandError, Context, Outcome};
@@ -106,6 +107,12 @@ fn run(ctx: &mut Context<'_>, mut args: Args<'_>, source: ScriptSource, read_onl
     }
     let keys =
         usize::try_from(number).map_err(|_| CommandError::fixed("ERR Number of keys can't be negative"))?;
+    if ctx.server.pubsub().monitors().count() > 0 {
+        // Before what it calls, which stands behind it then.
+        let row = ctx.registry.get(ctx.command).row;
+        let call = Call { row, args: &args, client: &ctx.session.client, by_script: false };
+        call.show_anyway(ctx.server.pubsub(), ctx.server.clock(), ctx.settings, ctx.session.database);
+    }
     scripts.run(ctx, ScriptCall { source, what, keys, args, read_only })
 }
 

@@ -5,7 +5,7 @@ use crate::command::context::{help, unknown_subcommand};
 use crate::command::reply::OK;
 use crate::command::row::{Command, Flags, Group};
 use crate::command::{Args, CommandError, Context, Outcome, Reply};
-use crate::config::Origin;
+use crate::config::{Config, Origin};
 use crate::data::glob_match;
 
 const ADMIN: Flags = Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::LOADING).with(Flags::STALE);
@@ -42,7 +42,9 @@ const SET: Command = Command {
     since: "2.0.0",
     complexity: "O(N) when N is the number of configuration parameters provided",
     group: Group::Server,
-    flags: ADMIN,
+    flags: ADMIN.with(Flags::SECRET),
+    // The values of settings that are secrets.
+    secret: |args, index| index > 2 && index % 2 == 1 && Config::is_secret(args.get(index - 1)),
     run: set,
     tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
     ..Command::BASE

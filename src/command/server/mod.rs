@@ -6,11 +6,14 @@
 mod config;
 mod debug;
 mod info;
+mod latency;
 mod lolwut;
 mod memory;
 mod modules;
+mod monitor;
 mod replication;
 mod saving;
+mod slowlog;
 #[cfg(test)]
 mod tests;
 
@@ -22,10 +25,12 @@ pub static COMMANDS: &[Command] = &[
     debug::DEBUG,
     info::INFO,
     info::TIME,
+    latency::LATENCY,
     lolwut::LOLWUT,
     memory::MEMORY,
     modules::MODULE,
     replication::FAILOVER,
+    monitor::MONITOR,
     replication::REPLICAOF,
     replication::ROLE,
     replication::SLAVEOF,
@@ -34,4 +39,5 @@ pub static COMMANDS: &[Command] = &[
     saving::LASTSAVE,
     saving::SAVE,
     saving::SHUTDOWN,
+    slowlog::SLOWLOG,
 ];

@@ -102,6 +102,8 @@ pub(super) struct Batch<'e> {
     pub(super) whole: bool,
     /// A script holds the keyspace, and has for long: what those are told who need it.
     pub(super) busy: Option<CommandError>,
+    /// Somebody monitored when the batch began.
+    pub(super) monitored: bool,
 }
 
 impl Batch<'_> {

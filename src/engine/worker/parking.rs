@@ -30,10 +30,12 @@ impl Worker {
             settings: &self.settings,
             moment,
             whole: false,
+            monitored: false,
             lock_wait_ns: Cell::new(0),
         };
         transaction::unwatch(&scope, &mut connection.session);
         connection.session.forget_subscriptions(engine.server.pubsub());
+        connection.session.stop_monitoring(engine.server.pubsub());
         engine.clients.remove(&connection.session.client);
         engine.stats.worker(self.index).incr(Counter::ConnectionsClosed);
     }
@@ -50,6 +52,7 @@ impl Worker {
             let stats = self.stats();
             stats.incr(Counter::ClientsUnblocked);
             stats.record(parked.command, parked.ran_ns);
+            parked.note_unserved(&self.engine, &self.settings);
             let mut encoder = Encoder::with_buffer(std::mem::take(out), connection.protocol);
             match error {
                 Some(text) => {

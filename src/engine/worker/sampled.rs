@@ -1,8 +1,10 @@
 //! Commands that were drawn for a trace: noted when they have run, sent when their replies are written.
 
 use crate::clock::Stamp;
+use crate::command::observed::Call;
 use crate::observe::trace::{CommandSpan, Stages};
 use crate::resp::Encoder;
+use crate::store::Moment;
 
 use super::Worker;
 
@@ -21,15 +23,34 @@ pub(super) struct Sampled {
 }
 
 impl Worker {
-    /// Whether commands of the last batch wait to be traced.
+    /// Whether commands of the last batch wait to hear how long the writing of their replies took.
     #[inline]
-    pub fn has_spans(&self) -> bool {
-        !self.sampled.is_empty()
+    pub fn wants_writing(&self) -> bool {
+        !self.sampled.is_empty() || !self.slow.is_empty()
     }
 
-    /// The replies of the last batch are written, which took so long: sends the spans of its sampled commands.
+    /// The replies of the last batch are written, which took so long; `None` when that was not seen.
     #[cold]
-    pub fn trace(&mut self, write_nanos: u64) {
+    pub fn wrote(&mut self, write_nanos: Option<u64>) {
+        for stages in self.slow.drain(..) {
+            if let Some(nanos) = write_nanos {
+                stages.wrote(nanos);
+            }
+        }
+        self.trace(write_nanos.unwrap_or(0));
+    }
+
+    /// A command took long enough to be noted.
+    #[cold]
+    pub(super) fn note(&mut self, call: Call<'_>, moment: Moment, took_ns: u64, lock_wait_ns: u64) {
+        let stats = &self.engine.stats;
+        let noted =
+            call.note(stats, &self.settings, moment.now_ms + took_ns / 1_000_000, took_ns, lock_wait_ns);
+        self.slow.extend(noted);
+    }
+
+    /// Sends the spans of the batch's sampled commands.
+    fn trace(&mut self, write_nanos: u64) {
         let now_ns = self.engine.clock.unix_us() * 1_000;
         let now = self.wall.stamp();
         for one in std::mem::take(&mut self.sampled) {

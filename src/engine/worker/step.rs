@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::sync::atomic::Ordering;
 
 use crate::command::client::{Client, ClientFlag};
+use crate::command::observed::Call;
 use crate::command::ports::{Clients, Pause};
 use crate::command::row::Flags;
 use crate::command::session::ReplyMode;
@@ -169,13 +170,16 @@ impl Worker {
             settings: &self.settings,
             moment,
             whole: batch.whole,
+            monitored: batch.monitored,
             lock_wait_ns: Cell::new(0),
         };
         let ended = if flags.has(Flags::EXECUTES_QUEUE) {
             transaction::exec(&scope, session, out, index);
             Ended::Replied
         } else if flags.has(Flags::TRIES) && !batch.whole {
-            match unit::attempt(&scope, session, out, index, args) {
+            // What monitors were shown cannot be undone.
+            let tried = (!batch.monitored).then(|| unit::attempt(&scope, session, out, index, args));
+            match tried.flatten() {
                 Some(ended) => ended,
                 None => return Step::Before(Next::Whole),
             }
@@ -191,8 +195,17 @@ impl Worker {
         if !matches!(ended, Ended::Parked(_)) {
             scope.stats.record(index, ran_ns);
         }
+        let lock_wait_ns = scope.lock_wait_ns.get();
+        if batch.monitored || ran_ns >= self.notable_ns {
+            let call = Call { row: registered.row, args, client: &session.client, by_script: false };
+            if batch.monitored {
+                call.show(engine.server.pubsub(), &engine.clock, &self.settings, session.database);
+            }
+            if ran_ns >= self.notable_ns && !matches!(ended, Ended::Parked(_)) {
+                self.note(call, moment, ran_ns, lock_wait_ns);
+            }
+        }
         if self.tracer.sample() {
-            let waited = scope.lock_wait_ns.get();
             self.sampled.push(Sampled {
                 name: registered.full_name,
                 database: session.database as u32,
@@ -200,8 +213,8 @@ impl Worker {
                 keys: args.keys().len(),
                 batch: batch.commands + 1,
                 began: batch.stamp,
-                lock_wait_nanos: waited,
-                run_nanos: ran_ns.saturating_sub(waited),
+                lock_wait_nanos: lock_wait_ns,
+                run_nanos: ran_ns.saturating_sub(lock_wait_ns),
                 error: error_of(out, mark),
             });
         }
@@ -311,6 +324,7 @@ impl Worker {
             settings: &self.settings,
             moment,
             whole: batch.whole,
+            monitored: batch.monitored,
             lock_wait_ns: Cell::new(0),
         };
         session.end_multi();
