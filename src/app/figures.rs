@@ -4,7 +4,6 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use crate::admin::InfoSection;
-use crate::command::client::Client;
 use crate::observe::Figures;
 use crate::observe::info::{self, Selection};
 use crate::observe::metrics::{DbFigures, Progress, WorkerFigures};
@@ -63,7 +62,7 @@ fn clients(host: &Host, figures: &mut Figures) {
             *largest = (*largest).max(input as u64);
             let largest = &mut figures.client_recent_max_output_buffer;
             *largest = (*largest).max(output as u64);
-            figures.mem_clients_normal += (input + output + size_of::<Client>()) as u64;
+            figures.mem_clients_normal += client.memory() as u64;
         });
     }
 }
@@ -71,6 +70,17 @@ fn clients(host: &Host, figures: &mut Figures) {
 /// What is not the data set itself: the tables, the clients' buffers, what a save holds, and what the
 /// server used before it held anything.
 fn memory(host: &Host, figures: &mut Figures) {
+    let limit = host.config.current().maxmemory_bytes;
+    figures.maxmemory = limit;
+    if limit > 0 {
+        // The workers keep count, and this is what they hold against the limit.
+        figures.used_memory = crate::observe::memory::used();
+        figures.used_memory_peak = figures.used_memory_peak.max(figures.used_memory);
+    }
+    figures.mem_not_counted_for_evict = crate::engine::memory::not_counted(&host.store);
+    let (total_ns, current_ns) = host.status.memory.exceeded(host.clock.stamp());
+    figures.eviction_exceeded_ms = total_ns / 1_000_000;
+    figures.eviction_exceeded_now_ms = current_ns / 1_000_000;
     let tables: usize = (0..host.store.databases()).map(|number| host.store.counts(number).table_bytes).sum();
     let overhead = figures.used_memory_startup
         + tables as u64

@@ -173,6 +173,23 @@ impl Server for Host {
         rights::apply_config(&self.acl, old, new);
         self.log.set_level(log_level(new.loglevel));
         self.stats.set_latency_tracking(new.latency_tracking);
+        if let Some(limit) = crate::engine::memory::limit_of_clients(new) {
+            let outside = self.stats.outside();
+            let count = || outside.incr(crate::observe::Counter::EvictedClients);
+            crate::engine::memory::evict_clients(&self.clients, limit, count);
+        }
+        if new.maxmemory_bytes != 0 && old.maxmemory_bytes != new.maxmemory_bytes {
+            crate::observe::memory::correct();
+            let used = crate::observe::memory::used();
+            if used > new.maxmemory_bytes {
+                tracing::warn!(
+                    "WARNING: the new maxmemory value set via CONFIG SET ({}) is smaller than the current memory \
+                     usage ({used}). This will result in key eviction and/or the inability to accept new write \
+                     commands depending on the maxmemory-policy.",
+                    new.maxmemory_bytes
+                );
+            }
+        }
         self.store.saves().set_limit(new.save_extra_memory_limit_bytes as usize);
         if let Some(admin) = self.admin.get() {
             let networks = super::control::networks(&new.admin_trusted_networks);

@@ -281,10 +281,10 @@ fn free_elsewhere(store: &Arc<Store>) -> Result<(), String> {
     let store = Arc::downgrade(store);
     let free = move || {
         while let Ok(entries) = receiver.recv() {
-            let count = entries.len();
+            let (count, bytes) = (entries.len(), crate::store::garbage_estimate(&entries));
             drop(entries);
             let Some(store) = store.upgrade() else { return };
-            store.garbage_done(count);
+            store.garbage_done(count, bytes);
         }
     };
     std::thread::Builder::new().name("reclaimer".to_owned()).spawn(free).map(drop).map_err(|e| e.to_string())

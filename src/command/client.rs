@@ -110,6 +110,12 @@ pub struct Client {
     pub queued_bytes: AtomicUsize,
     /// Number of watched keys.
     pub watched: AtomicUsize,
+    /// What they take, bytes.
+    pub watched_bytes: AtomicUsize,
+    /// What its channels and patterns take, bytes.
+    pub subscribed_bytes: AtomicUsize,
+    /// What it takes as the table of clients has counted it.
+    pub counted_bytes: AtomicUsize,
     /// Number of channels that it listens to.
     pub channels: AtomicUsize,
     /// Number of patterns that it listens to.
@@ -176,6 +182,9 @@ impl Client {
             queued_plus_one: AtomicUsize::new(0),
             queued_bytes: AtomicUsize::new(0),
             watched: AtomicUsize::new(0),
+            watched_bytes: AtomicUsize::new(0),
+            subscribed_bytes: AtomicUsize::new(0),
+            counted_bytes: AtomicUsize::new(0),
             channels: AtomicUsize::new(0),
             patterns: AtomicUsize::new(0),
             shard_channels: AtomicUsize::new(0),
@@ -306,6 +315,20 @@ impl Client {
     /// Bytes that wait for it: replies that it has not taken, and its mailbox.
     pub fn waiting_bytes(&self) -> usize {
         self.output_pending.load(Ordering::Relaxed) + self.mail_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that it takes: buffers, queued commands, watched keys, subscriptions.
+    pub fn memory(&self) -> usize {
+        let load = |figure: &AtomicUsize| figure.load(Ordering::Relaxed);
+        let queued = load(&self.queued_bytes)
+            + load(&self.queued_plus_one).saturating_sub(1) * size_of::<super::session::Queued>();
+        size_of::<Client>()
+            + load(&self.query_used)
+            + load(&self.query_free)
+            + load(&self.output_room).max(self.waiting_bytes())
+            + queued
+            + load(&self.watched_bytes)
+            + load(&self.subscribed_bytes)
     }
 
     /// Closes it from anywhere.

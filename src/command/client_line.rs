@@ -4,7 +4,6 @@ use std::fmt::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::client::{Client, ClientFlag};
-use super::session::Queued;
 use super::{Args, Context, Registry};
 
 /// Up to here pending output counts as `obl`, beyond it as `oll` and `omem`: the size of Redis's reply
@@ -112,8 +111,7 @@ fn memory(client: &Client, argument_bytes: usize) -> String {
     let pending = client.waiting_bytes();
     let (buffered, listed) = (pending.min(REPLY_BLOCK_BYTES), pending.saturating_sub(REPLY_BLOCK_BYTES));
     let queued_bytes = load(&client.queued_bytes);
-    let queue = queued_bytes + load(&client.queued_plus_one).saturating_sub(1) * size_of::<Queued>();
-    let total = size_of::<Client>() + used + free + argument_bytes + room.max(pending) + queue;
+    let total = client.memory() + argument_bytes;
     format!(
         "qbuf={used} qbuf-free={free} argv-mem={argument_bytes} multi-mem={queued_bytes} rbs={room} rbp={peak} \
          obl={buffered} oll={} omem={listed} tot-mem={total}",

@@ -37,6 +37,8 @@ pub enum EventClass {
     Stream,
     /// A key expired.
     Expired,
+    /// A key was removed to make room.
+    Evicted,
     /// A new key.
     New,
     /// A key that was read is not there.
@@ -76,6 +78,8 @@ pub struct Context<'a> {
     pub in_transaction: bool,
     /// Whether a script calls it.
     pub in_script: bool,
+    /// Memory was over its limit when the command began, and nothing could be evicted.
+    pub out_of_memory: bool,
     /// What is to be repeated instead of the command, kept only while somebody repeats commands.
     pub replay: Replay,
     /// Whether to keep `replay`.

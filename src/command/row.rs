@@ -214,6 +214,8 @@ bits! {
         WANDERS = 30, "";
         /// About modules: `enable-module-command` allows it, not `enable-debug-command`.
         OF_MODULES = 31, "";
+        /// Leaves an open MULTI behind: what is queued is never the worse for it.
+        LEAVES_MULTI = 33, "";
     }
 }
 

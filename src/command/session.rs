@@ -98,6 +98,11 @@ impl Subscriptions {
     }
 }
 
+/// What one channel or pattern costs the client that listens to it: its name and a place in a set.
+fn subscription_bytes(name: &[u8]) -> usize {
+    name.len() + 4 * size_of::<Arc<[u8]>>()
+}
+
 /// One connection's state.
 #[derive(Debug)]
 pub struct Session {
@@ -219,6 +224,7 @@ impl Session {
     /// Begins to listen.
     pub fn subscribe(&mut self, hub: &PubSub, kind: Kind, name: &Arc<[u8]>) {
         if self.subscriptions.of(kind).insert(Arc::clone(name)) {
+            self.client.subscribed_bytes.fetch_add(subscription_bytes(name), Ordering::Relaxed);
             self.note_subscriptions();
             hub.subscribe(kind, name, Arc::clone(&self.client) as _);
         }
@@ -227,6 +233,7 @@ impl Session {
     /// Listens no longer.
     pub fn unsubscribe(&mut self, hub: &PubSub, kind: Kind, name: &Arc<[u8]>) {
         if self.subscriptions.of(kind).remove(name) {
+            self.client.subscribed_bytes.fetch_sub(subscription_bytes(name), Ordering::Relaxed);
             hub.unsubscribe(kind, name, self.client.id);
             self.note_subscriptions();
         }
@@ -242,6 +249,7 @@ impl Session {
                 hub.unsubscribe(kind, &name, self.client.id);
             }
         }
+        self.client.subscribed_bytes.store(0, Ordering::Relaxed);
         self.note_subscriptions();
     }
 
@@ -256,6 +264,14 @@ impl Session {
     /// Whether its replies look like messages: it listens, and speaks RESP2.
     pub fn listens_in_resp2(&self) -> bool {
         self.client.has(ClientFlag::Subscriber) && !self.client.has(ClientFlag::Resp3)
+    }
+
+    /// Tells the shared record how much is watched.
+    pub fn note_watched(&self) {
+        let bytes: usize =
+            self.watched.iter().map(|(_, key)| key.len() + size_of::<(usize, Box<[u8]>)>()).sum();
+        self.client.watched.store(self.watched.len(), Ordering::Relaxed);
+        self.client.watched_bytes.store(bytes, Ordering::Relaxed);
     }
 
     fn note_subscriptions(&self) {

@@ -127,6 +127,7 @@ impl Bench {
             command,
             in_transaction: false,
             in_script: false,
+            out_of_memory: false,
             replay: Replay::AsSent,
             collect_replay: true,
             events: Vec::new(),

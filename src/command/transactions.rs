@@ -1,7 +1,5 @@
 //! MULTI, EXEC, DISCARD, WATCH and UNWATCH. The queue and its execution are the engine's.
 
-use std::sync::atomic::Ordering;
-
 use super::row::{Access, Command, Flags, Group, Keys};
 use super::{Args, CommandError, Context, Outcome, Reply};
 
@@ -39,7 +37,7 @@ pub static COMMANDS: &[Command] = &[
         since: "2.0.0",
         complexity: "O(N), when N is the number of queued commands",
         group: Group::Transactions,
-        flags: COMMON.with(Flags::TRANSACTION_CONTROL).with(Flags::FORGETS_WATCHES),
+        flags: COMMON.with(Flags::TRANSACTION_CONTROL).with(Flags::FORGETS_WATCHES).with(Flags::LEAVES_MULTI),
         run: discard,
         ..Command::BASE
     },
@@ -106,7 +104,7 @@ fn watch(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
         ctx.view.watch(key, &flag);
         watched.push((database, key.bytes.into()));
     }
-    ctx.session.client.watched.store(ctx.session.watched.len(), Ordering::Relaxed);
+    ctx.session.note_watched();
     Ok(Reply::Ok)
 }
 

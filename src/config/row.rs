@@ -174,11 +174,9 @@ impl Capability {
             Capability::Acl => true,
             Capability::ActiveDefrag
             | Capability::AppendOnlyFile
-            | Capability::ClientEviction
             | Capability::Cluster
             | Capability::CpuAffinity
             | Capability::Daemonize
-            | Capability::MaxMemory
             | Capability::OomScoreAdj
             | Capability::Replication
             | Capability::SocketMark
@@ -186,6 +184,7 @@ impl Capability {
             | Capability::Syslog
             | Capability::Tls
             | Capability::Watchdog => false,
+            Capability::MaxMemory | Capability::ClientEviction => true,
         }
     }
 

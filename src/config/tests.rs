@@ -210,7 +210,6 @@ fn what_is_not_there_is_refused_with_its_name() {
     for (line, word) in [
         ("appendonly yes", "the append-only file"),
         ("tls-port 6380", "TLS"),
-        ("maxmemory 100mb", "memory limit"),
         ("replicaof 127.0.0.1 6379", "replication"),
         ("cluster-enabled yes", "cluster mode"),
         ("loadmodule x.so", "modules"),

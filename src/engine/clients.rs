@@ -20,6 +20,9 @@ pub struct ClientTable {
     /// Until when writes, or all commands, are held back, milliseconds since 1970; 0 is not.
     pause_writes_until: AtomicU64,
     pause_all_until: AtomicU64,
+    /// What all clients take, as far as it has been counted.
+    bytes: AtomicUsize,
+    evicting: Mutex<()>,
 }
 
 impl ClientTable {
@@ -32,6 +35,8 @@ impl ClientTable {
             blocked: AtomicUsize::new(0),
             pause_writes_until: AtomicU64::new(0),
             pause_all_until: AtomicU64::new(0),
+            bytes: AtomicUsize::new(0),
+            evicting: Mutex::default(),
         }
     }
 
@@ -55,6 +60,7 @@ impl ClientTable {
     pub fn remove(&self, client: &Client) {
         if self.part(client.worker).remove(&client.id).is_some() {
             self.count.fetch_sub(1, Ordering::Relaxed);
+            self.bytes.fetch_sub(client.counted_bytes.swap(0, Ordering::Relaxed), Ordering::Relaxed);
         }
     }
 
@@ -85,6 +91,45 @@ impl ClientTable {
     /// Number of clients of one worker.
     pub fn count_of(&self, worker: usize) -> usize {
         self.part(worker).len()
+    }
+
+    /// Counts anew what a client takes. Its worker calls this, or who evicts.
+    pub fn count_bytes(&self, client: &Client) {
+        let now = if client.has(ClientFlag::Killed) { 0 } else { client.memory() };
+        let before = client.counted_bytes.swap(now, Ordering::Relaxed);
+        // The sum wraps on the way, never in the end.
+        self.bytes.fetch_add(now.wrapping_sub(before), Ordering::Relaxed);
+    }
+
+    /// What all clients take, as far as it has been counted.
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Closes the clients that take most until the rest takes no more than `limit_bytes`; those with
+    /// CLIENT NO-EVICT are counted and stay. Returns who was closed.
+    pub fn evict(&self, limit_bytes: usize) -> Vec<Arc<Client>> {
+        // Two that evict at once would close twice as many.
+        let _alone = self.evicting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = Vec::new();
+        for worker in 0..self.parts.len() {
+            self.each_of(worker, |client| {
+                self.count_bytes(client);
+                all.push((client.counted_bytes.load(Ordering::Relaxed), Arc::clone(client)));
+            });
+        }
+        all.retain(|(_, client)| !client.any(ClientFlag::NoEvict as u32 | ClientFlag::Killed as u32));
+        all.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+        let mut closed = Vec::new();
+        for (_, client) in all {
+            if self.bytes() <= limit_bytes {
+                break;
+            }
+            client.kill();
+            self.count_bytes(&client);
+            closed.push(client);
+        }
+        closed
     }
 
     /// When the pause that holds now ends.

@@ -55,6 +55,7 @@ impl Sweeper {
                     moment,
                     whole: false,
                     monitored: false,
+                    out_of_memory: false,
                     lock_wait_ns: Cell::new(0),
                 };
                 blocked::serve_later(&scope, &blocked::nobody(), swept.ready);

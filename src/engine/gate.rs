@@ -30,6 +30,8 @@ pub struct Situation<'a> {
     pub engine: &'a Engine,
     /// The server is loading its file.
     pub loading: bool,
+    /// Memory is over its limit and nothing can be evicted.
+    pub out_of_memory: bool,
     /// The last save failed and writes are to stop for it.
     pub writes_stopped: bool,
 }
@@ -54,6 +56,9 @@ pub fn check(command: &Registered, index: usize, args: &Args<'_>, at: &Situation
     if let Some(user) = at.user {
         rights::check(user, command, index, args)
             .map_err(|denied| denied_to(user, command, args, at, denied))?;
+    }
+    if at.out_of_memory && takes_memory(flags, at) {
+        return Err((Refusal::OutOfMemory, CommandError::fixed(OOM)));
     }
     if at.writes_stopped && (does(flags, at, Flags::WRITE) || tells_health(command)) {
         return Err((Refusal::Misconfigured, CommandError::fixed(MISCONF)));
@@ -94,6 +99,15 @@ fn only_subscriber_commands(command: &Registered) -> CommandError {
          context",
         command.full_name
     ))
+}
+
+const OOM: &str = "OOM command not allowed when used memory > 'maxmemory'.";
+
+/// Whether the command may take memory: by its flag, or because it would be queued, and a queue has no end.
+#[cold]
+fn takes_memory(flags: Flags, at: &Situation<'_>) -> bool {
+    let leaves = flags.any(Flags::EXECUTES_QUEUE | Flags::LEAVES_MULTI);
+    does(flags, at, Flags::DENYOOM) || at.multi.is_some() && !leaves
 }
 
 const MISCONF: &str = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to \

@@ -5,7 +5,8 @@
 //! every command. What never does: sockets, HTTP, the meaning of any one command.
 //!
 //! Reading order: [`worker`] (a batch), [`gate`] (refusals), [`unit`](mod@unit) (one command under its locks),
-//! [`transaction`], [`blocked`], [`world`], [`expiry`].
+//! [`transaction`], [`blocked`], [`world`], [`expiry`],
+//! [`memory`] (eviction).
 
 pub mod blocked;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod blocked_tests;
 pub mod clients;
 pub mod expiry;
 pub mod gate;
+pub mod memory;
 mod notify;
 #[cfg(test)]
 mod observed_tests;

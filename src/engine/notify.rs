@@ -42,6 +42,14 @@ pub fn expired(engine: &Engine, settings: &Settings, keys: &[(usize, Vec<u8>)]) 
     keys.iter().for_each(|(database, key)| send(engine.server.pubsub(), settings, *database, key, event));
 }
 
+/// Sends that a key was removed to make room.
+pub fn evicted(engine: &Engine, settings: &Settings, database: usize, key: &[u8]) {
+    if is_wanted(engine, settings) {
+        let event = Event { class: EventClass::Evicted, name: "evicted" };
+        send(engine.server.pubsub(), settings, database, key, event);
+    }
+}
+
 fn send(hub: &PubSub, settings: &Settings, database: usize, key: &[u8], event: Event) {
     let classes = settings.notify_keyspace_events;
     if !classes.has(letter(event.class)) {
@@ -71,6 +79,7 @@ fn letter(class: EventClass) -> u8 {
         EventClass::SortedSet => b'z',
         EventClass::Stream => b't',
         EventClass::Expired => b'x',
+        EventClass::Evicted => b'e',
         EventClass::New => b'n',
         EventClass::Missed => b'm',
     }

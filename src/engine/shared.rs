@@ -12,10 +12,11 @@ use crate::observe::trace::Tracer;
 use crate::store::Store;
 
 use super::clients::ClientTable;
+use super::memory::Memory;
 use super::world::World;
 
 /// States of the server that decide about commands.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Status {
     /// A file is being loaded.
     pub loading: AtomicBool,
@@ -25,11 +26,19 @@ pub struct Status {
     pub stopping: AtomicBool,
     /// Expired keys are removed actively.
     pub active_expiry: AtomicBool,
+    /// What is known of its memory.
+    pub memory: Memory,
 }
 
 impl Status {
-    fn new() -> Status {
-        Status { active_expiry: AtomicBool::new(true), ..Status::default() }
+    fn new(memory: Memory) -> Status {
+        Status {
+            loading: AtomicBool::default(),
+            writes_stopped: AtomicBool::default(),
+            stopping: AtomicBool::default(),
+            active_expiry: AtomicBool::new(true),
+            memory,
+        }
     }
 }
 
@@ -64,8 +73,13 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// Fresh states.
+    /// Fresh states; memory is what the allocator says.
     pub fn status() -> Arc<Status> {
-        Arc::new(Status::new())
+        Engine::status_with(Memory::new(crate::observe::memory::used))
+    }
+
+    /// Fresh states, with another idea of how much memory is in use.
+    pub fn status_with(memory: Memory) -> Arc<Status> {
+        Arc::new(Status::new(memory))
     }
 }

@@ -47,15 +47,19 @@ impl Rig {
         let client = Client::new(0, Address::Internal, Address::Internal, -1, 0, clock.unix_ms());
         let config = Config::from_settings(settings.clone());
         let fake = FakeServer::new(config, clock.clone(), Arc::new(client), &registry);
+        let store = Arc::new(store);
+        // What tests of eviction need: each key counts for a hundred bytes.
+        let keys = Arc::clone(&store);
+        let used = move || (0..keys.databases()).map(|number| keys.counts(number).keys as u64 * 100).sum();
         let engine = Arc::new(Engine {
-            store: Arc::new(store),
+            store,
             stats: Arc::new(Stats::new(workers, &registry.names())),
             registry: Arc::new(registry),
             config: Config::from_settings(settings),
             clock,
             clients: Arc::new(ClientTable::new(workers)),
             world: Arc::new(World::new(workers)),
-            status: Engine::status(),
+            status: Engine::status_with(super::memory::Memory::new(used)),
             tracer: crate::observe::trace::Tracer::off(),
             server: fake,
         });
@@ -186,6 +190,7 @@ impl Rig {
             moment: Moment::at(engine.clock.unix_ms()),
             whole,
             monitored: false,
+            out_of_memory: false,
             lock_wait_ns: std::cell::Cell::new(0),
         };
         let mut out = crate::resp::Encoder::new(self.clients[id].connection.protocol);
@@ -203,6 +208,7 @@ impl Rig {
             moment: Moment::at(engine.clock.unix_ms()),
             whole: true,
             monitored: false,
+            out_of_memory: false,
             lock_wait_ns: std::cell::Cell::new(0),
         };
         let session = &mut self.clients[id].connection.session;

@@ -86,7 +86,7 @@ pub fn exec(scope: &Scope<'_>, session: &mut Session, out: &mut Encoder, command
         }
     }
     ctx.view.select(before);
-    note_watched(&ctx);
+    ctx.session.note_watched();
     if flag.is_some_and(|flag| flag.is_raised()) {
         ctx.out.null_array();
     } else {
@@ -96,10 +96,6 @@ pub fn exec(scope: &Scope<'_>, session: &mut Session, out: &mut Encoder, command
         }
     }
     unit::finish(scope, ctx);
-}
-
-fn note_watched(ctx: &Context<'_>) {
-    ctx.session.client.watched.store(ctx.session.watched.len(), std::sync::atomic::Ordering::Relaxed);
 }
 
 type Places = SmallVec<[(usize, KeyHash); 16]>;
@@ -203,7 +199,7 @@ pub fn abort_text(refusal: &str) -> String {
 /// Watches nothing any more: after EXEC or DISCARD, UNWATCH, RESET, and when the connection ends.
 pub fn unwatch(scope: &Scope<'_>, session: &mut Session) {
     let watched = std::mem::take(&mut session.watched);
-    session.client.watched.store(0, std::sync::atomic::Ordering::Relaxed);
+    session.note_watched();
     session.forgets_watches = false;
     let Some(flag) = session.watch_flag.take() else { return };
     unwatch_keys(scope, &watched, &flag);

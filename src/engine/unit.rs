@@ -30,6 +30,8 @@ pub struct Scope<'a> {
     pub whole: bool,
     /// Somebody monitored when the batch began.
     pub monitored: bool,
+    /// Memory was over its limit when the command began, and nothing could be evicted.
+    pub out_of_memory: bool,
     /// What the unit has waited for locks, nanoseconds: for its trace.
     pub lock_wait_ns: std::cell::Cell<u64>,
 }
@@ -104,6 +106,7 @@ pub fn context<'a>(
         command,
         in_transaction: false,
         in_script: false,
+        out_of_memory: scope.out_of_memory,
         replay: Replay::AsSent,
         collect_replay: false,
         events: Vec::new(),

@@ -18,8 +18,9 @@ use crate::config::{MaxmemoryPolicy, Settings};
 use crate::observe::trace::WorkerTracer;
 use crate::observe::{Counter, SlowStages, WorkerStats};
 use crate::resp::{Encoder, RequestLimits, Span};
-use crate::store::{KeyHash, Moment, Usage};
+use crate::store::{Evictor, KeyHash, Moment, Usage};
 
+use super::memory::{self, Room};
 use super::shared::Engine;
 
 mod batch;
@@ -62,6 +63,7 @@ pub struct Worker {
     /// Elements that the planned requests look up in the collection under their key.
     elements: Vec<(KeyHash, Span)>,
     seed: u64,
+    evictor: Evictor,
     tracer: WorkerTracer,
     /// Commands of this batch that are traced once their replies are written.
     sampled: Vec<Sampled>,
@@ -97,6 +99,7 @@ impl Worker {
             prefetch: Vec::new(),
             elements: Vec::new(),
             seed: engine.store.hash(&index.to_le_bytes()) | 1,
+            evictor: Evictor::new(engine.store.hash(&(index as u64 + 1).to_le_bytes())),
             tracer: engine.tracer.worker(index),
             sampled: Vec::new(),
             notable_ns: u64::MAX,
@@ -181,6 +184,7 @@ impl Worker {
             executed: 0,
             consumed: 0,
             whole,
+            limited: self.settings.maxmemory_bytes != 0,
             busy,
             monitored: engine.server.pubsub().monitors().count() > 0,
         };
@@ -281,6 +285,22 @@ impl Worker {
         client.set(ClientFlag::BatchOver, false);
         let closes = client.any(ClientFlag::Killed as u32 | ClientFlag::CloseAfterReply as u32);
         if closes { Next::Close } else { Next::Again }
+    }
+
+    /// Makes room between batches. Returns whether there is more to do at once.
+    pub fn make_room(&mut self) -> bool {
+        if self.settings_version != self.engine.config.version() {
+            self.read_settings();
+        }
+        if self.settings.maxmemory_bytes == 0 {
+            return false;
+        }
+        let engine = Arc::clone(&self.engine);
+        // A worker's work like a batch: it waits while somebody holds the keyspace.
+        let Some(_permit) = engine.world.try_work(self.index) else { return false };
+        let moment = self.moment_now();
+        let room = memory::make_room(&engine, &self.settings, &mut self.evictor, moment, self.index);
+        matches!(room, Room::Evicting { .. }) && !engine.world.is_wanted()
     }
 
     /// Milliseconds since 1970, now.

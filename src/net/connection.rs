@@ -18,6 +18,7 @@ use tokio::io::ReadBuf;
 
 use crate::command::client::{Client, ClientFlag};
 use crate::engine::blocked::Parked;
+use crate::engine::memory;
 use crate::engine::{Connection, Engine, Next, Ran};
 use crate::observe::Counter;
 use crate::strand::{Resumed, Stack, Strand};
@@ -121,7 +122,7 @@ impl Task {
                         .world_held(engine.clock.stamp().saturating_sub(began));
                     next
                 }
-                Next::Saver => {
+                Next::Saver | Next::Memory => {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                     self.run_rest(false)
                 }
@@ -273,7 +274,17 @@ impl Task {
             self.client.query_free.store(self.rest.capacity() - used, Ordering::Relaxed);
         }
         self.client.output_pending.store(self.pending.len() - self.written, Ordering::Relaxed);
-        let limit = self.engine.config.current().client_query_buffer_limit_bytes;
+        let settings = self.engine.config.current();
+        if let Some(limit) = memory::limit_of_clients(&settings) {
+            self.engine.clients.count_bytes(&self.client);
+            if self.engine.clients.bytes() > limit {
+                evict_clients(&self.engine, self.client.worker, limit);
+                if self.client.has(ClientFlag::Killed) {
+                    return Next::Close;
+                }
+            }
+        }
+        let limit = settings.client_query_buffer_limit_bytes;
         if used as u64 > limit && matches!(ran.next, Next::Input(_)) {
             self.engine.stats.worker(self.client.worker).incr(Counter::QueryBufferDisconnections);
             tracing::warn!(
@@ -502,6 +513,12 @@ enum Event {
     TimeUp,
     Unblocked { error: bool },
     Gone,
+}
+
+/// Closes the clients that take most, and counts them.
+pub(super) fn evict_clients(engine: &Engine, worker: usize, limit: usize) {
+    let stats = engine.stats.worker(worker);
+    memory::evict_clients(&engine.clients, limit, || stats.incr(Counter::EvictedClients));
 }
 
 /// Gives back a buffer that one large reply has grown.

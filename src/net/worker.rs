@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::command::client::{Client, ClientFlag};
 use crate::engine::expiry::Sweeper;
+use crate::engine::memory;
 use crate::engine::{Engine, Worker};
 use crate::observe::Counter;
 use crate::strand::Stack;
@@ -148,8 +149,23 @@ async fn keep_house(
         tokio::time::sleep(Duration::from_millis(20)).await;
         beats[index].store(engine.clock.stamp(), Ordering::Relaxed);
         turn = turn.wrapping_add(1);
+        let limit = memory::limit_of_clients(&engine.config.current());
+        if let Some(limit) = limit {
+            // What was sent to those who do not read has grown without their doing.
+            engine.clients.each_of(index, |client| engine.clients.count_bytes(client));
+            if engine.clients.bytes() > limit {
+                connection::evict_clients(&engine, index, limit);
+            }
+        }
         if turn.is_multiple_of(50) {
             close_idle(&engine, index);
+        }
+        loop {
+            let more = shared.borrow_mut().worker.make_room();
+            if !more {
+                break;
+            }
+            tokio::task::yield_now().await;
         }
         loop {
             let more = {

@@ -11,6 +11,7 @@ pub mod histogram;
 pub mod info;
 pub mod instant;
 pub mod log;
+pub mod memory;
 pub mod metrics;
 pub mod process;
 pub mod slowlog;

@@ -116,6 +116,10 @@ fn perform(
     if watch.read_only.get() && flags.any(Flags::WRITE | Flags::MAY_REPLICATE) {
         return Err(refused("ERR Write commands are not allowed from read-only scripts."));
     }
+    // In the middle of its writes a script is not stopped.
+    if ctx.out_of_memory && flags.has(Flags::DENYOOM) && !watch.wrote.get() && !watch.allow_oom.get() {
+        return Err(refused("OOM command not allowed when used memory > 'maxmemory'."));
+    }
     scratch.keys.clear();
     let found = &mut scratch.keys;
     keys::each(

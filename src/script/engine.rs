@@ -117,7 +117,7 @@ impl ScriptEngine {
     fn run_script(&self, ctx: &mut Context<'_>, call: &ScriptCall<'_>) -> Outcome {
         let state = self.state()?;
         let compiled = self.script(&state, call)?;
-        let read_only = may_run(compiled.flags, call.read_only)?;
+        let read_only = may_run(ctx, compiled.flags, call.read_only)?;
         if ctx.view.is_on_trial() && compiled.trials.decline() {
             ctx.view.give_up();
             return Ok(Reply::Sent);
@@ -127,6 +127,7 @@ impl ScriptEngine {
         sandbox.base.raw_set("KEYS", keys).map_err(no_state)?;
         sandbox.base.raw_set("ARGV", args).map_err(no_state)?;
         sandbox.watch.begin(&compiled.name, false, read_only);
+        sandbox.watch.allow_oom.set(compiled.flags.has(Flags::ALLOW_OOM));
         let ended = run(ctx, sandbox, &compiled.trials, || sandbox.call(&compiled.function, None));
         if sandbox.is_full() {
             self.states().scripts.replace(None);
@@ -140,7 +141,7 @@ impl ScriptEngine {
         let Some(function) = functions.find(&name) else {
             return Err(CommandError::fixed("ERR Function not found"));
         };
-        let read_only = may_run(function.flags, call.read_only)?;
+        let read_only = may_run(ctx, function.flags, call.read_only)?;
         if ctx.view.is_on_trial() && function.trials.decline() {
             ctx.view.give_up();
             return Ok(Reply::Sent);
@@ -148,6 +149,7 @@ impl ScriptEngine {
         let sandbox = &functions.sandbox;
         let arguments = arguments(&sandbox.lua, call).map_err(no_state)?;
         sandbox.watch.begin(&name, true, read_only);
+        sandbox.watch.allow_oom.set(function.flags.has(Flags::ALLOW_OOM));
         sandbox.watch.called_by(call.args.all());
         let ended = run(ctx, sandbox, &function.trials, || sandbox.call(&function.function, Some(arguments)));
         if sandbox.is_full() {
@@ -158,9 +160,12 @@ impl ScriptEngine {
 }
 
 /// Refuses what a script's flags forbid. Whether it may only read.
-fn may_run(flags: Flags, read_only: bool) -> Result<bool, CommandError> {
+fn may_run(ctx: &Context<'_>, flags: Flags, read_only: bool) -> Result<bool, CommandError> {
     if flags.has(Flags::SILENT) {
         return Ok(read_only);
+    }
+    if ctx.out_of_memory && !flags.has(Flags::ALLOW_OOM | Flags::NO_WRITES) {
+        return Err(CommandError::fixed("OOM command not allowed when used memory > 'maxmemory'."));
     }
     if read_only && !flags.has(Flags::NO_WRITES) {
         return Err(CommandError::fixed("ERR Can not execute a script with write flag using *_ro command."));

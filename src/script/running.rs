@@ -53,6 +53,8 @@ pub(super) struct Watch {
     pub(super) read_only: Cell<bool>,
     pub(super) resp3: Cell<bool>,
     pub(super) wrote: Cell<bool>,
+    /// It may take memory though there is none (`allow-oom`).
+    pub(super) allow_oom: Cell<bool>,
     pub(super) name: RefCell<String>,
     command: RefCell<Vec<Vec<u8>>>,
     began: Cell<Stamp>,
@@ -98,6 +100,7 @@ impl Watch {
             read_only: Cell::new(false),
             resp3: Cell::new(false),
             wrote: Cell::new(false),
+            allow_oom: Cell::new(false),
             name: RefCell::default(),
             command: RefCell::default(),
             began: Cell::new(0),
@@ -131,6 +134,7 @@ impl Watch {
         self.read_only.set(read_only);
         self.resp3.set(false);
         self.wrote.set(false);
+        self.allow_oom.set(false);
         self.began.set(self.clock.stamp());
         let mut own = self.name.borrow_mut();
         own.clear();

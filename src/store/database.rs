@@ -100,6 +100,11 @@ impl Database {
         counts
     }
 
+    /// What one shard holds, without locking it.
+    pub fn counts_of(&self, shard: usize) -> super::keyspace::Counts {
+        self.hints[shard].counts()
+    }
+
     /// First stage of a batch's prefetch: the line of the shard's lock and the hint beside it.
     #[inline]
     pub fn prefetch_shard(&self, shard: usize) {

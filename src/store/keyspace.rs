@@ -13,6 +13,7 @@ use crate::data::element_hash;
 use super::database::Database;
 use super::entry::Entry;
 use super::hash::{KeyHash, KeyHasher};
+use super::object::Object;
 use super::saves::Saves;
 use super::shard::ShardGuard;
 
@@ -56,6 +57,21 @@ pub struct Store {
     garbage: OnceLock<Sender<Garbage>>,
     garbage_pending: AtomicUsize,
     garbage_freed: AtomicU64,
+    garbage_bytes: AtomicUsize,
+}
+
+/// What freeing values will give back, roughly: looking at each element would cost what freeing it costs.
+pub fn garbage_estimate(entries: &Garbage) -> usize {
+    /// Collections up to this weight say exactly what they take.
+    const EXACT: usize = 4_096;
+    /// A small string with its key, and an element of a large collection.
+    const ENTRY_BYTES: usize = 96;
+    const ELEMENT_BYTES: usize = 64;
+    let [entry] = &entries[..] else { return entries.len() * ENTRY_BYTES };
+    match entry.as_object().map(Object::weight) {
+        Some(weight) if weight > EXACT => weight * ELEMENT_BYTES,
+        _ => entry.memory_usage(),
+    }
 }
 
 impl Store {
@@ -76,6 +92,7 @@ impl Store {
             garbage: OnceLock::new(),
             garbage_pending: AtomicUsize::new(0),
             garbage_freed: AtomicU64::new(0),
+            garbage_bytes: AtomicUsize::new(0),
             lock_waits: AtomicU64::new(0),
             clock: Clock::system(),
         }
@@ -164,14 +181,17 @@ impl Store {
     pub(super) fn discard(&self, entries: Garbage) {
         let count = entries.len();
         let Some(to) = self.garbage.get() else { return };
+        let bytes = garbage_estimate(&entries);
         self.garbage_pending.fetch_add(count, Ordering::Relaxed);
-        if let Err(back) = to.send(entries) {
-            self.garbage_done(back.0.len());
+        self.garbage_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if to.send(entries).is_err() {
+            self.garbage_done(count, bytes);
         }
     }
 
-    /// The reclaimer says that it has freed some.
-    pub fn garbage_done(&self, count: usize) {
+    /// The reclaimer says that it has freed some, whose [`garbage_estimate`] was `bytes`.
+    pub fn garbage_done(&self, count: usize, bytes: usize) {
+        self.garbage_bytes.fetch_sub(bytes, Ordering::Relaxed);
         self.garbage_pending.fetch_sub(count, Ordering::Relaxed);
         self.garbage_freed.fetch_add(count as u64, Ordering::Relaxed);
     }
@@ -179,6 +199,11 @@ impl Store {
     /// Values that wait to be freed, and how many have been.
     pub fn garbage(&self) -> (usize, u64) {
         (self.garbage_pending.load(Ordering::Relaxed), self.garbage_freed.load(Ordering::Relaxed))
+    }
+
+    /// Roughly what the values that wait to be freed will give back.
+    pub fn garbage_bytes(&self) -> usize {
+        self.garbage_bytes.load(Ordering::Relaxed)
     }
 
     /// Forgets how many values have been freed (CONFIG RESETSTAT).

@@ -5,11 +5,12 @@
 //! let a save see one instant. What never does: a command, a socket, a clock, a file.
 //!
 //! Reading order: [`entry`] (one key), [`shard`] (one table), [`database`], [`keyspace`] (all of it),
-//! [`view`] (what a command sees) and [`locking`], then [`scan`], [`sweep`], [`saves`] and [`capture`].
+//! [`view`] (what a command sees) and [`locking`], then [`scan`], [`sweep`], [`evict`], [`saves`] and [`capture`].
 
 mod capture;
 mod database;
 mod entry;
+mod evict;
 mod hash;
 mod hooks;
 mod keep;
@@ -34,9 +35,10 @@ mod whole;
 
 pub use capture::{Capture, Walker};
 pub use entry::{Entry, EntryKind, MAX_INLINE, Meta, Str};
+pub use evict::{Evicted, EvictionRule, EvictionStep, Evictor, Worth};
 pub use hash::{KeyHash, KeyHasher};
 pub use hooks::{Waiter, WatchFlag};
-pub use keyspace::{Counts, Garbage, Store, StoreOptions};
+pub use keyspace::{Counts, Garbage, Store, StoreOptions, garbage_estimate};
 pub use loading::{Arrival, DumpError, LoadedValue, Placed};
 pub use object::{Kind, Object, Type};
 pub use saves::{Epoch, Saves};

@@ -170,6 +170,14 @@ impl<'a> ShardGuard<'a> {
         Some(unsafe { self.table.bucket_index(&bucket) })
     }
 
+    /// The slot of a key with this hash.
+    pub fn find_hash(&self, hash: KeyHash) -> Option<Slot> {
+        let hasher = self.hasher;
+        let bucket = self.table.find(hash, |(entry, _)| hasher.hash(entry.key()) == hash)?;
+        // SAFETY: the bucket was just found in this table.
+        Some(unsafe { self.table.bucket_index(&bucket) })
+    }
+
     /// The entry in a slot, if the slot is full.
     #[inline]
     pub fn get(&self, slot: Slot) -> Option<&Entry> {

@@ -1,4 +1,4 @@
-//! How recently or how often a key was used: the 24 bits that eviction will choose by.
+//! How recently or how often a key was used: the 24 bits that eviction chooses by.
 //!
 //! Under an LRU policy they hold seconds (a clock that wraps after 194 days), under LFU 16 bits of
 //! minutes since the counter last decayed and 8 bits of a logarithmic counter. Both as in Redis,
@@ -58,6 +58,11 @@ impl Usage {
 /// Seconds since the last access, from LRU bits.
 pub fn idle_seconds(bits: u32, now_ms: u64) -> u32 {
     lru_clock(now_ms).wrapping_sub(bits) & LRU_MASK
+}
+
+/// Minutes since the last access, from LFU bits.
+pub fn idle_minutes(bits: u32, now_ms: u64) -> u32 {
+    minutes(now_ms).wrapping_sub(bits >> 8) & MINUTES_MASK
 }
 
 /// LRU bits for a key that was idle for `seconds` already.

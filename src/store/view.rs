@@ -46,6 +46,11 @@ impl Moment {
 pub struct Random(u64);
 
 impl Random {
+    /// A source that begins with this seed.
+    pub fn new(seed: u64) -> Random {
+        Random(seed)
+    }
+
     /// The next number, uniform over all of `u64`.
     #[inline]
     pub fn draw(&mut self) -> u64 {
@@ -453,6 +458,15 @@ impl<'s> View<'s> {
         self.note(entry.key(), Noted::Expired);
         self.expired.push((self.number, entry.key().to_vec()));
         self.dispose(place.held, entry);
+    }
+
+    /// Removes an entry to make room; all other entries keep their slots. Gives its key.
+    pub(super) fn evict_in_place(&mut self, place: Place) -> Option<Vec<u8>> {
+        let entry = self.detach_in_place(place)?;
+        let key = entry.key().to_vec();
+        self.notify_hooks(place.held, &key);
+        self.dispose(place.held, entry);
+        Some(key)
     }
 
     /// Sets or clears the expiry of an entry.

@@ -56,6 +56,7 @@ pub const RESET: Command = Command {
     group: Group::Connection,
     flags: UNAUTHENTICATED
         .with(Flags::TRANSACTION_CONTROL)
+        .with(Flags::LEAVES_MULTI)
         .with(Flags::SUBSCRIBER)
         .with(Flags::FORGETS_WATCHES),
     run: reset,

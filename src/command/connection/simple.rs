@@ -38,6 +38,7 @@ pub const QUIT: Command = Command {
         .with(Flags::NOSCRIPT)
         .with(Flags::NO_AUTH)
         .with(Flags::TRANSACTION_CONTROL)
+        .with(Flags::LEAVES_MULTI)
         .with(Flags::SUBSCRIBER)
         .with(Flags::OPEN_ENDED),
     run: quit,

@@ -56,6 +56,8 @@ pub enum Next {
     Paused,
     /// A running save holds as much as it may: wait until it has caught up.
     Saver,
+    /// Memory is over its limit: wait until what was removed is freed.
+    Memory,
     /// The reply follows when this work is done, elsewhere.
     Later(Work),
     /// Write the replies and close.
@@ -100,6 +102,8 @@ pub(super) struct Batch<'e> {
     pub(super) executed: u64,
     pub(super) consumed: usize,
     pub(super) whole: bool,
+    /// There is a limit of memory.
+    pub(super) limited: bool,
     /// A script holds the keyspace, and has for long: what those are told who need it.
     pub(super) busy: Option<CommandError>,
     /// Somebody monitored when the batch began.

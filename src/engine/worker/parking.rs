@@ -31,6 +31,7 @@ impl Worker {
             moment,
             whole: false,
             monitored: false,
+            out_of_memory: false,
             lock_wait_ns: Cell::new(0),
         };
         transaction::unwatch(&scope, &mut connection.session);

@@ -13,6 +13,7 @@ use crate::observe::{Counter, Refusal};
 use crate::resp::{Encoder, ProtocolError, RequestDecoder, Span};
 
 use super::super::gate::{self, Situation};
+use super::super::memory::{self, Room};
 use super::super::transaction;
 use super::super::unit::{self, Ended, Scope};
 use super::Worker;
@@ -130,6 +131,7 @@ impl Worker {
         let registered = engine.registry.get(index);
         let flags = registered.row.flags;
         session.client.last_command.store(index, Ordering::Relaxed);
+        let room = if batch.limited { self.room(batch) } else { Room::Enough };
         let situation = Situation {
             settings: &self.settings,
             authenticated: session.authenticated,
@@ -139,6 +141,7 @@ impl Worker {
             engine,
             loading: engine.status.loading.load(Ordering::Relaxed),
             writes_stopped: engine.status.writes_stopped.load(Ordering::Relaxed),
+            out_of_memory: room == Room::None,
         };
         let checked = gate::check(registered, index, args, &situation).and_then(|()| match &batch.busy {
             Some(busy) if !flags.has(Flags::ALLOW_BUSY) => Err((Refusal::Busy, busy.clone())),
@@ -151,6 +154,9 @@ impl Worker {
             }
             batch.count(self.wall.stamp());
             return Step::Done;
+        }
+        if let Some(next) = wait_for_room(room, session, flags, batch.whole) {
+            return Step::Before(next);
         }
         if let Some(next) = self.held_back(session, flags, batch, index, args) {
             return Step::Before(next);
@@ -171,6 +177,7 @@ impl Worker {
             moment,
             whole: batch.whole,
             monitored: batch.monitored,
+            out_of_memory: room == Room::None,
             lock_wait_ns: Cell::new(0),
         };
         let ended = if flags.has(Flags::EXECUTES_QUEUE) {
@@ -239,6 +246,16 @@ impl Worker {
                 Step::Stop(Next::Parked)
             }
         }
+    }
+
+    /// Makes room for a command, unless a script holds the keyspace meanwhile.
+    #[cold]
+    fn room(&mut self, batch: &Batch<'_>) -> Room {
+        if batch.busy.is_some() {
+            return Room::Enough;
+        }
+        let moment = self.moment(batch.stamp);
+        memory::make_room(batch.engine, &self.settings, &mut self.evictor, moment, self.index)
     }
 
     /// Whether the command has to wait before it may lock anything.
@@ -325,6 +342,7 @@ impl Worker {
             moment,
             whole: batch.whole,
             monitored: batch.monitored,
+            out_of_memory: false,
             lock_wait_ns: Cell::new(0),
         };
         session.end_multi();
@@ -344,6 +362,17 @@ impl Worker {
             other => other,
         };
     }
+}
+
+/// Whether a command that takes memory has to wait for it. Who holds the whole keyspace does not.
+#[inline]
+fn wait_for_room(room: Room, session: &Session, flags: Flags, whole: bool) -> Option<Next> {
+    let (Room::Evicting { by_far: true } | Room::Freeing { by_far: true }) = room else { return None };
+    let queued = session.multi.as_ref().is_some_and(|multi| multi.flags.has(Flags::DENYOOM));
+    if whole || !(flags.has(Flags::DENYOOM) || flags.has(Flags::EXECUTES_QUEUE) && queued) {
+        return None;
+    }
+    Some(if matches!(room, Room::Evicting { .. }) { Next::Again } else { Next::Memory })
 }
 
 fn log_http_slip(client: &Client) {

@@ -35,7 +35,8 @@ fn expiry_and_eviction(fields: &mut Fields, look: &Look<'_>) {
     fields.put("expire_cycle_cpu_milliseconds", counter(Counter::ExpiryCycleNanos) / 1_000_000);
     fields.put("evicted_keys", counter(Counter::EvictedKeys));
     fields.put("evicted_clients", counter(Counter::EvictedClients));
-    fields.absent(&[("total_eviction_exceeded_time", "0"), ("current_eviction_exceeded_time", "0")]);
+    fields.put("total_eviction_exceeded_time", look.figures.eviction_exceeded_ms);
+    fields.put("current_eviction_exceeded_time", look.figures.eviction_exceeded_now_ms);
     fields.put("keyspace_hits", counter(Counter::KeyspaceHits));
     fields.put("keyspace_misses", counter(Counter::KeyspaceMisses));
 }

@@ -116,7 +116,11 @@ pub struct Figures {
     pub maxmemory: u64,
     /// Memory of the machine.
     pub total_system_memory: u64,
-    /// Output buffers and the like that eviction does not count.
+    /// Milliseconds that `maxmemory` has been exceeded.
+    pub eviction_exceeded_ms: u64,
+    /// Milliseconds that it has been exceeded until now without a break.
+    pub eviction_exceeded_now_ms: u64,
+    /// What waits to be freed or to be saved, which eviction does not count.
     pub mem_not_counted_for_evict: u64,
     /// Memory of the clients' buffers.
     pub mem_clients_normal: u64,

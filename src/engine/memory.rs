@@ -1,0 +1,394 @@
+//! Room in memory: before a command runs, keys are evicted until what is in use is within `maxmemory`.
+//!
+//! A worker evicts for its own commands, between two of them, while it holds no lock, and for no longer than
+//! `maxmemory-eviction-tenacity` says (half a millisecond by default). If that was not enough it goes on before
+//! the next command, and between batches. A write is let pass meanwhile, as in Redis, but not when the limit is
+//! exceeded by more than a little: then it waits, and other clients have their turn.
+//!
+//! Not counted is what is on its way out: values that wait to be freed on another thread, and what a running
+//! save holds until it is written. Evicting for them would only empty the keyspace.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::clock::Stamp;
+use crate::command::ports::Clients;
+use crate::config::{MaxmemoryPolicy, MemoryLimit, Settings};
+use crate::observe::Counter;
+use crate::store::{EvictionRule, EvictionStep, Evictor, Moment, Store, Worth};
+
+use super::clients::ClientTable;
+use super::shared::Engine;
+use super::unit::Scope;
+use super::{blocked, notify};
+
+/// How often the time is looked at, in evictions.
+const LOOK_EVERY: u32 = 8;
+/// A write waits once the limit is exceeded by this, or by a 256th of it if that is more.
+const SLACK_BYTES: u64 = 1 << 20;
+
+/// What is known of the server's memory.
+pub struct Memory {
+    used: Box<dyn Fn() -> u64 + Send + Sync>,
+    /// Since when the limit has been exceeded, 0 when it is not.
+    exceeded_since: AtomicU64,
+    exceeded_ns: AtomicU64,
+}
+
+impl std::fmt::Debug for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Memory").field("used", &(self.used)()).finish_non_exhaustive()
+    }
+}
+
+/// Whether there is room for a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// There is.
+    Enough,
+    /// There will be: keys are being evicted.
+    Evicting {
+        /// The limit is exceeded by so much that writes wait.
+        by_far: bool,
+    },
+    /// There will be: what was removed is being freed.
+    Freeing {
+        /// The limit is exceeded by so much that writes wait.
+        by_far: bool,
+    },
+    /// There is none, and nothing can be evicted.
+    None,
+}
+
+impl Memory {
+    /// The memory that `used` tells of.
+    pub fn new(used: impl Fn() -> u64 + Send + Sync + 'static) -> Memory {
+        Memory { used: Box::new(used), exceeded_since: AtomicU64::new(0), exceeded_ns: AtomicU64::new(0) }
+    }
+
+    /// Bytes in use.
+    #[inline]
+    pub fn used(&self) -> u64 {
+        (self.used)()
+    }
+
+    /// Nanoseconds that the limit has been exceeded, until it was not, and those of the time that has not ended.
+    pub fn exceeded(&self, now: Stamp) -> (u64, u64) {
+        let since = self.exceeded_since.load(Ordering::Relaxed);
+        let current = if since == 0 { 0 } else { now.saturating_sub(since) };
+        (self.exceeded_ns.load(Ordering::Relaxed) + current, current)
+    }
+
+    /// Forgets how long the limit has been exceeded (CONFIG RESETSTAT).
+    pub fn reset(&self) {
+        self.exceeded_ns.store(0, Ordering::Relaxed);
+        self.exceeded_since.store(0, Ordering::Relaxed);
+    }
+
+    fn note(&self, exceeded: bool, now: impl FnOnce() -> Stamp) {
+        let since = self.exceeded_since.load(Ordering::Relaxed);
+        if exceeded && since == 0 {
+            // Somebody else who sees it first is as right.
+            let _ =
+                self.exceeded_since.compare_exchange(0, now().max(1), Ordering::Relaxed, Ordering::Relaxed);
+        } else if !exceeded && since != 0 && self.exceeded_since.swap(0, Ordering::Relaxed) == since {
+            self.exceeded_ns.fetch_add(now().saturating_sub(since), Ordering::Relaxed);
+        }
+    }
+}
+
+/// What is in use and will be given back without anybody's doing.
+pub fn not_counted(store: &Store) -> u64 {
+    (store.garbage_bytes() + store.saves().retained_bytes()) as u64
+}
+
+/// The rule of a policy; `None` for noeviction.
+fn rule_of(settings: &Settings) -> Option<EvictionRule> {
+    let lfu = Worth::Lfu { decay_minutes: settings.lfu_decay_time_min };
+    let (volatile, worth) = match settings.maxmemory_policy {
+        MaxmemoryPolicy::Noeviction => return None,
+        MaxmemoryPolicy::VolatileLru => (true, Worth::Lru),
+        MaxmemoryPolicy::VolatileLfu => (true, lfu),
+        MaxmemoryPolicy::VolatileRandom => (true, Worth::Random),
+        MaxmemoryPolicy::VolatileTtl => (true, Worth::Ttl),
+        MaxmemoryPolicy::AllkeysLru => (false, Worth::Lru),
+        MaxmemoryPolicy::AllkeysLfu => (false, lfu),
+        MaxmemoryPolicy::AllkeysRandom => (false, Worth::Random),
+    };
+    Some(EvictionRule { volatile, worth, samples: settings.maxmemory_samples })
+}
+
+/// How long one call may evict, nanoseconds. Redis's curve: half a millisecond at 10, a second at 64, no limit
+/// at 100.
+fn patience_ns(tenacity: u32) -> u64 {
+    match tenacity {
+        0..=10 => 50_000 * u64::from(tenacity),
+        11..100 => (500_000.0 * 1.15_f64.powi(tenacity as i32 - 10)) as u64,
+        _ => u64::MAX,
+    }
+}
+
+/// Makes room if there is none. The caller holds the worker's permit or the whole keyspace, and no lock.
+#[inline]
+pub fn make_room(
+    engine: &Engine,
+    settings: &Arc<Settings>,
+    evictor: &mut Evictor,
+    moment: Moment,
+    worker: usize,
+) -> Room {
+    let memory = &engine.status.memory;
+    if memory.used() <= settings.maxmemory_bytes {
+        memory.note(false, || engine.clock.stamp());
+        return Room::Enough;
+    }
+    if engine.status.loading.load(Ordering::Relaxed) || engine.clients.paused(moment.now_ms).is_some() {
+        return Room::Enough;
+    }
+    let room = evict(engine, settings, evictor, moment, worker);
+    memory.note(room != Room::Enough, || engine.clock.stamp());
+    room
+}
+
+/// By how much the limit is exceeded, what is on its way out not counted.
+fn excess(engine: &Engine, settings: &Settings) -> Option<u64> {
+    let used = engine.status.memory.used().saturating_sub(not_counted(&engine.store));
+    used.checked_sub(settings.maxmemory_bytes).filter(|&over| over > 0)
+}
+
+fn by_far(engine: &Engine, settings: &Settings) -> bool {
+    let used = engine.status.memory.used().saturating_sub(engine.store.saves().retained_bytes() as u64);
+    let limit = settings.maxmemory_bytes;
+    used > limit.saturating_add(SLACK_BYTES.max(limit / 256))
+}
+
+#[cold]
+fn evict(
+    engine: &Engine,
+    settings: &Arc<Settings>,
+    evictor: &mut Evictor,
+    moment: Moment,
+    worker: usize,
+) -> Room {
+    if excess(engine, settings).is_none() {
+        return Room::Freeing { by_far: by_far(engine, settings) };
+    }
+    let Some(rule) = rule_of(settings) else { return Room::None };
+    let began = engine.clock.stamp();
+    let patience = patience_ns(settings.maxmemory_eviction_tenacity);
+    let mut steps = 0u32;
+    loop {
+        let step = evictor.step(&engine.store, moment, rule);
+        let nothing = step.nothing;
+        account(engine, settings, moment, worker, step);
+        if excess(engine, settings).is_none() {
+            let free = engine.status.memory.used() <= settings.maxmemory_bytes;
+            return if free { Room::Enough } else { Room::Freeing { by_far: by_far(engine, settings) } };
+        }
+        if nothing {
+            // What a flush has removed may be more than is estimated for it.
+            let freeing = engine.store.garbage().0 > 0;
+            return if freeing { Room::Freeing { by_far: false } } else { Room::None };
+        }
+        steps += 1;
+        if steps.is_multiple_of(LOOK_EVERY) && engine.clock.stamp().saturating_sub(began) >= patience {
+            return Room::Evicting { by_far: by_far(engine, settings) };
+        }
+    }
+}
+
+/// Says and counts what a step did.
+fn account(engine: &Engine, settings: &Arc<Settings>, moment: Moment, worker: usize, step: EvictionStep) {
+    let stats = engine.stats.worker(worker);
+    if step.tally.lock_waits > 0 {
+        stats.lock_waited(step.tally.lock_wait_ns);
+    }
+    if !step.expired.is_empty() {
+        stats.add(Counter::ExpiredKeys, step.expired.len() as u64);
+        notify::expired(engine, settings, &step.expired);
+    }
+    if let Some(evicted) = step.evicted {
+        stats.incr(Counter::EvictedKeys);
+        notify::evicted(engine, settings, evicted.number, &evicted.key);
+    }
+    if !step.ready.is_empty() {
+        let lock_wait_ns = Cell::new(0);
+        let scope = Scope {
+            engine,
+            stats,
+            settings,
+            moment,
+            whole: false,
+            monitored: false,
+            out_of_memory: false,
+            lock_wait_ns,
+        };
+        blocked::serve_later(&scope, &blocked::nobody(), step.ready);
+    }
+}
+
+/// `maxmemory-clients` in bytes; `None` when clients may take what they like.
+pub fn limit_of_clients(settings: &Settings) -> Option<usize> {
+    let bytes = match settings.maxmemory_clients {
+        MemoryLimit::Bytes(bytes) => bytes,
+        MemoryLimit::Percent(share) => {
+            (u128::from(settings.maxmemory_bytes) * u128::from(share) / 100) as u64
+        }
+    };
+    (bytes > 0).then_some(bytes as usize)
+}
+
+/// Closes clients until all of them together take no more than `maxmemory-clients`.
+#[cold]
+pub fn evict_clients(clients: &ClientTable, limit_bytes: usize, count: impl Fn()) {
+    for client in clients.evict(limit_bytes) {
+        count();
+        tracing::info!(client = client.id, address = %client.address, "Evicting client");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::testing::Rig;
+
+    /// Each key counts for 100 bytes.
+    fn rig(limit: &str, policy: &str) -> Rig {
+        let rig = Rig::new(1);
+        set(&rig, "maxmemory", limit);
+        set(&rig, "maxmemory-policy", policy);
+        rig
+    }
+
+    fn set(rig: &Rig, name: &str, value: &str) {
+        let pair = [(name.as_bytes(), value.as_bytes())];
+        rig.engine.config.set(&pair, &mut |_, _, _| Ok(())).expect("a known setting");
+    }
+
+    fn evicted(rig: &Rig) -> u64 {
+        rig.engine.stats.counter(Counter::EvictedKeys)
+    }
+
+    const OOM: &str = "(error) OOM command not allowed when used memory > 'maxmemory'.";
+
+    #[test]
+    fn without_eviction_writes_are_refused_and_deletions_are_not() {
+        let mut rig = rig("250", "noeviction");
+        let me = rig.connect();
+        for name in ["a", "b", "c"] {
+            assert_eq!(rig.send(me, &format!("SET {name} 1")), "OK");
+        }
+        assert_eq!(rig.send(me, "SET d 1"), OOM);
+        assert_eq!(rig.send(me, "GET a"), "\"1\"");
+        assert_eq!(rig.send(me, "DEL a"), "(integer) 1");
+        assert_eq!(rig.send(me, "SET d 1"), "OK");
+        assert_eq!(rig.engine.store.counts(0).keys, 3);
+    }
+
+    #[test]
+    fn a_transaction_is_refused_when_it_is_queued_or_if_it_would_take_memory() {
+        let mut rig = rig("150", "noeviction");
+        let me = rig.connect();
+        rig.send(me, "SET a 1");
+        rig.send(me, "MULTI");
+        assert_eq!(rig.send(me, "SET b 1"), "QUEUED");
+        let other = rig.connect();
+        rig.send(other, "SET c 1");
+        let refused = "(error) EXECABORT Transaction discarded because of: OOM command not allowed when used \
+                       memory > 'maxmemory'.";
+        assert_eq!(rig.send(me, "EXEC"), refused);
+        rig.send(me, "MULTI");
+        assert_eq!(rig.send(me, "GET a"), OOM);
+        assert!(rig.send(me, "EXEC").starts_with("(error) EXECABORT"));
+    }
+
+    #[test]
+    fn keys_go_until_the_rest_fits() {
+        let mut rig = rig("1000", "allkeys-lru");
+        let me = rig.connect();
+        (0..50).for_each(|at| assert_eq!(rig.send(me, &format!("SET k{at} 1")), "OK"));
+        let keys = rig.engine.store.counts(0).keys as u64;
+        assert!((10..=11).contains(&keys), "{keys} keys");
+        assert_eq!(evicted(&rig), 50 - keys);
+    }
+
+    #[test]
+    fn volatile_policies_refuse_when_no_key_expires() {
+        let mut rig = rig("250", "volatile-lru");
+        let me = rig.connect();
+        rig.send(me, "SET a 1 EX 100");
+        rig.send(me, "SET b 1");
+        rig.send(me, "SET c 1");
+        assert_eq!(rig.send(me, "SET d 1"), "OK", "a makes room");
+        assert_eq!(rig.send(me, "GET a"), "(nil)");
+        assert_eq!(rig.send(me, "SET e 1"), OOM);
+    }
+
+    #[test]
+    fn a_listener_hears_of_evictions_and_a_watch_breaks() {
+        let mut rig = rig("0", "allkeys-random");
+        set(&rig, "notify-keyspace-events", "Ee");
+        let (listener, me) = (rig.connect(), rig.connect());
+        rig.send(listener, "PSUBSCRIBE *");
+        rig.send(me, "SET a 1");
+        rig.send(me, "WATCH a");
+        rig.send(me, "MULTI");
+        rig.send(me, "PING");
+        set(&rig, "maxmemory", "50");
+        assert_eq!(rig.send(me, "EXEC"), "(nil)");
+        assert!(rig.read(listener).contains("__keyevent@0__:evicted"));
+    }
+
+    #[test]
+    fn the_time_over_the_limit_is_kept() {
+        let mut rig = rig("50", "noeviction");
+        let me = rig.connect();
+        rig.send(me, "SET a 1");
+        rig.send(me, "PING");
+        rig.engine.clock.advance_ms(500);
+        let now = rig.engine.clock.stamp();
+        let (total, current) = rig.engine.status.memory.exceeded(now);
+        assert!(total == current && current >= 499_000_000, "{total} {current}");
+        rig.send(me, "DEL a");
+        rig.send(me, "PING");
+        assert_eq!(rig.engine.status.memory.exceeded(now).1, 0);
+        assert!(rig.engine.status.memory.exceeded(now).0 >= 499_000_000);
+    }
+
+    #[test]
+    fn the_largest_clients_go_until_the_rest_fits() {
+        let mut rig = rig("0", "noeviction");
+        let ids: Vec<_> = (0..4).map(|_| rig.connect()).collect();
+        let all = rig.engine.clients.all();
+        let small = all[0].memory();
+        for (at, client) in all.iter().enumerate() {
+            client.output_pending.store(at * 100_000, Ordering::Relaxed);
+        }
+        all[3].set(crate::command::client::ClientFlag::NoEvict, true);
+        let closed = rig.engine.clients.evict(4 * small + 400_000);
+        assert_eq!(closed.iter().map(|client| client.id).collect::<Vec<_>>(), [all[2].id]);
+        assert!(rig.engine.clients.bytes() <= 4 * small + 400_000);
+        assert!(rig.engine.clients.evict(0).len() == 2, "who asked not to be is not evicted");
+        assert_eq!(ids.len(), 4);
+        all.iter().for_each(|client| rig.engine.clients.remove(client));
+        assert_eq!(rig.engine.clients.bytes(), 0);
+    }
+
+    #[test]
+    fn the_limit_of_clients_may_be_a_share() {
+        let mut settings = Settings { maxmemory_bytes: 1_000, ..Settings::default() };
+        assert_eq!(limit_of_clients(&settings), None);
+        settings.maxmemory_clients = MemoryLimit::Percent(5);
+        assert_eq!(limit_of_clients(&settings), Some(50));
+        settings.maxmemory_clients = MemoryLimit::Bytes(7);
+        assert_eq!(limit_of_clients(&settings), Some(7));
+    }
+
+    #[test]
+    fn tenacity_is_redis_s_curve() {
+        assert_eq!((patience_ns(0), patience_ns(10)), (0, 500_000));
+        assert!((500_000..600_000).contains(&patience_ns(11)) && patience_ns(99) > 60_000_000_000);
+        assert_eq!(patience_ns(100), u64::MAX);
+    }
+}
