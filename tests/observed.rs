@@ -242,3 +242,28 @@ fn an_endpoint_that_never_answers_slows_nobody() {
     let (status, _) = server.stop();
     assert_eq!(status.code(), Some(0));
 }
+
+#[test]
+fn a_password_is_in_no_span() {
+    let (endpoint, spans) = receiver();
+    let server = traced(&endpoint).start();
+    let mut client = server.client();
+    for line in [
+        "ACL SETUSER bob on >hunter2 +@all",
+        "ACL SETUSER bob <hunter2x",
+        "AUTH bob hunter2x",
+        "HELLO 3 AUTH bob hunter2",
+        "CONFIG SET requirepass hunter2",
+    ] {
+        client.line(line);
+    }
+    let mut seen: Vec<Span> = Vec::new();
+    while !seen.iter().any(|span| span.name == "config|set") {
+        seen.push(spans.recv_timeout(PATIENCE).expect("all commands arrive"));
+    }
+    server.stop();
+    seen.extend(spans.try_iter());
+    let shown = format!("{seen:?}");
+    assert!(shown.contains("acl|setuser") && shown.contains("WRONGPASS"), "{shown}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+}

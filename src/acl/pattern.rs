@@ -43,6 +43,23 @@ impl Head {
     }
 }
 
+/// A pattern's fixed beginning alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuickPattern {
+    head: u64,
+    mask: u64,
+    /// Nothing but these bytes matters.
+    is_whole: bool,
+}
+
+impl QuickPattern {
+    /// Whether a name may match. The other is whether it then surely does.
+    #[inline]
+    pub fn may_match(&self, head: Head) -> (bool, bool) {
+        (head.0 & self.mask == self.head, self.is_whole)
+    }
+}
+
 impl Pattern {
     /// From its text.
     pub fn new(text: &[u8]) -> Pattern {
@@ -56,6 +73,13 @@ impl Pattern {
         let known = fixed.len().min(8);
         let mask = if known == 8 { u64::MAX } else { (1 << (8 * known)) - 1 };
         Pattern { text: text.into(), shape, head: Head::of(fixed).0 & mask, mask }
+    }
+
+    /// What a name's first eight bytes say of a match. Patterns hold no zeros, so a name that is shorter than the
+    /// fixed bytes never has them.
+    pub fn quick(&self) -> QuickPattern {
+        let is_whole = self.shape == Shape::Prefix && self.text.len() - 1 <= 8;
+        QuickPattern { head: self.head, mask: self.mask, is_whole }
     }
 
     /// As it was written.
@@ -94,6 +118,10 @@ mod tests {
             for name in names {
                 let name = name.as_bytes();
                 let expected = glob_match(pattern.as_bytes(), name, false);
+                let (may, surely) = compiled.quick().may_match(Head::of(name));
+                // What may stand in a pattern has no zeros.
+                assert!(may || !expected, "{pattern} {name:?}");
+                assert!(!(may && surely) || expected, "{pattern} {name:?}");
                 assert_eq!(compiled.matches(name, Head::of(name)), expected, "{pattern} {name:?}");
             }
         }

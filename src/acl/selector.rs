@@ -62,6 +62,8 @@ impl KeyPattern {
     /// As a rule: `~k*`, `%R~k*`.
     pub fn rule(&self) -> Vec<u8> {
         let mark: &[u8] = match (self.allows.reads(), self.allows.writes()) {
+            // `~*` would allow all keys, after which no other pattern is taken.
+            (true, true) if self.pattern.text() == b"*" => b"%RW~",
             (true, true) => b"~",
             (true, false) => b"%R~",
             _ => b"%W~",

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
+use super::check::Needs;
 use super::password::{PasswordHash, is_one_of};
+use super::pattern::{Head, QuickPattern};
 use super::rule::{RuleError, Rules};
 use super::selector::Selector;
 
@@ -28,6 +30,8 @@ pub struct User {
     unrestricted: bool,
     asks_for_keys: bool,
     asks_for_channels: bool,
+    /// The patterns of the root selector's keys, packed: most requests are answered from here.
+    quick: Vec<(QuickPattern, Needs)>,
 }
 
 impl fmt::Debug for User {
@@ -50,6 +54,7 @@ impl User {
             unrestricted: false,
             asks_for_keys: false,
             asks_for_channels: false,
+            quick: Vec::new(),
         };
         user.sum_up();
         user
@@ -123,7 +128,23 @@ impl User {
     pub(super) fn sum_up(&mut self) {
         self.unrestricted = self.selectors.iter().any(Selector::is_unrestricted);
         self.asks_for_keys = self.selectors.iter().any(|selector| !selector.all_keys);
+        self.quick = self.selectors[0].keys.iter().map(|one| (one.pattern.quick(), one.allows)).collect();
         self.asks_for_channels = self.selectors.iter().any(|selector| !selector.all_channels);
+    }
+
+    /// Whether its root selector surely allows a command on one key. If not, [`User::check`] has the last word.
+    #[inline]
+    pub fn allows_one_key(&self, command: usize, key: &[u8], needs: Needs) -> bool {
+        let root = &self.selectors[0];
+        if !root.all_commands && !root.commands.has(command) {
+            return false;
+        }
+        let head = Head::of(key);
+        root.all_keys
+            || self.quick.iter().enumerate().any(|(at, (pattern, allows))| {
+                let (may, surely) = pattern.may_match(head);
+                may && allows.cover(needs) && (surely || root.keys[at].pattern.matches(key, head))
+            })
     }
 
     /// Applies rules, all or none. The error is the rule that failed and why.

@@ -81,6 +81,22 @@ pub fn each<'a>(
     }
 }
 
+/// Whether nobody can say what is a key, since the command will be refused in words: a number of keys, behind a
+/// destination, is none or too large, or MIGRATE names its keys in both ways.
+pub fn is_miscounted<'a>(keys: Keys, count: usize, argument: impl Fn(usize) -> &'a [u8]) -> bool {
+    match keys {
+        Keys::TargetAndCounted(..) => counted(2, count, &argument) == 0,
+        Keys::Migrated(_) => {
+            let is_word = |at: usize| argument(at).eq_ignore_ascii_case(b"keys");
+            count > 6
+                && !argument(3).is_empty()
+                && behind_keys(count, &argument).is_some()
+                && (2..count - 1).any(is_word)
+        }
+        _ => false,
+    }
+}
+
 /// Where the keys behind XREAD's or XREADGROUP's word STREAMS begin and end. Options are read as the
 /// handlers read them: a group may be called STREAMS.
 fn streams<'a>(count: usize, argument: &impl Fn(usize) -> &'a [u8]) -> (usize, usize) {
@@ -100,6 +116,17 @@ fn streams<'a>(count: usize, argument: &impl Fn(usize) -> &'a [u8]) -> (usize, u
         };
     }
     (0, 0)
+}
+
+/// The keys behind the first word STREAMS, whatever stands before it: what a request means that will be refused.
+pub fn streams_anywhere<'a>(
+    from: usize,
+    count: usize,
+    argument: impl Fn(usize) -> &'a [u8],
+) -> (usize, usize) {
+    let is_word = |at: &usize| argument(*at).eq_ignore_ascii_case(b"streams");
+    let first = (from..count).find(is_word).map_or(count, |at| at + 1);
+    (first, first + (count - first) / 2)
 }
 
 /// How a [`Spec`] goes from its first key to the others.
@@ -232,6 +259,11 @@ fn migrated<'a>(count: usize, argument: &impl Fn(usize) -> &'a [u8]) -> Option<u
     if count <= 6 || !argument(3).is_empty() {
         return None;
     }
+    behind_keys(count, argument)
+}
+
+/// The first argument behind the word KEYS of MIGRATE's options.
+fn behind_keys<'a>(count: usize, argument: &impl Fn(usize) -> &'a [u8]) -> Option<usize> {
     let mut at = 6;
     while at < count {
         let is = |name: &str| argument(at).eq_ignore_ascii_case(name.as_bytes());

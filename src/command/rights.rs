@@ -9,7 +9,7 @@ use crate::resp::Span;
 use super::client::{Client, ClientFlag};
 use super::client_line::{View, line};
 use super::ports::Server;
-use super::row::{Access, Channels};
+use super::row::{Access, Channels, Command, Keys};
 use super::session::Session;
 use super::table::Registered;
 use super::{Args, CommandError, Context, Flags, Registry, keys};
@@ -24,12 +24,42 @@ fn needs(access: Access) -> Needs {
     if changes { read.with(Needs::WRITE) } else { read }
 }
 
+/// What a command does with its one key, when that is all there is to ask about its arguments.
+pub(super) fn one_key(row: &Command) -> Option<Needs> {
+    match (row.keys, row.channels) {
+        (Keys::One(access), Channels::None) if !access.any(Access::VARIABLE_FLAGS | Access::NOT_KEY) => {
+            Some(needs(access))
+        }
+        _ => None,
+    }
+}
+
 type KeysAsked<'a> = SmallVec<[KeyAsked<'a>; 4]>;
 type ChannelsAsked<'a> = SmallVec<[ChannelAsked<'a>; 4]>;
 
 fn keys_of<'a>(command: &Registered, args: &Args<'a>) -> KeysAsked<'a> {
     let row = command.row;
     let mut found = KeysAsked::new();
+    if keys::is_miscounted(row.keys, args.len(), |at| args.get(at)) {
+        // Redis finds no keys then, and lets the command refuse it in words.
+        return found;
+    }
+    if let Keys::Migrated(access) = row.keys
+        && keys::find(row.keys, args.len(), |at| args.get(at)).is_empty()
+    {
+        // The word KEYS with nothing behind it: Redis asks for the empty key that stands before.
+        found.push(KeyAsked { at: 3, key: args.get(3), needs: needs(access) });
+        return found;
+    }
+    if let Keys::Streams(from, access) = row.keys
+        && let needs = needs(access)
+        && keys::find(row.keys, args.len(), |at| args.get(at)).is_empty()
+    {
+        // Options that make no sense: Redis looks no further than for the word.
+        let (first, end) = keys::streams_anywhere(from, args.len(), |at| args.get(at));
+        found.extend((first..end).map(|at| KeyAsked { at, key: args.get(at), needs }));
+        return found;
+    }
     keys::each(
         row.keys,
         args.len(),
@@ -79,6 +109,16 @@ fn with_asked<R>(
 /// Whether a user may send a request.
 #[inline]
 pub fn check(user: &User, command: &Registered, index: usize, args: &Args<'_>) -> Result<(), Denied> {
+    if let Some(needs) = command.one_key
+        && args.len() > 1
+        && user.allows_one_key(index, args.get(1), needs)
+    {
+        return Ok(());
+    }
+    check_all(user, command, index, args)
+}
+
+fn check_all(user: &User, command: &Registered, index: usize, args: &Args<'_>) -> Result<(), Denied> {
     with_asked(user, command, index, args, |asked| user.check(asked))
 }
 

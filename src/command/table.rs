@@ -3,8 +3,8 @@
 #[cfg(test)]
 use super::row::Handler;
 use super::row::{Acl, Command, Flags};
-use super::{Args, keys, syntax};
-use crate::acl::{Catalog, Entry};
+use super::{Args, keys, rights, syntax};
+use crate::acl::{Catalog, Entry, Needs};
 
 /// The families. Adding a family adds a line here; adding a command does not.
 static FAMILIES: &[&[Command]] = &[
@@ -82,6 +82,8 @@ pub struct Registered {
     pub children: Vec<usize>,
     /// Where its keys are, in Redis's notation.
     pub specs: Vec<keys::Spec>,
+    /// What it does with its one key, when a user's rights depend on nothing else of its arguments.
+    pub one_key: Option<Needs>,
 }
 
 impl Registered {
@@ -211,6 +213,7 @@ impl Registry {
             arity,
             children: Vec::new(),
             specs: keys::specs(row.keys),
+            one_key: rights::one_key(row),
         });
         self.commands.len() - 1
     }

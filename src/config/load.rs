@@ -48,7 +48,7 @@ impl Loader {
             self.line(line).map_err(|failure| match failure {
                 Failure::Below(error) => error,
                 Failure::Here(fault) => {
-                    StartupError::at(&Place { source, line: Some((number + 1, line)) }, &fault)
+                    StartupError::at(&Place { source, line: Some((number + 1, shown(line))) }, &fault)
                 }
             })?;
         }
@@ -203,6 +203,12 @@ impl Loader {
         }
         Ok((self.settings, self.users))
     }
+}
+
+/// A line as it may be shown: of a user's nothing but the directive, since rules hold passwords.
+fn shown(line: &[u8]) -> &[u8] {
+    let is_user = line.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"user "));
+    if is_user { &line[..4] } else { line }
 }
 
 /// Reads configuration text as if it came from standard input, without opening any file.

@@ -131,7 +131,7 @@ fn any_rule(dice: &mut Dice, catalog: &Catalog, outside: bool) -> String {
         0..=2 => format!("{sign}{command}"),
         3 | 4 => format!("{sign}@{category}"),
         5 => dice.pick(&["+@all", "-@all", "allcommands", "nocommands"]).to_owned(),
-        6 => format!("{}{glob}", dice.pick(&["~", "%R~", "%W~", "%rw~p"])),
+        6 => format!("{}{glob}", dice.pick(&["~", "%R~", "%W~", "%rw~"])),
         7 => format!("&{glob}"),
         8 => dice.pick(&["resetkeys", "allkeys", "resetchannels", "allchannels"]).to_owned(),
         9 => format!(
