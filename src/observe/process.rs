@@ -6,7 +6,7 @@
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage};
 use nix::sys::time::TimeVal;
 use nix::unistd::{SysconfVar, sysconf};
 use tikv_jemalloc_ctl::{Access, AsName, arenas, epoch, stats, stats_print, version};
@@ -98,7 +98,7 @@ impl Process {
     }
 
     /// Fills in every figure that comes from here: `os`, `executable`, `process_id`, `mem_allocator`,
-    /// `total_system_memory`, the CPU times, `used_memory`, its peak, start and rss, and the allocator's.
+    /// `total_system_memory`, the CPU times, descriptors and address space with their limits, `used_memory`, its peak, start and rss, and the allocator's.
     pub fn fill(&self, now_ns: u64, figures: &mut Figures) {
         let ((peak, at_startup), usage) = self.look(now_ns);
         figures.os.clone_from(&self.facts.os);
@@ -114,6 +114,10 @@ impl Process {
         figures.used_memory_peak = peak;
         figures.used_memory_startup = at_startup;
         figures.used_memory_rss = usage.rss;
+        figures.open_fds = open_fds();
+        figures.max_fds = limit(Resource::RLIMIT_NOFILE);
+        figures.virtual_memory = statm(0);
+        figures.virtual_memory_max = limit(Resource::RLIMIT_AS);
         figures.allocator_allocated = usage.allocated;
         figures.allocator_active = usage.active;
         figures.allocator_resident = usage.resident;
@@ -223,11 +227,31 @@ fn allocator_name() -> String {
     format!("jemalloc-{}", full.split('-').next().unwrap_or(full))
 }
 
-/// Resident bytes: the second figure of `/proc/self/statm`, in pages. 0 where there is no such file.
+/// Resident bytes.
 fn rss() -> u64 {
+    statm(1)
+}
+
+/// A figure of `/proc/self/statm`, which are pages, in bytes. 0 where there is no such file.
+fn statm(at: usize) -> u64 {
     let Ok(text) = std::fs::read_to_string("/proc/self/statm") else { return 0 };
-    let pages = text.split_ascii_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok());
+    let pages = text.split_ascii_whitespace().nth(at).and_then(|pages| pages.parse::<u64>().ok());
     pages.unwrap_or(0).saturating_mul(page_size())
+}
+
+/// File descriptors that are open: Linux tells their number as the folder's size since 6.2, and before that they
+/// are counted.
+fn open_fds() -> u64 {
+    const FOLDER: &str = "/proc/self/fd";
+    match std::fs::metadata(FOLDER).map(|folder| folder.len()) {
+        Ok(0) => std::fs::read_dir(FOLDER).map_or(0, |entries| entries.count() as u64),
+        Ok(count) => count,
+        Err(_) => 0,
+    }
+}
+
+fn limit(of: Resource) -> u64 {
+    getrlimit(of).map_or(0, |(soft, _)| soft)
 }
 
 /// User and system seconds of all threads.
@@ -281,6 +305,9 @@ mod tests {
         assert!(figures.executable.starts_with('/'), "{}", figures.executable);
         assert!(figures.mem_allocator.starts_with("jemalloc-5."), "{}", figures.mem_allocator);
         assert!(figures.used_memory_rss > 1 << 20);
+        assert!(figures.virtual_memory >= figures.used_memory_rss);
+        assert!(figures.virtual_memory_max >= figures.virtual_memory);
+        assert!((3..figures.max_fds).contains(&figures.open_fds), "{}", figures.open_fds);
         assert!(figures.total_system_memory > figures.used_memory_rss);
         assert!(figures.cpu_user_seconds + figures.cpu_sys_seconds > 0.0);
         assert!(figures.cpu_user_main_thread_seconds.is_some());

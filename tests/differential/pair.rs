@@ -1,53 +1,18 @@
 //! A real redis-server and ours, side by side, and one case sent to both.
 
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-
 use glasswing::command::Registry;
 use glasswing::resp::Value;
 
 use super::Request;
-use super::common::{Client, Server, encode, free_port};
+use super::common::redis::Redis;
+use super::common::{Client, Server, encode};
 use super::compare::{Comparer, Verdict};
 use super::generate::words;
 use super::pools::THRESHOLDS;
 
-/// A redis-server that is killed when this goes.
-pub struct Redis {
-    child: Child,
-    port: u16,
-    _folder: tempfile::TempDir,
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Redis {
-    /// Starts the redis-server of `GLASSWING_REDIS_SERVER`, or of the PATH; `None` when there is none.
-    pub fn start() -> Option<Redis> {
-        let binary = std::env::var_os("GLASSWING_REDIS_SERVER").unwrap_or_else(|| "redis-server".into());
-        let (folder, port) = (tempfile::tempdir().expect("a temporary folder"), free_port());
-        let child = Command::new(binary)
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
-            // Timeouts of blocked clients are looked at as often as can be.
-            .args(["--enable-debug-command", "yes", "--hz", "500", "--dir"])
-            .arg(folder.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .ok()?;
-        let redis = Redis { child, port, _folder: folder };
-        let until = Instant::now() + Duration::from_secs(30);
-        while Client::reach(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < until, "redis-server does not listen");
-            std::thread::yield_now();
-        }
-        Some(redis)
-    }
+/// What starts Redis for this test: timeouts of blocked clients are looked at as often as can be.
+pub fn theirs() -> Option<Redis> {
+    Redis::start(&["--enable-debug-command", "yes", "--hz", "500"])
 }
 
 /// What starts our server for this test.
@@ -83,7 +48,7 @@ pub struct Difference {
 impl<'r> Pair<'r> {
     /// A real redis-server and ours.
     pub fn new(registry: &'r Registry, theirs: &Redis, ours: &Server) -> Pair<'r> {
-        Pair::of(registry, [theirs.port, ours.port()], |_| None)
+        Pair::of(registry, [theirs.port(), ours.port()], |_| None)
     }
 
     /// Any two; the second is sent what `planted` says.

@@ -140,6 +140,15 @@ pub struct Figures {
     pub allocator_retained: u64,
     /// The allocator: bytes for its own books.
     pub allocator_metadata: u64,
+    // What the system allows the process and what it has.
+    /// File descriptors that are open.
+    pub open_fds: u64,
+    /// File descriptors that may be open.
+    pub max_fds: u64,
+    /// Address space in use.
+    pub virtual_memory: u64,
+    /// Address space that may be used; the largest number when there is no limit.
+    pub virtual_memory_max: u64,
     // Persistence.
     /// Whether a snapshot is being loaded.
     pub loading: bool,

@@ -1,4 +1,4 @@
-//! The text of `/metrics`: redis_exporter's families under its own names, then ours.
+//! The text of `/metrics`: the process, redis_exporter's families under its own names, then ours.
 //!
 //! Nothing here counts or keeps anything: the counters are those of `Stats`, and the rest is
 //! given as `Figures` at each scrape.
@@ -6,6 +6,7 @@
 mod exporter;
 mod figures;
 mod own;
+mod process;
 mod text;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,6 +47,7 @@ impl Metrics {
     /// When the encoder refuses a family, which it does for one without samples or name.
     pub fn render(&self, figures: Figures) -> prometheus::Result<String> {
         let mut text = text::Text::with_capacity(64 << 10);
+        process::write(&mut text, &figures);
         exporter::write(&mut text, &exporter::Scrape::new(&self.stats, &figures));
         *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = figures;
         let mut out = text.into_string();
@@ -54,5 +56,7 @@ impl Metrics {
     }
 }
 
+#[cfg(test)]
+mod page;
 #[cfg(test)]
 mod tests;

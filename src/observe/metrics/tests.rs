@@ -49,7 +49,7 @@ fn busy_stats() -> Arc<Stats> {
     Arc::new(stats)
 }
 
-fn rendered() -> String {
+pub(super) fn rendered() -> String {
     Metrics::new(busy_stats()).and_then(|metrics| metrics.render(figures())).expect("it renders")
 }
 

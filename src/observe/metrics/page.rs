@@ -1,0 +1,92 @@
+//! The page `docs/metrics.md`, made from what a scrape of a busy server says.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::tests::rendered;
+
+const HEAD: &str = "# Metrics
+
+This page is made from the tables of metrics in `src/observe/metrics`; a test fails when it is stale
+(`UPDATE_DOCS=1 cargo test --lib metrics::page` writes it anew).
+
+`GET /metrics` on the admin port ([admin-http.md](admin-http.md)) answers in Prometheus's text format. No exporter is
+needed; one that is there already goes on working, and `tests/exporter.rs` holds the two against each other.
+";
+
+const OURS: &str = "
+## Ours
+
+What Redis has no figure for. The number of series is bounded: labels are commands, workers and reasons that
+the program knows, never anything that a client has named.
+
+";
+
+const REDIS: &str = "
+## redis_exporter's
+
+The families of redis_exporter 1.45 for a server without replicas or cluster, under its names, types, labels and help
+texts, so that dashboards and alerts for it work. Left out is what an exporter says of itself. Two that it gives only
+when asked are always here, because dashboards ask for them: `redis_memory_fragmentation_ratio` and
+`redis_total_system_memory_bytes`.
+
+";
+
+const PROCESS: &str = "
+## The process
+
+";
+
+/// Name, type, labels and help of every family.
+fn families(text: &str) -> Vec<(String, String, String, String)> {
+    let (mut helps, mut kinds) = (BTreeMap::new(), BTreeMap::new());
+    let mut labels: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut family = "";
+    for line in text.lines() {
+        if let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|rest| rest.split_once(' ')) {
+            helps.insert(name, help);
+        } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' '))
+        {
+            kinds.insert(name, kind);
+            family = name;
+        } else if let Some((_, pairs)) = line.split_once('{') {
+            // A name stands before each `="`; what comes with the type is not told again.
+            let names = pairs.split("=\"").filter_map(|before| before.rsplit(['"', ',', '{']).next());
+            let plain = |name: &&str| {
+                !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+            };
+            labels
+                .entry(family)
+                .or_default()
+                .extend(names.filter(plain).filter(|name| !["le", "quantile"].contains(name)));
+        }
+    }
+    let row = |(name, kind): (&str, &str)| {
+        let labels =
+            labels.get(name).into_iter().flatten().map(|label| format!("`{label}`")).collect::<Vec<_>>();
+        let help = helps.get(name).copied().unwrap_or_default();
+        (name.to_owned(), kind.to_owned(), labels.join(", "), help.to_owned())
+    };
+    kinds.into_iter().map(row).collect()
+}
+
+fn page() -> String {
+    let all = families(&rendered());
+    let table = |prefix: &str| {
+        let rows = all.iter().filter(|(name, ..)| name.starts_with(prefix));
+        let rows = rows.map(|(name, kind, labels, help)| {
+            format!("| `{name}` | {kind} | {labels} | {} |\n", help.replace('|', "\\|"))
+        });
+        format!("| name | type | labels | meaning |\n|---|---|---|---|\n{}", rows.collect::<String>())
+    };
+    [HEAD, OURS, &table("glasswing_"), REDIS, &table("redis_"), PROCESS, &table("process_")].concat()
+}
+
+#[test]
+fn the_page_is_what_a_scrape_says() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, page()).expect("docs/ is here");
+    }
+    let written = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(written == page(), "docs/metrics.md is stale: UPDATE_DOCS=1 cargo test --lib metrics::page");
+}
