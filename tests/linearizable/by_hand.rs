@@ -142,3 +142,29 @@ fn keys_that_nothing_connects_are_judged_apart_and_connected_ones_together() {
         (0, 4, 5, Command::Exec(vec![Command::Get("b")]), Answer::Many(vec![Answer::Nil])),
     ]);
 }
+
+#[test]
+fn a_moved_member_is_never_in_two_sets_and_never_in_none() {
+    let add = || (0, 0, 1, Command::Sadd("a", 1), Answer::Number(1));
+    let moved = || (0, 2, 8, Command::Smove("a", "b", 1), Answer::Number(1));
+    let members = |of: &[i64]| Answer::Many(of.iter().copied().map(Answer::Value).collect());
+    let seen = |from: &[i64], to: &[i64]| {
+        let both = Command::Exec(vec![Command::Smembers("a"), Command::Smembers("b")]);
+        (1, 4, 5, both, Answer::Many(vec![members(from), members(to)]))
+    };
+    accepted(vec![add(), moved(), seen(&[], &[1])]);
+    accepted(vec![add(), moved(), seen(&[1], &[])]);
+    rejected(vec![add(), moved(), seen(&[1], &[1])]);
+    rejected(vec![add(), moved(), seen(&[], &[])]);
+}
+
+#[test]
+fn a_script_is_seen_whole_or_not_at_all() {
+    let set = || (0, 0, 1, both(1, 2), Answer::Ok);
+    let swap = Command::Swap { one: "a", other: "b", declared: false };
+    let swapped = || (0, 2, 8, swap.clone(), values([Some(1), Some(2)]));
+    let read = |of| (1, 4, 5, Command::Mget(vec!["a", "b"]), values(of));
+    accepted(vec![set(), swapped(), read([Some(2), Some(1)])]);
+    accepted(vec![set(), swapped(), read([Some(1), Some(2)])]);
+    rejected(vec![set(), swapped(), read([Some(1), Some(1)])]);
+}

@@ -78,10 +78,39 @@ pub const MIXES: &[Mix] = &[
         joined_one_in: 3,
     },
     Mix {
+        name: "mixed types",
+        commands: &[
+            "HSET", "HSET", "HGETALL", "SADD", "SADD", "SMOVE", "SMEMBERS", "ZADD", "ZADD", "ZPOPMIN",
+            "ZRANGE", "XADD", "XLEN", "SORT", "RENAME", "COPY", "RPUSH", "LMOVE", "BLPOP", "DEL", "WATCH",
+            "MULTI",
+        ],
+        clients: 8,
+        commands_per_client: 4,
+        joined_one_in: 3,
+    },
+    Mix {
+        name: "scripts",
+        commands: &[
+            "EVAL", "EVAL", "EVAL", "SET", "MSET", "MGET", "MGET", "INCR", "DEL", "WATCH", "MULTI", "SADD",
+        ],
+        clients: 8,
+        commands_per_client: 4,
+        joined_one_in: 3,
+    },
+    // One type a key, so that its commands mostly succeed and their order shows.
+    Mix {
+        name: "sorted sets",
+        commands: &["ZADD", "ZADD", "ZPOPMIN", "ZPOPMIN", "ZRANGE", "RENAME", "MULTI"],
+        clients: 8,
+        commands_per_client: 4,
+        joined_one_in: 3,
+    },
+    Mix {
         name: "everything",
         commands: &[
             "GET", "SET", "INCR", "DEL", "MSET", "MGET", "RENAME", "COPY", "LPUSH", "RPUSH", "LPOP", "LMOVE",
-            "BLPOP", "BLMOVE", "DBSIZE", "FLUSHALL", "SWAPDB", "WATCH", "MULTI", "MULTI", "EVAL",
+            "BLPOP", "BLMOVE", "DBSIZE", "FLUSHALL", "SWAPDB", "WATCH", "MULTI", "MULTI", "HSET", "HGETALL",
+            "SADD", "SMOVE", "ZADD", "ZPOPMIN", "XADD", "SORT", "EVAL",
         ],
         clients: 8,
         commands_per_client: 4,
@@ -92,7 +121,8 @@ pub const MIXES: &[Mix] = &[
 /// What MULTI queues.
 const QUEUED: &[&str] = &[
     "GET", "SET", "INCR", "MSET", "MGET", "RENAME", "COPY", "LPUSH", "LPOP", "LMOVE", "DBSIZE", "FLUSHALL",
-    "SWAPDB",
+    "SWAPDB", "HSET", "HGETALL", "SADD", "SMOVE", "SMEMBERS", "ZADD", "ZPOPMIN", "ZRANGE", "XADD", "XLEN",
+    "SORT", "EVAL",
 ];
 
 /// What scripts call.
@@ -161,8 +191,17 @@ impl<'a> Generator<'a> {
         self.written
     }
 
+    /// A member of a set: few, so that clients meet on them.
+    fn member(&mut self) -> i64 {
+        1 + self.random.below(3) as i64
+    }
+
     fn end(&mut self) -> End {
         self.random.pick(&[End::Left, End::Right])
+    }
+
+    fn swap(&mut self) -> Command {
+        Command::Swap { one: self.key(), other: self.key(), declared: self.random.chance(2) }
     }
 
     fn command(&mut self, name: &str) -> Command {
@@ -194,6 +233,18 @@ impl<'a> Generator<'a> {
                 blocking: name == "BLMOVE",
             },
             "BLPOP" => Command::Blpop(self.keys()),
+            "HSET" => Command::Hset(self.key(), self.random.pick(&["f", "g"]), self.value()),
+            "HGETALL" => Command::Hgetall(self.key()),
+            "SADD" => Command::Sadd(self.key(), self.member()),
+            "SMOVE" => Command::Smove(self.key(), self.key(), self.member()),
+            "SMEMBERS" => Command::Smembers(self.key()),
+            "ZADD" => Command::Zadd(self.key(), self.member(), self.value()),
+            "ZPOPMIN" => Command::Zpopmin(self.key()),
+            "ZRANGE" => Command::Zrange(self.key()),
+            "XADD" => Command::Xadd(self.key(), self.value()),
+            "XLEN" => Command::Xlen(self.key()),
+            "SORT" => Command::Sort(self.key(), self.key()),
+            "EVAL" if self.random.chance(2) => self.swap(),
             "DBSIZE" => Command::Dbsize,
             "FLUSHALL" => Command::Flushall,
             "SWAPDB" => Command::Swapdb,
@@ -212,7 +263,11 @@ impl<'a> Generator<'a> {
                     .filter(|name| self.mix.commands.contains(name) || *name == "GET")
                     .collect();
                 let names: Vec<_> = (0..1 + self.random.below(3)).map(|_| self.name(&queued)).collect();
-                Command::Exec(names.into_iter().map(|name| self.command(name)).collect())
+                let queue = names.into_iter().map(|name| match name {
+                    "EVAL" => self.swap(),
+                    other => self.command(other),
+                });
+                Command::Exec(queue.collect())
             }
         }
     }

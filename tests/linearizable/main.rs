@@ -16,6 +16,7 @@ mod generate;
 mod model;
 mod record;
 mod toy;
+mod typed;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -37,7 +38,8 @@ const ROUNDS_TO_CATCH: u64 = 3_000;
 /// All that a mix may name.
 const NAMES: &[&str] = &[
     "GET", "SET", "INCR", "DEL", "MSET", "MGET", "RENAME", "COPY", "LPUSH", "RPUSH", "LPOP", "LMOVE",
-    "BLPOP", "BLMOVE", "DBSIZE", "FLUSHALL", "SWAPDB", "WATCH", "MULTI", "EVAL",
+    "BLPOP", "BLMOVE", "DBSIZE", "FLUSHALL", "SWAPDB", "WATCH", "MULTI", "HSET", "HGETALL", "SADD", "SMOVE",
+    "SMEMBERS", "ZADD", "ZPOPMIN", "ZRANGE", "XADD", "XLEN", "SORT", "EVAL",
 ];
 
 fn number_from(variable: &str) -> Option<u64> {
@@ -130,7 +132,7 @@ fn histories_of_the_server_are_linearizable() {
         spent[index] = (spent[index].0 + started.elapsed(), spent[index].1 + 1);
     }
     eprintln!("{seen:?}");
-    for name in ["GET", "SET", "MSET", "MGET", "MULTI", "EVAL"] {
+    for name in ["GET", "SET", "MSET", "MGET", "MULTI", "HSET", "SMOVE", "ZPOPMIN", "XADD", "SORT", "EVAL"] {
         assert!(seen.by_name.contains_key(name), "the server does not know {name}");
     }
     assert!(seen.overlapping * 2 > seen.rounds, "the clients hardly ran at the same time: {seen:?}");
@@ -159,6 +161,10 @@ fn first_violation(fault: Fault, mix: &Mix, rounds: u64) -> Option<u64> {
     })
 }
 
+fn named(name: &str) -> &'static Mix {
+    MIXES.iter().find(|mix| mix.name == name).unwrap()
+}
+
 #[test]
 fn planted_faults_are_caught() {
     for (fault, mix) in [
@@ -166,6 +172,8 @@ fn planted_faults_are_caught() {
         (Fault::LostUpdate, &MIXES[0]),
         (Fault::StaleRead, &MIXES[0]),
         (Fault::BlindExec, &MIXES[3]),
+        (Fault::TornScript, named("scripts")),
+        (Fault::DoublePop, named("sorted sets")),
     ] {
         let caught = first_violation(fault, mix, ROUNDS_TO_CATCH);
         assert!(caught.is_some(), "{fault:?} was not caught");

@@ -41,6 +41,24 @@ pub enum Command {
         blocking: bool,
     },
     Blpop(Vec<&'static str>),
+    Hset(&'static str, &'static str, i64),
+    Hgetall(&'static str),
+    Sadd(&'static str, i64),
+    Smove(&'static str, &'static str, i64),
+    Smembers(&'static str),
+    Zadd(&'static str, i64, i64),
+    Zpopmin(&'static str),
+    Zrange(&'static str),
+    Xadd(&'static str, i64),
+    Xlen(&'static str),
+    /// SORT with STORE.
+    Sort(&'static str, &'static str),
+    /// A script that swaps two strings and answers them; with or without saying which keys it touches.
+    Swap {
+        one: &'static str,
+        other: &'static str,
+        declared: bool,
+    },
     Dbsize,
     Flushall,
     Swapdb,
@@ -76,15 +94,21 @@ pub enum Answer {
 
 /// A value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Value {
+pub(super) enum Value {
     Text(i64),
     List(Vec<i64>),
+    Hash(BTreeMap<&'static str, i64>),
+    Set(BTreeSet<i64>),
+    /// Scores by member.
+    Sorted(BTreeMap<i64, i64>),
+    /// The last id and the length.
+    Stream(i64, i64),
 }
 
 /// The whole keyspace, and who watches what.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct State {
-    databases: [BTreeMap<&'static str, Value>; 2],
+    pub(super) databases: [BTreeMap<&'static str, Value>; 2],
     watched: BTreeMap<usize, BTreeSet<Place>>,
     /// Clients that watch something that has changed.
     dirty: BTreeSet<usize>,
@@ -96,7 +120,7 @@ fn wrong_type() -> Answer {
     Answer::Error("WRONGTYPE".to_owned())
 }
 
-fn error() -> Answer {
+pub(super) fn error() -> Answer {
     Answer::Error("ERR".to_owned())
 }
 
@@ -107,7 +131,7 @@ impl State {
             Command::Get(key) => match self.databases[database].get(key) {
                 None => Answer::Nil,
                 Some(Value::Text(value)) => Answer::Value(*value),
-                Some(Value::List(_)) => wrong_type(),
+                Some(_) => wrong_type(),
             },
             Command::Set(key, value) => {
                 self.put((database, key), Value::Text(*value));
@@ -142,6 +166,18 @@ impl State {
                 self.lmove((database, from), (database, to), *take, *put)
             }
             Command::Blpop(keys) => self.blpop(database, keys),
+            Command::Hset(..)
+            | Command::Hgetall(_)
+            | Command::Sadd(..)
+            | Command::Smove(..)
+            | Command::Smembers(_)
+            | Command::Zadd(..)
+            | Command::Zpopmin(_)
+            | Command::Zrange(_)
+            | Command::Xadd(..)
+            | Command::Xlen(_)
+            | Command::Sort(..)
+            | Command::Swap { .. } => self.typed(database, command).unwrap_or_else(|| wrong_type()),
             Command::Dbsize => Answer::Number(self.databases[database].len() as i64),
             Command::Flushall => {
                 for number in 0..self.databases.len() {
@@ -174,7 +210,7 @@ impl State {
     }
 
     /// Somebody who watches this place has a reason not to go on.
-    fn changed(&mut self, place: Place) {
+    pub(super) fn changed(&mut self, place: Place) {
         for (client, watched) in &self.watched {
             if watched.contains(&place) {
                 self.dirty.insert(*client);
@@ -182,12 +218,12 @@ impl State {
         }
     }
 
-    fn put(&mut self, place: Place, value: Value) {
+    pub(super) fn put(&mut self, place: Place, value: Value) {
         self.databases[place.0].insert(place.1, value);
         self.changed(place);
     }
 
-    fn take(&mut self, place: Place) -> Option<Value> {
+    pub(super) fn take(&mut self, place: Place) -> Option<Value> {
         let value = self.databases[place.0].remove(place.1)?;
         self.changed(place);
         Some(value)
@@ -197,7 +233,7 @@ impl State {
         let value = match self.databases[place.0].get(place.1) {
             None => 1,
             Some(Value::Text(value)) => value + 1,
-            Some(Value::List(_)) => return wrong_type(),
+            Some(_) => return wrong_type(),
         };
         self.put(place, Value::Text(value));
         Answer::Number(value)
@@ -232,7 +268,7 @@ impl State {
         let mut list = match self.databases[place.0].get(place.1) {
             None => Vec::new(),
             Some(Value::List(list)) => list.clone(),
-            Some(Value::Text(_)) => return wrong_type(),
+            Some(_) => return wrong_type(),
         };
         for value in values {
             match end {
@@ -250,7 +286,7 @@ impl State {
         let mut list = match self.databases[place.0].get(place.1) {
             None => return Err(Answer::Nil),
             Some(Value::List(list)) => list.clone(),
-            Some(Value::Text(_)) => return Err(wrong_type()),
+            Some(_) => return Err(wrong_type()),
         };
         let value = match end {
             End::Left => list.remove(0),
@@ -330,12 +366,25 @@ impl Command {
             | Command::Set(key, _)
             | Command::Incr(key)
             | Command::Push(_, key, _)
-            | Command::Lpop(key) => here(&[key]),
+            | Command::Lpop(key)
+            | Command::Hset(key, ..)
+            | Command::Hgetall(key)
+            | Command::Sadd(key, _)
+            | Command::Smembers(key)
+            | Command::Zadd(key, ..)
+            | Command::Zpopmin(key)
+            | Command::Zrange(key)
+            | Command::Xadd(key, _)
+            | Command::Xlen(key) => here(&[key]),
             Command::Del(keys) | Command::Mget(keys) | Command::Blpop(keys) | Command::Watch(keys) => {
                 here(keys)
             }
             Command::Mset(pairs) => Some(pairs.iter().map(|(key, _)| (database, *key)).collect()),
-            Command::Rename(from, to) | Command::Lmove { from, to, .. } => here(&[from, to]),
+            Command::Rename(from, to)
+            | Command::Lmove { from, to, .. }
+            | Command::Smove(from, to, _)
+            | Command::Sort(from, to)
+            | Command::Swap { one: from, other: to, .. } => here(&[from, to]),
             Command::Copy { from, to, database: other, .. } => Some(vec![(database, from), (*other, to)]),
             Command::Dbsize | Command::Flushall | Command::Swapdb => None,
             Command::Exec(queue) | Command::Script(_, queue) => {

@@ -19,6 +19,10 @@ pub enum Fault {
     StaleRead,
     /// EXEC does not look at the watched keys.
     BlindExec,
+    /// A script lets go of the lock after each of its commands.
+    TornScript,
+    /// ZPOPMIN looks under one lock and removes under the next.
+    DoublePop,
 }
 
 pub struct Toy {
@@ -61,6 +65,26 @@ impl Toy {
                 self.apply(&Command::Set(key, before + 1));
                 Answer::Number(before + 1)
             }
+            (Fault::TornScript, Command::Swap { one, other, .. }) => {
+                let (first, second) = (self.apply(&Command::Get(one)), self.apply(&Command::Get(other)));
+                for (key, answer) in [(other, &first), (one, &second)] {
+                    self.gap();
+                    match answer {
+                        Answer::Value(value) => self.apply(&Command::Set(key, *value)),
+                        Answer::Nil => self.apply(&Command::Del(vec![key])),
+                        wrong => return wrong.clone(),
+                    };
+                }
+                Answer::Many(vec![first, second])
+            }
+            (Fault::DoublePop, Command::Zpopmin(key)) => match self.apply(&Command::Zrange(key)) {
+                Answer::Many(all) => {
+                    self.gap();
+                    self.apply(command);
+                    Answer::Many(all.into_iter().take(2).collect())
+                }
+                wrong => wrong,
+            },
             (Fault::StaleRead, Command::Get(key)) => match self.remembered.remove(key) {
                 Some(answer) => answer,
                 None => {

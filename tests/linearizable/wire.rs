@@ -38,6 +38,12 @@ fn script(declares: Declares, queue: &[Command]) -> Vec<String> {
     }
     words
 }
+/// Two strings change places. Keys that are not declared come as arguments.
+const SWAP: &str = "local one, other = KEYS[1] or ARGV[1], KEYS[2] or ARGV[2] \
+    local a, b = redis.call('GET', one), redis.call('GET', other) \
+    if a then redis.call('SET', other, a) else redis.call('DEL', other) end \
+    if b then redis.call('SET', one, b) else redis.call('DEL', one) end \
+    return {a, b}";
 
 impl Command {
     /// The name that the server must know for this command.
@@ -57,6 +63,18 @@ impl Command {
             Command::Lmove { blocking: false, .. } => "LMOVE",
             Command::Lmove { blocking: true, .. } => "BLMOVE",
             Command::Blpop(_) => "BLPOP",
+            Command::Hset(..) => "HSET",
+            Command::Hgetall(_) => "HGETALL",
+            Command::Sadd(..) => "SADD",
+            Command::Smove(..) => "SMOVE",
+            Command::Smembers(_) => "SMEMBERS",
+            Command::Zadd(..) => "ZADD",
+            Command::Zpopmin(_) => "ZPOPMIN",
+            Command::Zrange(_) => "ZRANGE",
+            Command::Xadd(..) => "XADD",
+            Command::Xlen(_) => "XLEN",
+            Command::Sort(..) => "SORT",
+            Command::Swap { .. } => "EVAL",
             Command::Dbsize => "DBSIZE",
             Command::Flushall => "FLUSHALL",
             Command::Swapdb => "SWAPDB",
@@ -106,6 +124,18 @@ impl Command {
             Command::Blpop(keys) => {
                 keys.iter().copied().chain(std::iter::once(BLOCK)).map(str::to_owned).collect()
             }
+            Command::Hset(key, field, value) => words(&[key, field, &value.to_string()]),
+            Command::Sadd(key, member) => words(&[key, &member.to_string()]),
+            Command::Smove(from, to, member) => words(&[from, to, &member.to_string()]),
+            Command::Zadd(key, member, score) => words(&[key, &score.to_string(), &member.to_string()]),
+            Command::Zrange(key) => words(&[key, "0", "-1", "WITHSCORES"]),
+            Command::Xadd(key, id) => words(&[key, &format!("{id}-0"), "field", "value"]),
+            Command::Hgetall(key) | Command::Smembers(key) | Command::Zpopmin(key) | Command::Xlen(key) => {
+                words(&[key])
+            }
+            Command::Sort(from, to) => words(&[from, "STORE", to]),
+            Command::Swap { one, other, declared: true } => words(&[SWAP, "2", one, other]),
+            Command::Swap { one, other, declared: false } => words(&[SWAP, "0", one, other]),
             Command::Swapdb => words(&["0", "1"]),
             Command::Dbsize | Command::Flushall | Command::Exec(_) => Vec::new(),
             Command::Script(declares, queue) => script(*declares, queue),
@@ -127,6 +157,19 @@ impl Command {
                 .map_or_else(|| Answer::Key(String::from_utf8_lossy(&bytes).into_owned()), Answer::Value),
             (Command::Exec(queue) | Command::Script(_, queue), Value::Array(replies)) => {
                 Answer::Many(queue.iter().zip(replies).map(|(queued, reply)| queued.answer(reply)).collect())
+            }
+            (Command::Hgetall(_), Value::Array(replies)) => {
+                let mut pairs: Vec<Vec<Answer>> = replies
+                    .chunks(2)
+                    .map(|pair| pair.iter().map(|reply| self.answer(reply.clone())).collect())
+                    .collect();
+                pairs.sort_by_key(|pair| format!("{pair:?}"));
+                Answer::Many(pairs.into_iter().map(Answer::Many).collect())
+            }
+            (Command::Smembers(_), Value::Array(replies)) => {
+                let mut members: Vec<Answer> = replies.into_iter().map(|reply| self.answer(reply)).collect();
+                members.sort_by_key(|member| format!("{member:?}"));
+                Answer::Many(members)
             }
             (_, Value::Array(replies)) => {
                 Answer::Many(replies.into_iter().map(|reply| self.answer(reply)).collect())
