@@ -14,6 +14,8 @@ use super::host::Host;
 /// All gauges as they are now.
 pub(super) fn gather(host: &Host) -> Figures {
     let settings = host.config.current();
+    // The workers keep count while there is a limit. First of all: what follows takes memory.
+    let counted = (settings.maxmemory_bytes > 0).then(crate::observe::memory::used);
     let now_us = host.clock.unix_us();
     let databases = databases(host);
     let mut figures = Figures {
@@ -42,6 +44,10 @@ pub(super) fn gather(host: &Host) -> Figures {
     };
     clients(host, &mut figures);
     host.process.fill(host.clock.stamp(), &mut figures);
+    if let Some(used) = counted {
+        figures.used_memory = used;
+        figures.used_memory_peak = figures.used_memory_peak.max(used);
+    }
     memory(host, &mut figures);
     persistence(host, &mut figures);
     figures
@@ -72,11 +78,6 @@ fn clients(host: &Host, figures: &mut Figures) {
 fn memory(host: &Host, figures: &mut Figures) {
     let limit = host.config.current().maxmemory_bytes;
     figures.maxmemory = limit;
-    if limit > 0 {
-        // The workers keep count, and this is what they hold against the limit.
-        figures.used_memory = crate::observe::memory::used();
-        figures.used_memory_peak = figures.used_memory_peak.max(figures.used_memory);
-    }
     figures.mem_not_counted_for_evict = crate::engine::memory::not_counted(&host.store);
     let (total_ns, current_ns) = host.status.memory.exceeded(host.clock.stamp());
     figures.eviction_exceeded_ms = total_ns / 1_000_000;

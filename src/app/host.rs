@@ -179,7 +179,7 @@ impl Server for Host {
             crate::engine::memory::evict_clients(&self.clients, limit, count);
         }
         if new.maxmemory_bytes != 0 && old.maxmemory_bytes != new.maxmemory_bytes {
-            crate::observe::memory::correct();
+            crate::observe::memory::start();
             let used = crate::observe::memory::used();
             if used > new.maxmemory_bytes {
                 tracing::warn!(
@@ -200,6 +200,12 @@ impl Server for Host {
 
     fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    fn reset_statistics(&self) {
+        self.stats.reset();
+        self.store.reset_garbage_count();
+        self.status.memory.reset();
     }
 
     fn clock(&self) -> &Clock {

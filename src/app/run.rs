@@ -203,6 +203,7 @@ fn build(config: Config, log: log::LogHandle) -> Result<Arc<Host>, String> {
     stats.set_latency_tracking(settings.latency_tracking);
     let databases = settings.databases as usize;
     let store = Arc::new(Store::new(&StoreOptions { databases, shards: settings.shards }));
+    store.prepare(0);
     store.saves().set_limit(settings.save_extra_memory_limit_bytes as usize);
     free_elsewhere(&store)?;
     let (wall, monotonic) = (clock.clone(), clock.clone());
@@ -283,6 +284,7 @@ fn free_elsewhere(store: &Arc<Store>) -> Result<(), String> {
         while let Ok(entries) = receiver.recv() {
             let (count, bytes) = (entries.len(), crate::store::garbage_estimate(&entries));
             drop(entries);
+            crate::observe::memory::tell();
             let Some(store) = store.upgrade() else { return };
             store.garbage_done(count, bytes);
         }
@@ -326,6 +328,7 @@ async fn live(host: &Arc<Host>, tcp: Vec<BoundListener>, unix: Option<BoundListe
     );
     let result = match load_unless_told_to_end(host, &mut signals).await {
         Ok(true) => {
+            crate::observe::memory::start();
             host.status.loading.store(false, Ordering::SeqCst);
             tracing::info!("Ready to accept connections");
             until_told_to_end(host, signals).await

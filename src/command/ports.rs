@@ -29,6 +29,10 @@ pub trait Server: Send + Sync {
     ) -> Result<(), crate::config::ApplyError>;
     /// Counters and histograms.
     fn stats(&self) -> &Stats;
+    /// Sets what INFO counts to zero (CONFIG RESETSTAT).
+    fn reset_statistics(&self) {
+        self.stats().reset();
+    }
     /// The clock.
     fn clock(&self) -> &Clock;
     /// Saving.

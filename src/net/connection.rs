@@ -210,6 +210,13 @@ impl Task {
         if self.client.has(ClientFlag::Killed) {
             return Next::Close;
         }
+        if let Some(limit) = memory::limit_of_clients(&self.engine.config.current()) {
+            // A large request counts before it runs: afterwards it is gone.
+            self.client.query_used.store(self.rest.len(), Ordering::Relaxed);
+            if self.is_evicted(limit) {
+                return Next::Close;
+            }
+        }
         let shared = Rc::clone(&self.shared);
         let mut shared = shared.borrow_mut();
         let Shared { worker, out, .. } = &mut *shared;
@@ -269,20 +276,20 @@ impl Task {
             self.rest = BytesMut::new();
         }
         let used = self.rest.len();
-        if used != self.client.query_used.load(Ordering::Relaxed) {
+        let free = self.rest.capacity() - used;
+        if (used, free)
+            != (
+                self.client.query_used.load(Ordering::Relaxed),
+                self.client.query_free.load(Ordering::Relaxed),
+            )
+        {
             self.client.query_used.store(used, Ordering::Relaxed);
-            self.client.query_free.store(self.rest.capacity() - used, Ordering::Relaxed);
+            self.client.query_free.store(free, Ordering::Relaxed);
         }
         self.client.output_pending.store(self.pending.len() - self.written, Ordering::Relaxed);
         let settings = self.engine.config.current();
-        if let Some(limit) = memory::limit_of_clients(&settings) {
-            self.engine.clients.count_bytes(&self.client);
-            if self.engine.clients.bytes() > limit {
-                evict_clients(&self.engine, self.client.worker, limit);
-                if self.client.has(ClientFlag::Killed) {
-                    return Next::Close;
-                }
-            }
+        if memory::limit_of_clients(&settings).is_some_and(|limit| self.is_evicted(limit)) {
+            return Next::Close;
         }
         let limit = settings.client_query_buffer_limit_bytes;
         if used as u64 > limit && matches!(ran.next, Next::Input(_)) {
@@ -295,6 +302,15 @@ impl Task {
             return Next::Close;
         }
         ran.next
+    }
+
+    /// Counts what the client takes; if that is too much for all together, some are closed. Whether it is one of them.
+    fn is_evicted(&self, limit: usize) -> bool {
+        self.engine.clients.count_bytes(&self.client);
+        if self.engine.clients.bytes() > limit {
+            evict_clients(&self.engine, self.client.worker, limit);
+        }
+        self.client.has(ClientFlag::Killed)
     }
 
     /// Writes the worker's buffer of replies; keeps what the socket does not take.

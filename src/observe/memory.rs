@@ -2,10 +2,12 @@
 //!
 //! Eviction must know it before each command, but the allocator's statistics cost an epoch: a walk over all
 //! its arenas. What does not is a pair of counters that it keeps for every thread anyway, what the thread has
-//! allocated and freed so far. So each worker adds what it has taken or given since the last time to one
-//! balance, once that is more than [`GRAIN`], and ten times a second the balance is put right from the
-//! statistics: that counts what threads did which never told. Between two corrections the error is a grain for
-//! each worker.
+//! allocated and freed so far. So workers, and the thread that frees, add what they have taken or given since the
+//! last time to one balance, once that is more than [`GRAIN`]; what a thread has not told yet is in its own answer.
+//!
+//! Other threads never tell. Ten times a second the balance is compared with the statistics. A small difference is
+//! what commands hold while they run, at that moment, and means nothing; of a large one an eighth is taken over each
+//! time, so that a moment at which a worker holds a large request does not count for a whole tenth of a second.
 //!
 //! In use is what has been allocated, by the size classes that the allocator really took; what it keeps in its
 //! threads' caches is free. There is one allocator in a process, so this is the process's and no server's own.
@@ -17,40 +19,47 @@ use tikv_jemalloc_ctl::thread::{ThreadLocal, allocatedp, deallocatedp};
 use tikv_jemalloc_ctl::{Access, AsName, epoch, stats};
 
 /// What a thread keeps to itself before it tells.
-const GRAIN: i64 = 16 * 1024;
+const GRAIN: i64 = 2 * 1024;
+/// A smaller difference to the statistics is left alone.
+const NOISE: i64 = 256 * 1024;
+/// The share of a larger one that is taken over.
+const SHARE: i64 = 8;
 
 static BALANCE: AtomicI64 = AtomicI64::new(0);
-/// Counts corrections. What a thread did before the last one is in the balance.
-static CORRECTED: AtomicU32 = AtomicU32::new(0);
+/// Counts starts. What a thread did before the last one is in the balance.
+static STARTS: AtomicU32 = AtomicU32::new(0);
 
 /// One thread's counters in the allocator, and what of them it has told.
 struct Meter {
     allocated: ThreadLocal<u64>,
     freed: ThreadLocal<u64>,
     told: Cell<i64>,
-    corrected: Cell<u32>,
+    start: Cell<u32>,
 }
 
 impl Meter {
     fn new() -> Option<Meter> {
         let (allocated, freed) = (allocatedp::read().ok()?, deallocatedp::read().ok()?);
-        Some(Meter { allocated, freed, told: Cell::new(0), corrected: Cell::new(0) })
+        Some(Meter { allocated, freed, told: Cell::new(0), start: Cell::new(0) })
     }
 
+    /// Tells what there is to tell, and gives what is too little for that.
     #[inline]
-    fn tell(&self) {
+    fn tell(&self) -> i64 {
         let now = self.allocated.get().wrapping_sub(self.freed.get()).cast_signed();
-        let corrected = CORRECTED.load(Ordering::Relaxed);
-        if self.corrected.get() != corrected {
-            self.corrected.set(corrected);
+        let start = STARTS.load(Ordering::Relaxed);
+        if self.start.get() != start {
+            self.start.set(start);
             self.told.set(now);
-            return;
+            return 0;
         }
         let more = now.wrapping_sub(self.told.get());
-        if more.abs() >= GRAIN {
-            self.told.set(now);
-            BALANCE.fetch_add(more, Ordering::Relaxed);
+        if more.abs() < GRAIN {
+            return more;
         }
+        self.told.set(now);
+        BALANCE.fetch_add(more, Ordering::Relaxed);
+        0
     }
 }
 
@@ -61,31 +70,39 @@ thread_local! {
 /// Bytes in use, by what this thread has done until now and the others have told.
 #[inline]
 pub fn used() -> u64 {
-    if CORRECTED.load(Ordering::Relaxed) == 0 {
-        correct();
+    if STARTS.load(Ordering::Relaxed) == 0 {
+        start();
     }
-    METER.with(|meter| {
-        if let Some(meter) = meter {
-            meter.tell();
-        }
-    });
-    u64::try_from(BALANCE.load(Ordering::Relaxed)).unwrap_or(0)
+    let untold = tell();
+    u64::try_from(BALANCE.load(Ordering::Relaxed) + untold).unwrap_or(0)
 }
 
-/// Puts the balance right from the allocator's statistics.
+/// Adds what this thread has done to the balance, but for a little, which it gives.
+#[inline]
+pub fn tell() -> i64 {
+    METER.with(|meter| meter.as_ref().map_or(0, Meter::tell))
+}
+
+/// Begins to count, from the allocator's statistics: when a limit is set, and after a file was loaded.
 #[cold]
-pub fn correct() {
+pub fn start() {
     // The statistics are those of the last epoch.
     let _ = epoch::advance();
-    correct_from(in_use());
+    let exact = i64::try_from(in_use()).unwrap_or(i64::MAX);
+    STARTS.fetch_add(1, Ordering::Relaxed);
+    BALANCE.store(exact, Ordering::Relaxed);
+    tell();
 }
 
-/// The same, for who has begun an epoch and read what is in use.
-pub(super) fn correct_from(in_use: u64) {
+/// Compares the balance with what was in use at an epoch that has just begun.
+pub(super) fn compare(in_use: u64) {
     let exact = i64::try_from(in_use).unwrap_or(i64::MAX);
-    let before = BALANCE.load(Ordering::Relaxed);
-    CORRECTED.fetch_add(1, Ordering::Relaxed);
-    BALANCE.fetch_add(exact.wrapping_sub(before), Ordering::Relaxed);
+    BALANCE.fetch_add(correction(exact, BALANCE.load(Ordering::Relaxed)), Ordering::Relaxed);
+}
+
+fn correction(exact: i64, balance: i64) -> i64 {
+    let difference = exact.wrapping_sub(balance);
+    if difference.abs() < NOISE { 0 } else { difference / SHARE }
 }
 
 /// Bytes in live allocations as of the last epoch: the allocator's figure, less what lies in threads' caches.
@@ -95,4 +112,20 @@ pub(super) fn in_use() -> u64 {
     let allocated = stats::allocated::read().unwrap_or(0);
     let cached: Result<usize, _> = CACHED.name().read();
     allocated.saturating_sub(cached.unwrap_or(0)) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_difference_is_taken_over_in_parts_and_a_small_one_not() {
+        assert_eq!(correction(1_000_000, 1_000_000 + NOISE - 1), 0);
+        assert_eq!(correction(10 * NOISE, 2 * NOISE), NOISE);
+        let mut balance = 0;
+        for _ in 0..40 {
+            balance += correction(1 << 30, balance);
+        }
+        assert!(((1 << 30) - balance).abs() <= (1 << 30) / 100, "{balance}");
+    }
 }

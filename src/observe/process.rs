@@ -184,7 +184,7 @@ fn measure() -> Usage {
     // The statistics are those of the last epoch.
     let _ = epoch::advance();
     let in_use = memory::in_use();
-    memory::correct_from(in_use);
+    memory::compare(in_use);
     let bytes = |read: Result<usize, tikv_jemalloc_ctl::Error>| read.unwrap_or(0) as u64;
     Usage {
         rss: rss(),

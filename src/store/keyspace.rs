@@ -133,6 +133,11 @@ impl Store {
         self.databases[physical].get()
     }
 
+    /// Makes a database's tables, which are there from then on: for the one that every server uses.
+    pub fn prepare(&self, number: usize) {
+        self.database(self.physical(number));
+    }
+
     /// Number of shards of each database.
     pub fn shards(&self) -> usize {
         self.shards

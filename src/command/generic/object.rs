@@ -116,9 +116,16 @@ const SHARED_NUMBERS: std::ops::Range<i64> = 0..10_000;
 /// Nothing is shared here: small numbers lie in their entries. But clients that ask expect to hear of
 /// the objects that Redis shares as long as memory has no limit.
 fn references(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
+    // Each key has a last use of its own where keys are evicted by it.
+    let evicts_by_use = counts_frequency(ctx.settings)
+        || matches!(
+            ctx.settings.maxmemory_policy,
+            MaxmemoryPolicy::AllkeysLru | MaxmemoryPolicy::VolatileLru
+        );
+    let shares = ctx.settings.maxmemory_bytes == 0 || !evicts_by_use;
     Ok(match ctx.view.look_quietly(args.key()).map(Entry::as_str) {
         None => Reply::Nil,
-        Some(Some(Str::Int(number))) if SHARED_NUMBERS.contains(&number) => Reply::Int(SHARED),
+        Some(Some(Str::Int(number))) if shares && SHARED_NUMBERS.contains(&number) => Reply::Int(SHARED),
         Some(_) => Reply::Int(1),
     })
 }

@@ -135,7 +135,7 @@ fn rewrite(ctx: &mut Context<'_>, _: Args<'_>) -> Outcome {
 }
 
 fn resetstat(ctx: &mut Context<'_>, _: Args<'_>) -> Outcome {
-    ctx.server.stats().reset();
+    ctx.server.reset_statistics();
     OK
 }
 
