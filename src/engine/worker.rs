@@ -38,6 +38,8 @@ pub use batch::{Connection, Next, Ran};
 const BATCH_COMMANDS: usize = 256;
 /// Time of one batch.
 const BATCH_NS: u64 = 200_000;
+/// What one request with very many arguments has grown is given back.
+const KEPT_SPANS: usize = 16 * 1024;
 /// Replies of one batch: beyond it they are written before more is run.
 const BATCH_REPLY_BYTES: usize = 256 * 1024;
 
@@ -197,6 +199,9 @@ impl Worker {
             self.stats().incr(Counter::PanicsCaught);
             Next::Close
         });
+        if self.spans.capacity() > KEPT_SPANS {
+            self.spans = Vec::new();
+        }
         connection.partial_at = connection.partial_at.saturating_sub(batch.consumed);
         connection.session.client.query_used.store(input.len() - batch.consumed, Ordering::Relaxed);
         if batch.commands > 0 {

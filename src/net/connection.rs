@@ -49,8 +49,12 @@ pub(super) async fn serve(shared: Rc<RefCell<Shared>>, stream: Stream, client: A
     };
     // An error is the peer's going away, in one form or another.
     let _ = task.run().await;
-    let Task { shared, mut connection, .. } = task;
+    let Task { shared, mut connection, rest, pending, .. } = task;
+    drop((rest, pending));
     shared.borrow_mut().worker.leave(&mut connection);
+    // What its buffers held is free now, not when this worker next has a command.
+    drop(connection);
+    crate::observe::memory::tell();
 }
 
 struct Task {
