@@ -4,76 +4,64 @@
 
 mod common;
 
+use common::random::Random;
 use common::{Client, Launch};
 
-/// SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) % end as u64) as usize
-    }
-
-    /// A command over the keys of a script, whatever they hold.
-    fn command(&mut self) -> String {
-        const KEYS: [&str; 4] = ["a", "b", "c", "d"];
-        const FORMS: [&str; 40] = [
-            "SET K V",
-            "SET K N",
-            "SET K V PX 1000000",
-            "SETEX K 1000 V",
-            "GETSET K V",
-            "GETDEL K",
-            "DEL K",
-            "APPEND K V",
-            "SETRANGE K 3 V",
-            "SETBIT K 7 1",
-            "INCR K",
-            "INCRBYFLOAT K 1.5",
-            "EXPIRE K 1000",
-            "PERSIST K",
-            "PEXPIREAT K 1",
-            "RPUSH K V V",
-            "LPOP K",
-            "LSET K 0 V",
-            "LTRIM K 0 1",
-            "LMOVE K K LEFT RIGHT",
-            "SADD K V N",
-            "SREM K V",
-            "SMOVE K K V",
-            "SUNIONSTORE K K K",
-            "HSET K V V",
-            "HDEL K V",
-            "HINCRBY K V 1",
-            "ZADD K 1 V",
-            "ZINCRBY K 1 V",
-            "ZREM K V",
-            "ZUNIONSTORE K 1 K",
-            "XADD K 1-N V V",
-            "XTRIM K MAXLEN 1",
-            "RENAME K K",
-            "RENAMENX K K",
-            "COPY K K",
-            "MSET K V K V",
-            "SORT K ALPHA STORE K",
-            "GET K",
-            "PFADD K V",
-        ];
-        let form = FORMS[self.below(FORMS.len())];
-        let words: Vec<String> = form
-            .split(' ')
-            .map(|word| match word {
-                "K" => KEYS[self.below(KEYS.len())].to_owned(),
-                "V" => format!("value{}", self.below(5)),
-                word => word.replace('N', &self.below(9).to_string()),
-            })
-            .collect();
-        format!("'{}'", words.join("','"))
-    }
+/// A command over the keys of a script, whatever they hold.
+fn command(random: &mut Random) -> String {
+    const KEYS: [&str; 4] = ["a", "b", "c", "d"];
+    const FORMS: [&str; 40] = [
+        "SET K V",
+        "SET K N",
+        "SET K V PX 1000000",
+        "SETEX K 1000 V",
+        "GETSET K V",
+        "GETDEL K",
+        "DEL K",
+        "APPEND K V",
+        "SETRANGE K 3 V",
+        "SETBIT K 7 1",
+        "INCR K",
+        "INCRBYFLOAT K 1.5",
+        "EXPIRE K 1000",
+        "PERSIST K",
+        "PEXPIREAT K 1",
+        "RPUSH K V V",
+        "LPOP K",
+        "LSET K 0 V",
+        "LTRIM K 0 1",
+        "LMOVE K K LEFT RIGHT",
+        "SADD K V N",
+        "SREM K V",
+        "SMOVE K K V",
+        "SUNIONSTORE K K K",
+        "HSET K V V",
+        "HDEL K V",
+        "HINCRBY K V 1",
+        "ZADD K 1 V",
+        "ZINCRBY K 1 V",
+        "ZREM K V",
+        "ZUNIONSTORE K 1 K",
+        "XADD K 1-N V V",
+        "XTRIM K MAXLEN 1",
+        "RENAME K K",
+        "RENAMENX K K",
+        "COPY K K",
+        "MSET K V K V",
+        "SORT K ALPHA STORE K",
+        "GET K",
+        "PFADD K V",
+    ];
+    let form = FORMS[random.below(FORMS.len())];
+    let words: Vec<String> = form
+        .split(' ')
+        .map(|word| match word {
+            "K" => KEYS[random.below(KEYS.len())].to_owned(),
+            "V" => format!("value{}", random.below(5)),
+            word => word.replace('N', &random.below(9).to_string()),
+        })
+        .collect();
+    format!("'{}'", words.join("','"))
 }
 
 fn digest(client: &mut Client) -> String {
@@ -92,7 +80,7 @@ fn what_is_undone_leaves_nothing_behind() {
             clients.iter_mut().for_each(|client| assert_eq!(client.line("FLUSHALL"), "OK"));
         }
         let calls: Vec<String> =
-            (0..1 + random.below(6)).map(|_| format!("redis.pcall({})", random.command())).collect();
+            (0..1 + random.below(6)).map(|_| format!("redis.pcall({})", command(&mut random))).collect();
         // A number in the text makes it a script of its own, which is tried whatever became of others.
         let script = format!("local replies = {{{}}} return {{{round}, #replies}}", calls.join(","));
         let declared: [&[&str]; 3] = [&["4", "a", "b", "c", "d"], &["2", "a", "b"], &["0"]];

@@ -128,8 +128,6 @@ pub struct Session {
     pub watch_flag: Option<Arc<WatchFlag>>,
     /// A command has asked that all watched keys be forgotten once it is over.
     pub forgets_watches: bool,
-    /// A script runs: what it calls cannot wait.
-    pub in_script: bool,
     /// What it listens to.
     pub subscriptions: Subscriptions,
     /// CLIENT REPLY.
@@ -214,7 +212,6 @@ impl Session {
             watched: Vec::new(),
             watch_flag: None,
             forgets_watches: false,
-            in_script: false,
             subscriptions: Subscriptions::default(),
             reply_mode: ReplyMode::On,
             no_touch: false,

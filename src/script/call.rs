@@ -142,6 +142,10 @@ fn perform(
 fn fits(ctx: &mut Context<'_>, index: usize, args: &Args<'_>) -> bool {
     const ELSEWHERE: Flags = Flags::CROSS_DATABASE.with(Flags::WANDERS).with(Flags::PUBSUB);
     let flags = ctx.registry.get(index).row.flags;
+    // What monitors are shown cannot be taken back.
+    if ctx.server.pubsub().monitors().count() > 0 {
+        return false;
+    }
     if ctx.view.is_given_up() || flags.any(ELSEWHERE) || ctx.registry.is_whole(index, args) {
         return false;
     }

@@ -90,7 +90,8 @@ impl ScriptEngine {
         let function = state.sandbox.compile(&body[begin..], "@user_script").map_err(|error| {
             CommandError::err(format_args!("Error compiling script (new function): {error}"))
         })?;
-        let compiled = Compiled { function, flags, name: api::hex(&sha).into(), trials: Rc::default() };
+        let place = state.keep(function).map_err(no_state)?;
+        let compiled = Compiled { place, flags, name: api::hex(&sha).into(), trials: Rc::default() };
         state.compiled.borrow_mut().insert(sha, compiled.clone());
         if !self.kept().contains_key(&sha) {
             self.kept_mut().insert(sha, body.into());
@@ -123,12 +124,13 @@ impl ScriptEngine {
             return Ok(Reply::Sent);
         }
         let sandbox = &state.sandbox;
+        let function = state.function(&compiled).map_err(no_state)?;
         let (keys, args) = arguments(&sandbox.lua, call).map_err(no_state)?;
         sandbox.base.raw_set("KEYS", keys).map_err(no_state)?;
         sandbox.base.raw_set("ARGV", args).map_err(no_state)?;
         sandbox.watch.begin(&compiled.name, false, read_only);
         sandbox.watch.allow_oom.set(compiled.flags.has(Flags::ALLOW_OOM));
-        let ended = run(ctx, sandbox, &compiled.trials, || sandbox.call(&compiled.function, None));
+        let ended = run(ctx, sandbox, &compiled.trials, || sandbox.call(&function, None));
         if sandbox.is_full() {
             self.states().scripts.replace(None);
         }
@@ -200,9 +202,7 @@ fn run(
     if ctx.collect_replay {
         ctx.replay = Replay::Nothing;
     }
-    ctx.session.in_script = true;
     let ended = current::enter(ctx, body);
-    ctx.session.in_script = false;
     if on_trial {
         if sandbox.watch.gave_up.take() {
             ctx.view.give_up();

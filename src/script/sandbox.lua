@@ -64,14 +64,18 @@ for _, name in pairs({ "assert", "error", "gcinfo", "ipairs", "rawequal", "selec
   base[name] = _G[name]
 end
 
--- An argument as Lua's C sees it: an int, and what does not fit is the least one.
+-- An argument as Lua's C sees it: the low half of a whole number of 64 bits.
 local function int(value)
   local number = tonumber(value)
   if not number then
     return value
   end
   number = number < 0 and ceil(number) or floor(number)
-  return number >= -0x80000000 and number < 0x80000000 and number or -0x80000000
+  if not (number > -2 ^ 63 and number < 2 ^ 63) then
+    return 0
+  end
+  number = number % 2 ^ 32
+  return number < 2 ^ 31 and number or number - 2 ^ 32
 end
 
 -- Lua's own form computes the length of the range in an int, which overflows: it then writes beyond its stack.

@@ -1,6 +1,7 @@
 //! Makes a Lua state in which scripts can be run.
 
 use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use mlua::{ChunkMode, Function, HookTriggers, Lua, LuaOptions, MultiValue, StdLib, Table, Value, VmState};
@@ -85,7 +86,13 @@ impl Sandbox {
                 .set_memory_limit(limit)
                 .map_err(|error| fault::plain(&self.lua, &error).unwrap_or(Value::Nil))?;
         }
-        let ended = self.run.call::<(bool, Value)>(values);
+        // What mlua panics at is that there are more than some 8,000 values at once in our hands: arguments of one
+        // call, or results.
+        let ended = catch_unwind(AssertUnwindSafe(|| self.run.call::<(bool, Value)>(values)));
+        let ended = ended.unwrap_or_else(|_| {
+            self.full.set(true);
+            Err(Raised::new(b"too many values in one call").raise())
+        });
         if self.watch.was_killed() {
             // Every line ends in an error once a script is killed; the next one starts afresh.
             self.watch.reset_kill();
@@ -96,7 +103,7 @@ impl Sandbox {
         // Lua refuses what goes beyond the limit without having collected first.
         if self.lua.used_memory() > limit / 2 {
             let _ = self.lua.gc_collect();
-            self.full.set(self.lua.used_memory() > limit / 2);
+            self.full.set(self.full.get() || self.lua.used_memory() > limit / 2);
         }
         match ended {
             Ok((true, value)) => Ok(value),

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use mlua::Function;
+use mlua::{Function, Table};
 
 use super::running::Watch;
 use super::sandbox::Sandbox;
@@ -16,7 +16,8 @@ pub(super) type Sha = [u8; 20];
 /// A compiled script.
 #[derive(Clone)]
 pub(super) struct Compiled {
-    pub(super) function: Function,
+    /// Its place in [`Scripts::functions`].
+    pub(super) place: i64,
     pub(super) flags: Flags,
     pub(super) name: Rc<str>,
     pub(super) trials: Rc<Trials>,
@@ -67,6 +68,8 @@ pub(super) struct Registered {
 pub(super) struct Scripts {
     pub(super) sandbox: Sandbox,
     pub(super) compiled: RefCell<HashMap<Sha, Compiled>>,
+    /// The compiled functions. A handle for each would not do: there can be no more than some 8,000 handles.
+    functions: Table,
     /// The version of the shared scripts that it is up to date with.
     pub(super) version: Cell<u64>,
 }
@@ -90,10 +93,24 @@ pub(super) fn of(engine: u64) -> Rc<States> {
 
 impl Scripts {
     pub(super) fn new(watch: Watch, version: u64) -> mlua::Result<Scripts> {
+        let sandbox = Sandbox::new(Rc::new(watch))?;
         Ok(Scripts {
-            sandbox: Sandbox::new(Rc::new(watch))?,
+            functions: sandbox.lua.create_table()?,
+            sandbox,
             compiled: RefCell::default(),
             version: Cell::new(version),
         })
+    }
+
+    /// Keeps a compiled function. Gives its place.
+    pub(super) fn keep(&self, function: Function) -> mlua::Result<i64> {
+        let place = self.compiled.borrow().len() as i64 + 1;
+        self.functions.raw_set(place, function)?;
+        Ok(place)
+    }
+
+    /// The function of a script.
+    pub(super) fn function(&self, compiled: &Compiled) -> mlua::Result<Function> {
+        self.functions.raw_get(compiled.place)
     }
 }

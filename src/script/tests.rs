@@ -100,7 +100,7 @@ fn published_escapes_and_crashes_come_to_nothing() {
         ("return struct.unpack('c0', 'x', 2147483648)", ""),
         ("return struct.unpack('>I4', 'xxxx', 4294967297)", "data string too short"),
         ("return struct.pack('i33', 1)", "integral size 33 is larger than limit of 32"),
-        ("return struct.pack('!3 i', 1)", "alignment is not a power of 2"),
+        ("return struct.pack('!3 i', 1)", "alignment 3 is not a power of 2"),
         // CVE-2024-31449: a width of which there is no absolute value.
         ("return bit.tohex(65535, -2147483648)", "0000FFFF"),
         ("return cmsgpack.unpack('\\221\\255\\255\\255\\255')", ""),
@@ -169,6 +169,25 @@ fn errors_are_tables_and_strings_where_redis_has_them() {
 fn sha(script: &str) -> String {
     use sha1::Digest;
     super::api::hex(&sha1::Sha1::digest(script).into())
+}
+
+#[test]
+fn there_may_be_more_scripts_than_handles() {
+    let mut bench = bench();
+    for number in 0..9_000 {
+        let reply = eval(&mut bench, &format!("return {number}"));
+        assert_eq!(reply, format!(":{number}\r\n"));
+    }
+    assert_eq!(eval(&mut bench, "return 1"), ":1\r\n");
+    // As many values in one call are an error, not the end of the connection.
+    let script = "local t = {} for i = 1, 7990 do t[i] = 'k' .. i end return redis.call('MGET', unpack(t))";
+    assert!(eval(&mut bench, script).starts_with(['-', '*']));
+    let script = "local t = {} for i = 1, 9000 do t['k' .. i] = 'v' .. i end \
+                  local n = 0 for _ in pairs(cmsgpack.unpack(cmsgpack.pack(t))) do n = n + 1 end return n";
+    assert_eq!(eval(&mut bench, script), ":9000\r\n");
+    let script = "return cmsgpack.unpack(string.rep('\\161a', 9000))";
+    assert!(eval(&mut bench, script).contains("too many results"));
+    assert_eq!(eval(&mut bench, "return redis.call('PING')"), "+PONG\r\n");
 }
 
 #[test]

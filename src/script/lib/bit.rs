@@ -1,8 +1,6 @@
 //! `bit`: operations on 32 bits.
 
-use mlua::{Lua, MultiValue, Table, Value};
-
-use crate::script::fault::raise_here;
+use mlua::{Lua, MultiValue, Table};
 
 /// The library's table.
 pub(super) fn table(lua: &Lua) -> mlua::Result<Table> {
@@ -18,7 +16,10 @@ pub(super) fn table(lua: &Lua) -> mlua::Result<Table> {
     let folded = |name: &'static str, of: fn(i32, i32) -> i32| -> mlua::Result<()> {
         let form = lua.create_function(move |lua, arguments: MultiValue| {
             let first = word(lua, &arguments, 0, name)?;
-            (1..arguments.len()).try_fold(first, |all, at| Ok(of(all, word(lua, &arguments, at, name)?)))
+            // The last is looked at first, as in Redis's library.
+            (1..arguments.len())
+                .rev()
+                .try_fold(first, |all, at| Ok(of(all, word(lua, &arguments, at, name)?)))
         })?;
         bit.raw_set(name, form)
     };
@@ -27,8 +28,8 @@ pub(super) fn table(lua: &Lua) -> mlua::Result<Table> {
     folded("bxor", |a, b| a ^ b)?;
     let shift = |name: &'static str, of: fn(i32, u32) -> i32| -> mlua::Result<()> {
         let form = lua.create_function(move |lua, arguments: MultiValue| {
-            let by = word(lua, &arguments, 1, name)? as u32 & 31;
-            Ok(of(word(lua, &arguments, 0, name)?, by))
+            let bits = word(lua, &arguments, 0, name)?;
+            Ok(of(bits, word(lua, &arguments, 1, name)? as u32 & 31))
         })?;
         bit.raw_set(name, form)
     };
@@ -43,19 +44,7 @@ pub(super) fn table(lua: &Lua) -> mlua::Result<Table> {
 
 /// An argument's lower 32 bits, rounded to the nearest whole number.
 fn word(lua: &Lua, arguments: &MultiValue, at: usize, function: &str) -> mlua::Result<i32> {
-    let number = match arguments.get(at) {
-        Some(Value::Integer(number)) => return Ok(*number as i32),
-        Some(Value::Number(number)) => Some(*number),
-        Some(Value::String(text)) => text.to_str().ok().and_then(|text| text.trim().parse::<f64>().ok()),
-        _ => None,
-    };
-    let Some(number) = number else {
-        let given = arguments.get(at).map_or("no value", Value::type_name);
-        return Err(raise_here(
-            lua,
-            format_args!("bad argument #{} to '{function}' (number expected, got {given})", at + 1),
-        ));
-    };
+    let number = super::number(lua, arguments, at, function)?;
     // Adding this shifts the whole number into the lowest bits of the double, rounded to the nearest. Of numbers
     // beyond 2^51 it makes nonsense, the same as Redis's library.
     const SHIFT: f64 = 6_755_399_441_055_744.0;

@@ -2,12 +2,14 @@
 
 use mlua::{Lua, MultiValue, Table, Value};
 
-use super::array_len;
+use super::{integer, integer_or, text, whole};
 use crate::script::fault::raise_here;
 
 /// Deeper tables are written as nil, as Redis's library does.
 const WRITE_DEPTH: usize = 16;
 const READ_DEPTH: usize = 500;
+/// What one call of Lua can return.
+const MOST_RESULTS: usize = 7_900;
 
 /// The library's table.
 pub(super) fn table(lua: &Lua) -> mlua::Result<Table> {
@@ -27,43 +29,62 @@ pub(super) fn table(lua: &Lua) -> mlua::Result<Table> {
     )?;
     pack.raw_set(
         "unpack",
-        lua.create_function(|lua, text: mlua::String| unpack(lua, &text, 0, usize::MAX))?,
+        lua.create_function(|lua, arguments: MultiValue| unpack(lua, &arguments, "unpack", 0, 0))?,
     )?;
     pack.raw_set(
         "unpack_one",
-        lua.create_function(|lua, (text, from): (mlua::String, Option<usize>)| {
-            unpack_from(lua, &text, from.unwrap_or(0), 1)
+        lua.create_function(|lua, arguments: MultiValue| {
+            let from = integer_or(lua, &arguments, 1, "unpack_one", 0)?;
+            unpack(lua, &arguments, "unpack_one", 1, from)
         })?,
     )?;
     pack.raw_set(
         "unpack_limit",
-        lua.create_function(|lua, (text, limit, from): (mlua::String, usize, Option<usize>)| {
-            unpack_from(lua, &text, from.unwrap_or(0), limit)
+        lua.create_function(|lua, arguments: MultiValue| {
+            let limit = integer(lua, &arguments, 1, "unpack_limit")?;
+            let from = integer_or(lua, &arguments, 2, "unpack_limit", 0)?;
+            unpack(lua, &arguments, "unpack_limit", limit, from)
         })?,
     )?;
     Ok(pack)
 }
 
-/// As `unpack`, with the place of what follows first, or -1 at the end.
-fn unpack_from(lua: &Lua, text: &mlua::String, from: usize, limit: usize) -> mlua::Result<MultiValue> {
+/// So many values from that place on: all when both are 0, else with the place of what follows first, or -1 at
+/// the end.
+fn unpack(
+    lua: &Lua,
+    arguments: &MultiValue,
+    function: &str,
+    limit: i64,
+    from: i64,
+) -> mlua::Result<MultiValue> {
+    let text = text(lua, arguments, 0, function)?;
     let bytes = text.as_bytes();
-    if from > bytes.len() {
-        let text = format!("Start offset {from} greater than input length {}.", bytes.len());
+    let all = limit == 0 && from == 0;
+    let (Ok(limit), Ok(start)) = (usize::try_from(limit), usize::try_from(from)) else {
+        let text = format!(
+            "Invalid request to unpack with offset of {} and limit of {}.",
+            from as i32,
+            bytes.len() as i32
+        );
         return Err(raise_here(lua, text));
-    }
-    let mut reader = Reader { lua, rest: &bytes[from..] };
+    };
+    let Some(rest) = bytes.get(start..) else {
+        let text = format!("Start offset {} greater than input length {}.", from as i32, bytes.len());
+        return Err(raise_here(lua, text));
+    };
+    let mut reader = Reader { lua, rest };
     let mut values = MultiValue::new();
-    while !reader.rest.is_empty() && values.len() < limit {
+    while !reader.rest.is_empty() && (all || values.len() < limit) {
+        if values.len() >= MOST_RESULTS {
+            return Err(raise_here(lua, "too many results to unpack"));
+        }
         values.push_back(reader.value(0)?);
     }
-    let next = if reader.rest.is_empty() { -1 } else { (bytes.len() - reader.rest.len()) as i64 };
-    values.push_front(Value::Integer(next));
-    Ok(values)
-}
-
-fn unpack(lua: &Lua, text: &mlua::String, from: usize, limit: usize) -> mlua::Result<MultiValue> {
-    let mut values = unpack_from(lua, text, from, limit)?;
-    values.pop_front();
+    if !all {
+        let next = if reader.rest.is_empty() { -1 } else { (bytes.len() - reader.rest.len()) as i64 };
+        values.push_front(Value::Integer(next));
+    }
     Ok(values)
 }
 
@@ -85,6 +106,7 @@ fn write(value: &Value, out: &mut Vec<u8>, depth: usize) -> mlua::Result<()> {
     match value {
         Value::Boolean(yes) => out.push(if *yes { 0xc3 } else { 0xc2 }),
         Value::Integer(number) => write_integer(*number, out),
+        Value::Number(number) if whole(*number) as f64 == *number => write_integer(whole(*number), out),
         Value::Number(number) => {
             let small = *number as f32;
             if f64::from(small) == *number {
@@ -108,22 +130,38 @@ fn write(value: &Value, out: &mut Vec<u8>, depth: usize) -> mlua::Result<()> {
 
 fn write_table(table: &Table, out: &mut Vec<u8>, depth: usize) -> mlua::Result<()> {
     match array_len(table)? {
-        Some(len) if len > 0 => {
+        Some(len) => {
             head(out, len, (0x90, 16), None, 0xdc);
             for at in 1..=len {
                 write(&table.raw_get::<Value>(at)?, out, depth)?;
             }
         }
-        _ => {
-            let pairs: Vec<(Value, Value)> = table.pairs().collect::<mlua::Result<_>>()?;
-            head(out, pairs.len(), (0x80, 16), None, 0xde);
-            for (key, value) in &pairs {
-                write(key, out, depth)?;
-                write(value, out, depth)?;
+        None => {
+            let count = table.pairs::<Value, Value>().count();
+            head(out, count, (0x80, 16), None, 0xde);
+            for pair in table.pairs::<Value, Value>() {
+                let (key, value) = pair?;
+                write(&key, out, depth)?;
+                write(&value, out, depth)?;
             }
         }
     }
     Ok(())
+}
+
+/// The length of a table that is an array: its keys are 1 to n, all there.
+fn array_len(table: &Table) -> mlua::Result<Option<usize>> {
+    let (mut max, mut count) = (0i32, 0i32);
+    for pair in table.pairs::<Value, Value>() {
+        let at = match pair?.0 {
+            Value::Integer(at) => i32::try_from(at).ok(),
+            Value::Number(at) if f64::from(at as i32) == at => Some(at as i32),
+            _ => None,
+        };
+        let Some(at) = at.filter(|at| *at > 0) else { return Ok(None) };
+        (max, count) = (max.max(at), count + 1);
+    }
+    Ok((max == count).then_some(max as usize))
 }
 
 fn write_integer(number: i64, out: &mut Vec<u8>) {
@@ -201,9 +239,8 @@ impl<'t> Reader<'_, 't> {
             0xc0 => Value::Nil,
             0xc2 => Value::Boolean(false),
             0xc3 => Value::Boolean(true),
-            0xc4..=0xc6 | 0xd9..=0xdb => {
-                let size = if marker >= 0xd9 { marker - 0xd9 } else { marker - 0xc4 };
-                let len = self.unsigned(1 << size)?;
+            0xd9..=0xdb => {
+                let len = self.unsigned(1 << (marker - 0xd9))?;
                 return self.text(len);
             }
             0xca => Value::Number(f64::from(f32::from_bits(self.unsigned(4)? as u32))),

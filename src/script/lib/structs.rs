@@ -2,12 +2,16 @@
 
 use mlua::{Lua, MultiValue, Table, Value};
 
+use super::{bad, integer_or, number, text};
 use crate::script::fault::raise_here;
 
 /// The largest integer, bytes.
 const MAX_INTEGER: usize = 32;
 /// What a packed string may hold at most; a format can ask for padding of any size.
 const MAX_PADDING: usize = 64 << 20;
+
+/// What one call of Lua can return.
+const MOST_RESULTS: usize = 7_900;
 
 /// The library's table.
 pub(super) fn table(lua: &Lua) -> mlua::Result<Table> {
@@ -53,7 +57,10 @@ impl<'l, 'f> Format<'l, 'f> {
 
     /// The next item, which begins at `at` bytes.
     fn next(&mut self, at: usize) -> mlua::Result<Option<Item>> {
-        let Some((&option, rest)) = self.rest.split_first() else { return Ok(None) };
+        // A format ends like a C string.
+        let Some((&option, rest)) = self.rest.split_first().filter(|(option, _)| **option != 0) else {
+            return Ok(None);
+        };
         self.rest = rest;
         let size = match option {
             b'B' | b'b' | b'x' => 1,
@@ -72,11 +79,9 @@ impl<'l, 'f> Format<'l, 'f> {
             _ => 0,
         };
         let mut padding = 0;
-        if !matches!(option, b'c' | b'x' | b's') && size > 0 && self.align > 1 {
+        if option != b'c' && size > 0 {
             let to = size.min(self.align);
-            if to > 1 {
-                padding = (to - (at & (to - 1))) & (to - 1);
-            }
+            padding = to.wrapping_sub(at & (to - 1)) & (to - 1);
         }
         Ok(Some(Item { option, size, padding }))
     }
@@ -90,57 +95,36 @@ impl<'l, 'f> Format<'l, 'f> {
             b'!' => {
                 let align = self.digits(8)?;
                 if align == 0 || !align.is_power_of_two() {
-                    return Err(raise_here(self.lua, "alignment is not a power of 2"));
+                    return Err(raise_here(self.lua, format_args!("alignment {align} is not a power of 2")));
                 }
                 self.align = align;
             }
             other => {
                 let why = format!("invalid format option '{}'", other as char);
-                return Err(bad(self.lua, 1, self.function, &why));
+                return Err(bad(self.lua, 0, self.function, &why));
             }
         }
         Ok(())
     }
 }
 
-fn bad(lua: &Lua, at: usize, function: &str, why: &str) -> mlua::Error {
-    raise_here(lua, format_args!("bad argument #{at} to '{function}' ({why})"))
-}
-
-fn number(lua: &Lua, arguments: &MultiValue, at: usize) -> mlua::Result<f64> {
-    let number = match arguments.get(at) {
-        Some(Value::Integer(number)) => Some(*number as f64),
-        Some(Value::Number(number)) => Some(*number),
-        Some(Value::String(text)) => text.to_str().ok().and_then(|text| text.trim().parse().ok()),
-        _ => None,
-    };
-    let given = arguments.get(at).map_or("no value", Value::type_name);
-    number.ok_or_else(|| bad(lua, at + 1, "pack", &format!("number expected, got {given}")))
-}
-
-fn text(lua: &Lua, arguments: &MultiValue, at: usize, function: &str) -> mlua::Result<Vec<u8>> {
-    match arguments.get(at) {
-        Some(Value::String(text)) => Ok(text.as_bytes().to_vec()),
-        Some(Value::Integer(number)) => Ok(number.to_string().into_bytes()),
-        Some(Value::Number(number)) => Ok(crate::script::convert::general(*number, 14).into_bytes()),
-        other => {
-            let given = other.map_or("no value", Value::type_name);
-            Err(bad(lua, at + 1, function, &format!("string expected, got {given}")))
-        }
-    }
+/// C's conversions of a number to 64 bits.
+fn bits(number: f64) -> u64 {
+    const HALF: f64 = 9_223_372_036_854_775_808.0;
+    if number >= HALF { super::whole(number - HALF) as u64 ^ 1 << 63 } else { super::whole(number) as u64 }
 }
 
 fn pack(lua: &Lua, arguments: MultiValue) -> mlua::Result<mlua::String> {
     let format = text(lua, &arguments, 0, "pack")?;
+    let format = format.as_bytes();
     let mut format = Format::new(lua, "pack", &format);
     let (mut out, mut at): (Vec<u8>, usize) = (Vec::new(), 1);
     while let Some(item) = format.next(out.len())? {
         out.resize(out.len() + item.padding, 0);
         match item.option {
             b'b' | b'B' | b'h' | b'H' | b'l' | b'L' | b'T' | b'i' | b'I' => {
-                let value = number(lua, &arguments, at)?;
+                let whole = bits(number(lua, &arguments, at, "pack")?);
                 at += 1;
-                let whole = if value < 0.0 { value as i64 as u64 } else { value as u64 };
                 // Wider than 8 bytes it is filled with zeros, as C's shifts leave it.
                 let byte = |place: usize| if place < 8 { (whole >> (8 * place)) as u8 } else { 0 };
                 let places = 0..item.size;
@@ -148,21 +132,22 @@ fn pack(lua: &Lua, arguments: MultiValue) -> mlua::Result<mlua::String> {
             }
             b'x' => out.push(0),
             b'f' => {
-                let bytes = (number(lua, &arguments, at)? as f32).to_bits();
+                let bytes = (number(lua, &arguments, at, "pack")? as f32).to_bits();
                 at += 1;
                 out.extend(if format.little { bytes.to_le_bytes() } else { bytes.to_be_bytes() });
             }
             b'd' => {
-                let bytes = number(lua, &arguments, at)?.to_bits();
+                let bytes = number(lua, &arguments, at, "pack")?.to_bits();
                 at += 1;
                 out.extend(if format.little { bytes.to_le_bytes() } else { bytes.to_be_bytes() });
             }
             b'c' | b's' => {
                 let bytes = text(lua, &arguments, at, "pack")?;
+                let bytes = bytes.as_bytes();
                 at += 1;
                 let size = if item.size == 0 { bytes.len() } else { item.size };
                 let Some(bytes) = bytes.get(..size) else {
-                    return Err(bad(lua, at + 1, "pack", "string too short"));
+                    return Err(bad(lua, at, "pack", "string too short"));
                 };
                 out.extend_from_slice(bytes);
                 if item.option == b's' {
@@ -180,15 +165,21 @@ fn pack(lua: &Lua, arguments: MultiValue) -> mlua::Result<mlua::String> {
 
 fn unpack(lua: &Lua, arguments: MultiValue) -> mlua::Result<MultiValue> {
     let format = text(lua, &arguments, 0, "unpack")?;
+    let format = format.as_bytes();
     let data = text(lua, &arguments, 1, "unpack")?;
-    let from = if arguments.len() > 2 { number(lua, &arguments, 2)? } else { 1.0 };
-    if from < 1.0 {
-        return Err(bad(lua, 3, "unpack", "offset must be 1 or greater"));
+    let data = data.as_bytes();
+    // Of size_t: what is negative is far behind the end.
+    let from = integer_or(lua, &arguments, 2, "unpack", 1)? as usize;
+    if from == 0 {
+        return Err(bad(lua, 2, "unpack", "offset must be 1 or greater"));
     }
-    let short = || bad(lua, 2, "unpack", "data string too short");
+    let short = || bad(lua, 1, "unpack", "data string too short");
     let mut format = Format::new(lua, "unpack", &format);
-    let (mut at, mut values) = (from as usize - 1, MultiValue::new());
+    let (mut at, mut values) = (from - 1, MultiValue::new());
     while let Some(item) = format.next(at)? {
+        if values.len() >= MOST_RESULTS {
+            return Err(raise_here(lua, "stack overflow (too many results)"));
+        }
         at = at.saturating_add(item.padding);
         let bytes = at.checked_add(item.size).and_then(|end| data.get(at..end)).ok_or_else(short)?;
         at += item.size;
@@ -217,10 +208,11 @@ fn unpack(lua: &Lua, arguments: MultiValue) -> mlua::Result<MultiValue> {
             }
             b'c' => {
                 let bytes = if item.size == 0 {
-                    let Some(Value::Number(len)) = values.pop_back() else {
+                    let last = values.pop_back().map_or(Ok(None), |last| lua.coerce_number(last))?;
+                    let Some(len) = last else {
                         return Err(raise_here(lua, "format 'c0' needs a previous size"));
                     };
-                    let end = if len < 0.0 { None } else { at.checked_add(len as usize) };
+                    let end = usize::try_from(bits(len)).ok().and_then(|len| at.checked_add(len));
                     let bytes = end.and_then(|end| data.get(at..end)).ok_or_else(short)?;
                     at += bytes.len();
                     bytes
@@ -257,12 +249,14 @@ fn whole(bytes: &[u8], little: bool, signed: bool) -> f64 {
 
 fn size(lua: &Lua, arguments: MultiValue) -> mlua::Result<usize> {
     let format = text(lua, &arguments, 0, "size")?;
+    let format = format.as_bytes();
     let (mut format, mut total) = (Format::new(lua, "size", &format), 0usize);
     while let Some(item) = format.next(total)? {
         match item.option {
-            b's' => return Err(bad(lua, 1, "size", "variable-size format in 'size'")),
-            b'c' if item.size == 0 => return Err(bad(lua, 1, "size", "variable-size format in 'size'")),
-            option if item.size == 0 && !matches!(option, b'i' | b'I') => format.control(option)?,
+            b's' => return Err(bad(lua, 0, "size", "option 's' has no fixed size")),
+            b'c' if item.size == 0 => return Err(bad(lua, 0, "size", "option 'c0' has no fixed size")),
+            // As in Redis's library, which looks at what is neither a letter nor a digit only.
+            option if !option.is_ascii_alphanumeric() => format.control(option)?,
             _ => {}
         }
         total = total.saturating_add(item.padding).saturating_add(item.size);
