@@ -7,7 +7,7 @@
 //! the pool is evicted only if it has not been used since. And where Redis's score is a draw, the
 //! longer unused key goes: LFU's bits tell that, too.
 //!
-//! Each worker has a pool of its own. A step locks one shard to look and one to take, for microseconds.
+//! Each worker has a pool of its own. A step locks one shard to look and one to take.
 
 use smallvec::SmallVec;
 
@@ -20,8 +20,8 @@ use super::view::{Moment, Place, Random, Tally, View};
 /// The best victims that have been seen and not yet taken.
 const POOL: usize = 16;
 
-/// Keys that are compared for each of `maxmemory-samples`: their misses overlap, so that three cost what one
-/// cost Redis.
+/// Keys that are compared for each of `maxmemory-samples`: their misses overlap, so that three cost
+/// little more than one.
 const DRAWS_A_SAMPLE: usize = 3;
 
 /// At most so many slots are looked at in one hold of a shard.
