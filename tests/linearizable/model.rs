@@ -177,7 +177,7 @@ impl State {
             | Command::Xadd(..)
             | Command::Xlen(_)
             | Command::Sort(..)
-            | Command::Swap { .. } => self.typed(database, command).unwrap_or_else(|| wrong_type()),
+            | Command::Swap { .. } => self.typed(database, command).unwrap_or_else(wrong_type),
             Command::Dbsize => Answer::Number(self.databases[database].len() as i64),
             Command::Flushall => {
                 for number in 0..self.databases.len() {
