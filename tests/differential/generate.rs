@@ -13,6 +13,7 @@ use super::pools::{KEYS, THRESHOLDS, value};
 const LEFT_OUT: &[(&str, &str)] = &[
     ("migrate", "needs a third server"),
     ("wait", "is about replicas"),
+    ("pfselftest", "runs for seconds and touches no key"),
     ("script|kill", "asks another client's script"),
     ("function|kill", "asks another client's function"),
     ("script|debug", "takes the connection over"),
@@ -23,6 +24,7 @@ const LEFT_OUT: &[(&str, &str)] = &[
 
 /// Families of which only these are sent: the others are about one server's clients, files and memory.
 const ONLY: &[(Group, &[&str])] = &[
+    (Group::Cluster, &["readonly", "readwrite", "cluster|keyslot", "cluster|info"]),
     (
         Group::Server,
         &["dbsize", "flushall", "flushdb", "swapdb", "command|getkeys", "command|getkeysandflags"],

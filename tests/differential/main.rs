@@ -66,6 +66,7 @@ fn redis_says_the_same() {
     let mut seed = first;
     while pair.compared < commands && (found.len() as u64) < wanted {
         let case = Generator::new(&registry, seed).case(LENGTH);
+        let _running = Running(seed);
         if let Some(difference) = pair.run(&case) {
             // Of one command's differences a few are enough.
             let name = case[difference.at][0].to_ascii_uppercase();
@@ -95,6 +96,17 @@ fn redis_says_the_same() {
     );
     assert!(found.is_empty(), "{} differences:\n\n{}", found.len(), found.join("\n"));
     assert!(passing as u64 <= pair.compared / 1_000_000 + 1, "{passing} differences that did not show again");
+}
+
+/// Says which seed ran when something panics.
+struct Running(u64);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("while seed {} ran", self.0);
+        }
+    }
 }
 
 /// A difference as a session of redis-cli.

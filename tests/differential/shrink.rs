@@ -87,7 +87,7 @@ impl Shrinking<'_, '_> {
         while at < self.best.len() {
             let mut word = 1;
             while at < self.best.len() && word < self.best[at].len() {
-                for simple in [&b"k"[..], b"a", b"0", b"1"] {
+                for simple in [&b"k"[..], b"a", b"0"] {
                     let now = &self.best[at][word];
                     if now.as_slice() == simple
                         || now.len() < simple.len()
