@@ -49,7 +49,7 @@ fn with_a_password_and_no_token_nothing_sensitive_is_shown() {
     let (fake, server) = served();
     fake.password_set.store(true, Ordering::SeqCst);
     for (path, _) in GET_ROUTES {
-        let expected = if ["/config", "/info"].contains(&path) { 403 } else { 200 };
+        let expected = if ["/config", "/info", "/slowlog"].contains(&path) { 403 } else { 200 };
         assert_eq!(get(&server, path).status, expected, "{path}");
     }
     assert!(get(&server, "/info").error().contains("requirepass"));
