@@ -1,7 +1,7 @@
 //! Who may do what: users, their passwords, and the rules that say which commands, keys and channels
 //! are theirs.
 //!
-//! What lives here: what a rule means ([`selector`], [`user`]), how users are written down ([`file`]),
+//! What lives here: what a rule means ([`selector`], [`user`]), how users are written down ([`file`](mod@file)),
 //! the table of all users as a snapshot that connections keep ([`users`]), and the log of what was
 //! denied ([`log`]). What never lives here: a socket, a file, the time, and the commands themselves,
 //! which are known by their places in a [`Catalog`] only.
