@@ -298,3 +298,18 @@ fn functions_have_the_rights_of_who_calls_them() {
     assert_eq!(admin.line("FCALL get 0 secret-key"), "\"x\"");
     assert!(admin.line("ACL LOG").contains("\"lua\""));
 }
+
+#[test]
+fn what_a_script_may_not_do_is_logged_once_though_the_script_runs_twice() {
+    let server = Server::start(&["--workers", "2"]);
+    let mut admin = server.client();
+    assert_eq!(admin.line("ACL SETUSER bob on >secret +eval +get ~b*"), "OK");
+    let mut bob = logged_in(&server, "bob");
+    // First under the lock of b1. The keys that are not declared need the whole keyspace.
+    let script = "redis.pcall('set', KEYS[1], 'x') for i = 1, 20 do redis.call('get', 'b' .. i) end return 1";
+    bob.send(&["EVAL", script, "1", "b1"]);
+    assert_eq!(bob.reply(), Some(glasswing::resp::Value::Int(1)));
+    let log = admin.line("ACL LOG");
+    assert!(log.contains("1) \"count\"\n    2) (integer) 1\n"), "{log}");
+    assert!(!log.contains("2) 1) \"count\""), "{log}");
+}

@@ -7,10 +7,10 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 
-use common::{Server, encode, free_port, until};
+use common::random::Random;
+use common::redis::Redis;
+use common::{Server, encode};
 use glasswing::command::{Flags, Registry};
 use glasswing::resp::{Value, ValueDecoder};
 
@@ -77,42 +77,6 @@ const WORDS: &[&str] = &[
 const PATTERNS: &[&str] =
     &["a*", "b*", "?1", "[ab]*", "k1", "*", "c", "", "news", "n*", "sport?", "\\a1", "**"];
 
-/// Redis by itself; it ends when this goes.
-struct Redis {
-    child: Child,
-    port: u16,
-    _folder: tempfile::TempDir,
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn redis_server() -> Option<PathBuf> {
-    if let Some(named) = std::env::var_os("GLASSWING_REDIS_SERVER") {
-        return Some(PathBuf::from(named));
-    }
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join("redis-server")).find(|file| file.is_file())
-}
-
-impl Redis {
-    fn start(binary: &Path) -> Redis {
-        let (folder, port) = (tempfile::tempdir().expect("a folder"), free_port());
-        let child = Command::new(binary)
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"])
-            .arg(folder.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("redis-server starts");
-        until("redis-server listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        Redis { child, port, _folder: folder }
-    }
-}
-
 /// A connection over which many requests are sent at once.
 struct Line {
     stream: TcpStream,
@@ -143,26 +107,6 @@ impl Line {
             assert!(read > 0, "the server closed the connection after {words:?}");
             self.received.extend_from_slice(&piece[..read]);
         }
-    }
-}
-
-/// A small generator: a failure names its seed.
-struct Dice(u64);
-
-impl Dice {
-    fn new(seed: u64) -> Dice {
-        Dice(seed.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % bound as u64) as usize
-    }
-
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len())]
     }
 }
 
@@ -216,7 +160,7 @@ const CATEGORIES: &[&str] = &[
     "all",
 ];
 
-fn rule(dice: &mut Dice, commands: &[Known], outside: bool) -> String {
+fn rule(dice: &mut Random, commands: &[Known], outside: bool) -> String {
     match dice.below(if outside { 26 } else { 20 }) {
         0..=4 => format!("+{}", dice.pick(commands).name),
         5 => format!("-{}", dice.pick(commands).name),
@@ -246,7 +190,7 @@ fn rule(dice: &mut Dice, commands: &[Known], outside: bool) -> String {
 }
 
 /// A command's name and arguments, as many as it takes and some more.
-fn request(dice: &mut Dice, commands: &[Known]) -> Vec<String> {
+fn request(dice: &mut Random, commands: &[Known]) -> Vec<String> {
     let command = dice.pick(commands);
     let mut words: Vec<String> = command.name.split('|').map(str::to_owned).collect();
     if command.is_container && dice.below(2) == 0 {
@@ -287,7 +231,7 @@ fn denial(value: &Value) -> Option<String> {
 
 #[test]
 fn every_verdict_is_that_of_redis() {
-    let Some(binary) = redis_server() else {
+    let Some(redis) = Redis::start(&[]) else {
         println!("skipped: no redis-server in the PATH");
         return;
     };
@@ -295,13 +239,13 @@ fn every_verdict_is_that_of_redis() {
         std::env::var(name).map_or(or, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
     };
     let (wanted, seed) = (number("ACL_VERDICTS", VERDICTS), number("ACL_SEED", 1));
-    let (redis, server) = (Redis::start(&binary), Server::start(&[]));
-    let mut admins = [Line::connect(redis.port), Line::connect(server.port())];
+    let server = Server::start(&[]);
+    let mut admins = [Line::connect(redis.port()), Line::connect(server.port())];
     let commands = known();
     let tame: Vec<Known> = commands.iter().copied().filter(|command| command.is_tame).collect();
     let (mut verdicts, mut denied, mut executed, mut round) = (0, 0, 0, 0);
     while verdicts < wanted {
-        let mut dice = Dice::new((seed as u64) << 32 | round);
+        let mut dice = Random((seed as u64) << 32 | round);
         let place = format!("seed {seed}, round {round}");
         round += 1;
         // A rule that is refused changes nothing, so each is a request of its own.
@@ -325,7 +269,7 @@ fn every_verdict_is_that_of_redis() {
         }
         verdicts += requests.len();
         // The same rights when commands really run.
-        let mut users = [Line::connect(redis.port), Line::connect(server.port())];
+        let mut users = [Line::connect(redis.port()), Line::connect(server.port())];
         let mut requests = vec![["auth", "u", "x"].map(str::to_owned).to_vec()];
         let tame_ones = (0..REQUESTS / 4).map(|_| request(&mut dice, &tame));
         requests.extend(tame_ones.filter(|words| !is_misread(words)));

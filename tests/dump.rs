@@ -5,46 +5,14 @@
 mod common;
 
 use std::io::Write;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-use common::{Client, Launch, free_port, until};
+use common::redis::Redis;
+use common::{Client, Launch};
 use glasswing::resp::Value;
 
-/// Redis by itself; it goes when this goes.
-struct Redis {
-    child: Child,
-    port: u16,
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn redis_server() -> Option<PathBuf> {
-    if let Some(named) = std::env::var_os("GLASSWING_REDIS_SERVER") {
-        return Some(PathBuf::from(named));
-    }
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|directory| directory.join("redis-server")).find(|file| file.is_file())
-}
-
-impl Redis {
-    fn start(options: &[&str]) -> Option<Redis> {
-        let port = free_port();
-        let child = Command::new(redis_server()?)
-            .args(["--port", &port.to_string(), "--save", "", "--enable-debug-command", "yes"])
-            .args(options)
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("redis-server starts");
-        let redis = Redis { child, port };
-        until("redis-server listens", || Client::reach(("127.0.0.1", port)).is_ok());
-        Some(redis)
-    }
+fn start_redis(options: &[&str]) -> Option<Redis> {
+    Redis::start(&[&["--enable-debug-command", "yes"], options].concat())
 }
 
 fn words(line: &str) -> Vec<Vec<u8>> {
@@ -121,9 +89,9 @@ fn stream_makers(count: usize) -> Vec<Vec<Vec<u8>>> {
 
 #[test]
 fn streams_go_to_redis_and_come_back() {
-    let Some(redis) = Redis::start(&["--sanitize-dump-payload", "yes"]) else { return };
+    let Some(redis) = start_redis(&["--sanitize-dump-payload", "yes"]) else { return };
     let ours = Launch::new().with(DEBUG).start();
-    let (mut ours, mut redis) = (ours.client(), Client::connect(redis.port));
+    let (mut ours, mut redis) = (ours.client(), Client::connect(redis.port()));
     for count in [1, 2, 20, 250, 1_000] {
         carry_stream(&mut ours, &mut redis, count);
         for client in [&mut ours, &mut redis] {
@@ -189,18 +157,18 @@ const DEBUG: &[&str] = &["--enable-debug-command", "yes"];
 #[test]
 fn values_go_to_redis_and_come_back() {
     for options in [&[][..], &["--rdbcompression", "no", "--sanitize-dump-payload", "yes"][..]] {
-        let Some(redis) = Redis::start(options) else { return };
+        let Some(redis) = start_redis(options) else { return };
         let ours = Launch::new().with(DEBUG).with(&options[..options.len().min(2)]).start();
-        carry(&mut ours.client(), &mut Client::connect(redis.port));
+        carry(&mut ours.client(), &mut Client::connect(redis.port()));
     }
 }
 
 #[test]
 fn values_come_from_redis_and_go_back() {
     for options in [&[][..], &["--rdbcompression", "no", "--list-max-ziplist-size", "3"][..]] {
-        let Some(redis) = Redis::start(options) else { return };
+        let Some(redis) = start_redis(options) else { return };
         let ours = Launch::new().with(DEBUG).start();
-        carry(&mut Client::connect(redis.port), &mut ours.client());
+        carry(&mut Client::connect(redis.port()), &mut ours.client());
     }
 }
 
@@ -240,9 +208,9 @@ fn move_keys(from: &mut Client, to: &mut Client, port: u16) {
 fn keys_move_between_servers() {
     let (one, other) = (Launch::new().start(), Launch::new().start());
     move_keys(&mut one.client(), &mut other.client(), other.port());
-    let Some(redis) = Redis::start(&[]) else { return };
-    move_keys(&mut one.client(), &mut Client::connect(redis.port), redis.port);
-    move_keys(&mut Client::connect(redis.port), &mut one.client(), one.port());
+    let Some(redis) = start_redis(&[]) else { return };
+    move_keys(&mut one.client(), &mut Client::connect(redis.port()), redis.port());
+    move_keys(&mut Client::connect(redis.port()), &mut one.client(), one.port());
 }
 
 #[test]
@@ -345,8 +313,8 @@ fn redis_loads_our_file() {
         drop(ours);
         server.stop();
         let folder = path.parent().and_then(|folder| folder.to_str()).expect("a folder").to_owned();
-        let Some(redis) = Redis::start(&["--dir", &folder]) else { return };
-        assert_eq!(sum(&mut Client::connect(redis.port)), there);
+        let Some(redis) = start_redis(&["--dir", &folder]) else { return };
+        assert_eq!(sum(&mut Client::connect(redis.port())), there);
     }
 }
 
@@ -355,8 +323,8 @@ fn a_file_of_redis_is_loaded_converted_and_mended() {
     let launch = Launch::new().with(DEBUG);
     let path = launch.file("dump.rdb");
     let folder = path.parent().and_then(|folder| folder.to_str()).expect("a folder").to_owned();
-    let Some(redis) = Redis::start(&["--dir", &folder]) else { return };
-    let mut client = Client::connect(redis.port);
+    let Some(redis) = start_redis(&["--dir", &folder]) else { return };
+    let mut client = Client::connect(redis.port());
     fill(&mut client);
     assert_eq!(client.line("SAVE"), "OK");
     let there = sum(&mut client);
@@ -378,8 +346,8 @@ fn a_file_of_redis_is_loaded_converted_and_mended() {
     assert!(done, "{said}");
     let (done, said) = run(OURS, &["convert", &name("glasswing.snapshot"), &name("dump.rdb")]).expect("ours");
     assert!(!done && said.contains("is there already"), "{said}");
-    let redis = Redis::start(&["--dir", &folder]).expect("it started before");
-    assert_eq!(sum(&mut Client::connect(redis.port)), there);
+    let redis = start_redis(&["--dir", &folder]).expect("it started before");
+    assert_eq!(sum(&mut Client::connect(redis.port())), there);
     drop(redis);
     let (done, said) = run(OURS, &["convert", &name("dump.rdb"), &name("again.snapshot")]).expect("ours");
     assert!(done, "{said}");

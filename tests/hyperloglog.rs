@@ -4,68 +4,18 @@
 
 mod common;
 
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-
-use common::{Client, Server, free_port, until};
+use common::random::Random;
+use common::redis::Redis;
+use common::{Client, Server};
 use glasswing::resp::Value;
 
-/// Redis by itself; it goes when this goes.
-struct Redis {
-    child: Child,
-    port: u16,
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn redis_server() -> Option<PathBuf> {
-    if let Some(named) = std::env::var_os("GLASSWING_REDIS_SERVER") {
-        return Some(PathBuf::from(named));
-    }
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|directory| directory.join("redis-server")).find(|file| file.is_file())
-}
-
-impl Redis {
-    fn start() -> Option<Redis> {
-        let port = free_port();
-        let child = Command::new(redis_server()?)
-            .args(["--port", &port.to_string(), "--save", ""])
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("redis-server starts");
-        let redis = Redis { child, port };
-        until("redis-server listens", || Client::reach(("127.0.0.1", port)).is_ok());
-        Some(redis)
-    }
-}
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % bound
-    }
-}
-
-/// One of few keys.
 fn key(random: &mut Random) -> Vec<u8> {
     format!("key:{}", random.below(6)).into_bytes()
 }
 
 fn element(random: &mut Random) -> Vec<u8> {
     let number = random.below(1 << 40).to_be_bytes();
-    number[..random.below(9) as usize].repeat(1 + random.below(3) as usize)
+    number[..random.below(9)].repeat(1 + random.below(3))
 }
 
 /// A command on HyperLogLogs; now and then one that damages or removes a value, or moves the limit.
@@ -73,7 +23,7 @@ fn command(random: &mut Random) -> Vec<Vec<u8>> {
     let word = |text: &str| text.as_bytes().to_vec();
     match random.below(100) {
         0..60 => {
-            let count = [0, 1, 2, 5, 40, 400][random.below(6) as usize];
+            let count = [0, 1, 2, 5, 40, 400][random.below(6)];
             let elements = (0..count).map(|_| element(random)).collect::<Vec<_>>();
             [vec![word("PFADD"), key(random)], elements].concat()
         }
@@ -86,12 +36,12 @@ fn command(random: &mut Random) -> Vec<Vec<u8>> {
             [vec![word("PFMERGE")], keys].concat()
         }
         88..91 => {
-            let what = ["TODENSE", "ENCODING", "DECODE", "GETREG"][random.below(4) as usize];
+            let what = ["TODENSE", "ENCODING", "DECODE", "GETREG"][random.below(4)];
             vec![word("PFDEBUG"), word(what), key(random)]
         }
         91..95 => vec![word("DEL"), key(random)],
         95..97 => {
-            let limit = [0, 20, 40, 200, 3000, 20_000][random.below(6) as usize];
+            let limit = [0, 20, 40, 200, 3000, 20_000][random.below(6)];
             vec![word("CONFIG"), word("SET"), word("hll-sparse-max-bytes"), word(&format!("{limit}"))]
         }
         _ => {
@@ -103,12 +53,12 @@ fn command(random: &mut Random) -> Vec<Vec<u8>> {
 
 #[test]
 fn values_are_those_of_redis() {
-    let Some(redis) = Redis::start() else {
+    let Some(redis) = Redis::start(&[]) else {
         eprintln!("no redis-server found: nothing to compare with");
         return;
     };
     let ours = Server::start(&[]);
-    let (mut mine, mut theirs) = (ours.client(), Client::connect(redis.port));
+    let (mut mine, mut theirs) = (ours.client(), Client::connect(redis.port()));
     let mut random = Random(0x5EED);
     for step in 0..4_000 {
         let command = command(&mut random);

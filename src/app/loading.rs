@@ -21,8 +21,6 @@ use super::host::Host;
 
 /// The name that Redis gives its file.
 const NAME_OF_REDIS: &str = "dump.rdb";
-/// Whoever sleeps on request looks after so long whether it was cancelled.
-const NAP: Duration = Duration::from_millis(20);
 
 /// How a file is loaded.
 #[derive(Clone, Copy, Debug, Default)]
@@ -252,15 +250,13 @@ impl Host {
             return;
         }
         let every = u64::from(delay.unsigned_abs());
-        let mut left = match delay {
+        let left = match delay {
             1.. => Duration::from_micros(every),
             _ if progress.report().keys.is_multiple_of(every) => Duration::from_micros(1),
             _ => Duration::ZERO,
         };
-        while !left.is_zero() && !progress.is_cancelled() {
-            let step = left.min(NAP);
-            std::thread::sleep(step);
-            left -= step;
+        if !left.is_zero() {
+            progress.wait(left);
         }
     }
 

@@ -209,37 +209,42 @@ fn note(
     asking.server.acl().log().add(refusal, client, now_ms, longest);
 }
 
-/// Asks for the rights of the context's command and logs a denial.
-fn checked(ctx: &Context<'_>, index: usize, args: &Args<'_>, context: LogContext) -> Result<(), Denied> {
-    let Some(user) = ctx.session.restricted_user() else { return Ok(()) };
-    let command = ctx.registry.get(index);
-    check(user, command, index, args).inspect_err(|&denied| {
-        let asking = Asking { server: ctx.server, registry: ctx.registry, client: &ctx.session.client };
-        note_denied(&asking, ctx.settings, user, command, args, denied, context);
-    })
+/// What the caller may not do of a request.
+#[inline]
+pub fn denial(ctx: &Context<'_>, index: usize, args: &Args<'_>) -> Option<Denied> {
+    check(ctx.session.restricted_user()?, ctx.registry.get(index), index, args).err()
+}
+
+/// Logs a denial.
+fn log(ctx: &Context<'_>, index: usize, args: &Args<'_>, denied: Denied, context: LogContext) {
+    let Some(user) = ctx.session.restricted_user() else { return };
+    let asking = Asking { server: ctx.server, registry: ctx.registry, client: &ctx.session.client };
+    note_denied(&asking, ctx.settings, user, ctx.registry.get(index), args, denied, context);
 }
 
 /// Asks for the rights of a queued command once more, when it runs.
 pub fn check_again(ctx: &Context<'_>, args: &Args<'_>) -> Result<(), CommandError> {
-    checked(ctx, ctx.command, args, LogContext::Multi).map_err(|denied| {
+    denial(ctx, ctx.command, args).map_or(Ok(()), |denied| {
+        log(ctx, ctx.command, args, denied, LogContext::Multi);
         let reason = match denied.reason {
             Reason::Key => "no permission to touch the specified keys",
             Reason::Channel => "no permission to access one of the channels used as arguments",
             Reason::Command | Reason::Auth => "no permission to execute the command or subcommand",
         };
-        CommandError::Text(
+        Err(CommandError::Text(
             format!(
                 "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. \
                  This command is no longer allowed for the following reason: {reason}"
             )
             .into(),
-        )
+        ))
     })
 }
 
-/// Asks for the rights of a command that a script calls. The error is what the script is told.
-pub fn check_script(ctx: &Context<'_>, index: usize, args: &Args<'_>) -> Result<(), &'static str> {
-    checked(ctx, index, args, LogContext::Script).map_err(|denied| match denied.reason {
+/// Logs that a script called what its caller may not do. The error is what the script is told.
+pub fn refuse_script(ctx: &Context<'_>, index: usize, args: &Args<'_>, denied: Denied) -> &'static str {
+    log(ctx, index, args, denied, LogContext::Script);
+    match denied.reason {
         Reason::Key => {
             "ERR The user executing the script can't access at least one of the keys mentioned in the command arguments"
         }
@@ -249,7 +254,7 @@ pub fn check_script(ctx: &Context<'_>, index: usize, args: &Args<'_>) -> Result<
         Reason::Command | Reason::Auth => {
             "ERR The user executing the script can't run this command or subcommand"
         }
-    })
+    }
 }
 
 /// Whether the caller may send a request of these words; `None` when there is no such command.

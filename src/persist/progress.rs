@@ -1,6 +1,8 @@
 //! How far a save or a load has come, in counters that anybody may read meanwhile.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Tells milliseconds that only ever grow. This room reads no clock of its own.
 pub type Millis = Box<dyn Fn() -> u64 + Send + Sync>;
@@ -15,6 +17,9 @@ pub struct Progress {
     bytes: AtomicU64,
     done: AtomicBool,
     cancelled: AtomicBool,
+    /// Whoever waits hears of the end here.
+    waits: Mutex<()>,
+    ended: Condvar,
 }
 
 /// One reading of a [`Progress`].
@@ -47,12 +52,25 @@ impl Progress {
             bytes: AtomicU64::new(0),
             done: AtomicBool::new(false),
             cancelled: AtomicBool::new(false),
+            waits: Mutex::new(()),
+            ended: Condvar::new(),
         }
     }
 
     /// Asks the save or load to stop. It removes what it began and says so.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
+        // Who is about to wait has looked, or will look under the lock.
+        drop(self.waits.lock().unwrap_or_else(PoisonError::into_inner));
+        self.ended.notify_all();
+    }
+
+    /// Waits as long, or until somebody asks it to stop: then false.
+    pub fn wait(&self, time: Duration) -> bool {
+        let held = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.ended.wait_timeout_while(held, time, |()| !self.is_cancelled());
+        drop(waited);
+        !self.is_cancelled()
     }
 
     /// Whether somebody asked it to stop.
@@ -129,6 +147,18 @@ mod tests {
         assert_eq!(report.seconds_left, Some(9.0));
         progress.add_keys(900);
         assert_eq!(progress.report().share, 1.0, "more keys than expected is not over the end");
+    }
+
+    #[test]
+    fn who_waits_is_woken_when_it_is_cancelled() {
+        let progress = Progress::new(Box::new(|| 0));
+        assert!(progress.wait(Duration::ZERO));
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| progress.wait(Duration::MAX));
+            progress.cancel();
+            assert!(!waits.join().unwrap());
+        });
+        assert!(!progress.wait(Duration::MAX), "it does not wait any more");
     }
 
     #[test]

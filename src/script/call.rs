@@ -110,8 +110,12 @@ fn perform(
     if flags.has(Flags::NOSCRIPT) {
         return Err(refused("ERR This Redis command is not allowed from script"));
     }
-    if let Err(text) = rights::check_script(ctx, index, &args) {
-        return Err(refused(text));
+    if let Some(denied) = rights::denial(ctx, index, &args) {
+        // What is logged cannot be undone, and would be logged once more.
+        if ctx.view.is_on_trial() {
+            return Err(give_up(ctx));
+        }
+        return Err(refused(rights::refuse_script(ctx, index, &args, denied)));
     }
     if watch.read_only.get() && flags.any(Flags::WRITE | Flags::MAY_REPLICATE) {
         return Err(refused("ERR Write commands are not allowed from read-only scripts."));

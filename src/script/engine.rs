@@ -139,8 +139,7 @@ impl ScriptEngine {
 
     fn run_function(&self, ctx: &mut Context<'_>, call: &ScriptCall<'_>) -> Outcome {
         let functions = self.functions()?;
-        let name = String::from_utf8_lossy(call.what).into_owned();
-        let Some(function) = functions.find(&name) else {
+        let Some(function) = functions.find(&String::from_utf8_lossy(call.what)) else {
             return Err(CommandError::fixed("ERR Function not found"));
         };
         let read_only = may_run(ctx, function.flags, call.read_only)?;
@@ -150,14 +149,14 @@ impl ScriptEngine {
         }
         let sandbox = &functions.sandbox;
         let arguments = arguments(&sandbox.lua, call).map_err(no_state)?;
-        sandbox.watch.begin(&name, true, read_only);
+        sandbox.watch.begin(&function.name, true, read_only);
         sandbox.watch.allow_oom.set(function.flags.has(Flags::ALLOW_OOM));
         sandbox.watch.called_by(call.args.all());
         let ended = run(ctx, sandbox, &function.trials, || sandbox.call(&function.function, Some(arguments)));
         if sandbox.is_full() {
             self.states().functions.replace(None);
         }
-        settle(ctx, sandbox, &name, ended)
+        settle(ctx, sandbox, &function.name, ended)
     }
 }
 

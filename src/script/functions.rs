@@ -71,8 +71,8 @@ impl Libraries {
 /// What a library registers while it is loaded.
 #[derive(Default)]
 pub(super) struct Loading {
-    /// By [`folded`] name, with the name as it is written.
-    functions: BTreeMap<String, (String, Registered, Option<Vec<u8>>)>,
+    /// By [`folded`] name, with its description.
+    functions: BTreeMap<String, (Registered, Option<Vec<u8>>)>,
 }
 
 /// One worker's libraries.
@@ -154,7 +154,7 @@ impl Functions {
 
     fn keep(&self, id: u64, loaded: Loading) {
         let mut by_name = self.by_name.borrow_mut();
-        for (name, (_, function, _)) in loaded.functions {
+        for (name, (function, _)) in loaded.functions {
             by_name.insert(name, (id, function));
         }
     }
@@ -202,9 +202,8 @@ fn register(loading: &mut Loading, arguments: &MultiValue) -> Result<(), String>
     if loading.functions.contains_key(&folded(&name)) {
         return Err("Function already exists in the library".to_owned());
     }
-    loading
-        .functions
-        .insert(folded(&name), (name, Registered { function, flags, trials: Rc::default() }, description));
+    let registered = Registered { name: name.as_str().into(), function, flags, trials: Rc::default() };
+    loading.functions.insert(folded(&name), (registered, description));
     Ok(())
 }
 
@@ -360,8 +359,8 @@ pub(super) fn shown(loaded: &Loading) -> Vec<LibraryFunction> {
     loaded
         .functions
         .values()
-        .map(|(name, function, description)| LibraryFunction {
-            name: name.clone(),
+        .map(|(function, description)| LibraryFunction {
+            name: function.name.to_string(),
             description: description.clone(),
             flags: function.flags.names(),
         })

@@ -59,6 +59,8 @@ impl Trials {
 /// A compiled function of a library.
 #[derive(Clone)]
 pub(super) struct Registered {
+    /// As it was registered: FCALL may write it in other case.
+    pub(super) name: Rc<str>,
     pub(super) function: Function,
     pub(super) flags: Flags,
     pub(super) trials: Rc<Trials>,

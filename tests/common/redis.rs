@@ -26,10 +26,9 @@ impl Redis {
         let binary = std::env::var_os("GLASSWING_REDIS_SERVER").unwrap_or_else(|| "redis-server".into());
         let (folder, port) = (tempfile::tempdir().expect("a temporary folder"), free_port());
         let child = Command::new(binary)
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
-            .args(options)
-            .arg("--dir")
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"])
             .arg(folder.path())
+            .args(options)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

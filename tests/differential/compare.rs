@@ -13,6 +13,8 @@ enum Rule {
     Exact,
     /// Their elements are, in any order.
     Unordered,
+    /// Lists of records are in any order, at every depth: libraries and their functions.
+    Records,
     /// The same; flat pairs of a name and a value stay together.
     Pairs,
     /// A cursor, and elements in any order; when one server is not through, only the shape.
@@ -58,7 +60,7 @@ const RULES: &[(&str, Rule)] = &[
     ("geosearch", Rule::Unordered),
     ("sort", Rule::Unordered),
     ("sort_ro", Rule::Unordered),
-    ("function|list", Rule::Unordered),
+    ("function|list", Rule::Records),
     ("pubsub|channels", Rule::Unordered),
     ("command|getkeysandflags", Rule::Exact),
 ];
@@ -189,6 +191,7 @@ fn equal(rule: Rule, theirs: &Value, ours: &Value) -> bool {
     match rule {
         Rule::Exact => bits(theirs, ours),
         Rule::Unordered => sorted(theirs, 1) == sorted(ours, 1),
+        Rule::Records => bits(&records_sorted(theirs), &records_sorted(ours)),
         Rule::Pairs => sorted(theirs, 2) == sorted(ours, 2),
         Rule::Scan => scanned(theirs, ours),
         Rule::Near => near(theirs, ours, &|theirs, ours| match (theirs, ours) {
@@ -223,6 +226,23 @@ fn sorted(value: &Value, group: usize) -> (u8, Vec<String>) {
     };
     all.sort();
     (kind, all)
+}
+
+/// The same with each list that holds nothing but records (arrays or maps) in an order of its own.
+fn records_sorted(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => {
+            let mut items: Vec<Value> = items.iter().map(records_sorted).collect();
+            if items.iter().all(|item| matches!(item, Value::Array(_) | Value::Map(_))) {
+                items.sort_by_key(|item| format!("{item:?}"));
+            }
+            Value::Array(items)
+        }
+        Value::Map(pairs) => {
+            Value::Map(pairs.iter().map(|(name, value)| (name.clone(), records_sorted(value))).collect())
+        }
+        other => other.clone(),
+    }
 }
 
 fn scanned(theirs: &Value, ours: &Value) -> bool {
@@ -281,5 +301,12 @@ mod tests {
         assert!(!same("SRANDMEMBER s 2", list(&["a", "b"]), list(&["c"])));
         assert!(!same("GET k", Value::Error("ERR a".into()), Value::Error("ERR b".into())));
         assert!(!same("ZSCORE z a", Value::Double(0.0), Value::Double(-0.0)));
+        let library = |functions: [&str; 2]| {
+            let functions = functions.iter().map(|name| list(&["name", name])).collect();
+            Value::Array(vec![Value::Array(vec![bulk("functions"), Value::Array(functions)])])
+        };
+        assert!(same("FUNCTION LIST", library(["f", "g"]), library(["g", "f"])));
+        assert!(!same("FUNCTION LIST", library(["f", "g"]), library(["f", "f"])));
+        assert!(!same("FUNCTION LIST", list(&["f", "g"]), list(&["g", "f"])));
     }
 }

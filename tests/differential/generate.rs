@@ -240,7 +240,11 @@ impl<'r> Generator<'r> {
             request[at] = filling.keys.to_string().into_bytes();
         }
         if !self.flat {
+            let straight = request.clone();
             self.bend(&mut request, own);
+            if waits_long(self.registry, &request) {
+                return straight;
+            }
         }
         request
     }
@@ -380,6 +384,26 @@ impl<'r> Generator<'r> {
         };
         !blocks && !huge(wrong) && !request[at.saturating_sub(1)..].iter().any(|word| huge(word))
     }
+}
+
+/// Whether a blocking command may wait longer than a test does: for ever, or for more than a moment.
+pub fn waits_long(registry: &Registry, request: &Request) -> bool {
+    let Some(index) = request.first().and_then(|name| registry.find(name)) else { return false };
+    let row = registry.get(index).row;
+    if !row.flags.has(Flags::BLOCKING) {
+        return false;
+    }
+    let behind_block = request.iter().rposition(|word| word.eq_ignore_ascii_case(b"BLOCK")).map(|at| at + 1);
+    // The timeout stands behind BLOCK in milliseconds, else first or last in seconds.
+    let (places, most) = if row.syntax.contains("BLOCK") {
+        ([behind_block, None], 100.0)
+    } else {
+        ([Some(1), request.len().checked_sub(1)], 0.1)
+    };
+    places.into_iter().any(|at| {
+        let word = at.and_then(|at| request.get(at)).and_then(|word| std::str::from_utf8(word).ok());
+        word.and_then(|word| word.parse::<f64>().ok()).is_some_and(|time| time == 0.0 || time > most)
+    })
 }
 
 /// What is known of a request while it is made.

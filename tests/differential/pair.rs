@@ -25,7 +25,8 @@ pub type Planted = fn(&Request) -> Option<Request>;
 
 /// Two servers and a connection to each.
 pub struct Pair<'r> {
-    registry: &'r Registry,
+    /// All commands.
+    pub registry: &'r Registry,
     /// The process; another one of ours where the test tests itself.
     ports: [u16; 2],
     clients: [Client; 2],

@@ -1,6 +1,7 @@
 //! The shortest list of requests that still shows a difference.
 
 use super::Request;
+use super::generate::waits_long;
 use super::pair::{Difference, Pair};
 
 /// How often the servers are asked while a case is made shorter.
@@ -32,7 +33,7 @@ struct Shrinking<'p, 'r> {
 impl Shrinking<'_, '_> {
     /// Takes another case when it differs too.
     fn takes(&mut self, other: Vec<Request>) -> bool {
-        if self.left == 0 {
+        if self.left == 0 || other.iter().any(|request| waits_long(self.pair.registry, request)) {
             return false;
         }
         self.left -= 1;

@@ -332,7 +332,7 @@ impl<'a> Appender<'a> {
             if early_ms == 0 {
                 return Ok(());
             }
-            thread::sleep(Duration::from_millis(NAP_MS.min(early_ms as u64)));
+            self.progress.wait(Duration::from_millis(NAP_MS.min(early_ms as u64)));
         }
     }
 

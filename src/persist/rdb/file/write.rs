@@ -21,8 +21,6 @@ const PIECE: usize = 256 * 1024;
 const WAITING: usize = 2;
 /// The file is brought to the disk every so many bytes.
 const SYNC_EVERY_BYTES: u64 = 32 << 20;
-/// Whoever sleeps on request looks after so long whether it was cancelled.
-const NAP: Duration = Duration::from_millis(20);
 
 /// Where the bytes go.
 pub trait Sink {
@@ -230,7 +228,7 @@ fn walk(walker: &mut Walker, options: &WriteOptions, progress: &Progress, sender
             piece.keys += 1;
         });
         let delay = Duration::from_micros(options.key_delay_us.saturating_mul(piece.keys - before));
-        if progress.is_cancelled() || !nap(delay, progress) {
+        if !progress.wait(delay) {
             return;
         }
         if piece.bytes.len() >= PIECE || (!more && !piece.bytes.is_empty()) {
@@ -244,19 +242,6 @@ fn walk(walker: &mut Walker, options: &WriteOptions, progress: &Progress, sender
             return;
         }
     }
-}
-
-/// Sleeps; false if it was cancelled meanwhile.
-fn nap(mut time: Duration, progress: &Progress) -> bool {
-    while !time.is_zero() {
-        if progress.is_cancelled() {
-            return false;
-        }
-        let step = time.min(NAP);
-        thread::sleep(step);
-        time -= step;
-    }
-    true
 }
 
 fn put_entry(entry: &Entry, options: &WriteOptions, out: &mut Vec<u8>) {
