@@ -99,6 +99,15 @@ pub fn shown_up_to(word: &[u8], limit: usize) -> Cow<'_, str> {
     String::from_utf8_lossy(&word[..end])
 }
 
+/// What a container answers to a subcommand that it does not have, or to words and options that the subcommand
+/// does not take, where Redis reads them by hand.
+pub fn wrong_usage(container: &str, subcommand: &[u8]) -> CommandError {
+    CommandError::err(format_args!(
+        "unknown subcommand or wrong number of arguments for '{}'. Try {container} HELP.",
+        shown_up_to(subcommand, 128)
+    ))
+}
+
 impl From<WrongType> for CommandError {
     fn from(_: WrongType) -> CommandError {
         CommandError::WrongType

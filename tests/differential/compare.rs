@@ -129,8 +129,8 @@ impl<'r> Comparer<'r> {
         let Some(name) = request.first() else { return Rule::Exact };
         // What a script sends is compared as if it had been sent.
         if name.eq_ignore_ascii_case(b"EVAL")
-            && request[1].ends_with(b"call(unpack(ARGV))")
             && request.len() > 3
+            && request[1].ends_with(b"call(unpack(ARGV))")
         {
             return match self.rule(&request[3..].to_vec()) {
                 Rule::Exact => Rule::Exact,
@@ -138,6 +138,14 @@ impl<'r> Comparer<'r> {
                 Rule::Pairs => Rule::Unordered,
                 other => other,
             };
+        }
+        let reads_hash = b"HGETALL";
+        if name.eq_ignore_ascii_case(b"EVAL")
+            && request
+                .get(1)
+                .is_some_and(|script| script.windows(reads_hash.len()).any(|word| word == reads_hash))
+        {
+            return Rule::Pairs;
         }
         let Some(index) = self.registry.resolve(name, request.get(1).map(Vec::as_slice)) else {
             return Rule::Exact;

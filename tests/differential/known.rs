@@ -37,6 +37,20 @@ const KNOWN: &[Known] = &[
         ends: false,
     },
     Known {
+        because: "a time to live that is given again a millisecond later is later, or at the same millisecond is not",
+        shows: |requests, theirs, ours| {
+            let counts = |value: &Value| matches!(value, Value::Int(0 | 1));
+            let compares =
+                |word: &Vec<u8>| word.eq_ignore_ascii_case(b"GT") || word.eq_ignore_ascii_case(b"LT");
+            let expires = is(requests, "EXPIRE") || is(requests, "PEXPIRE");
+            expires
+                && requests.last().is_some_and(|request| request.iter().any(compares))
+                && counts(theirs)
+                && counts(ours)
+        },
+        ends: true,
+    },
+    Known {
         because: "SORT in Redis may refuse numbers because of what a command before it has left in errno",
         shows: |requests, theirs, ours| {
             let refusal = b"ERR One or more scores can't be converted into double";
@@ -45,6 +59,16 @@ const KNOWN: &[Known] = &[
                 && !matches!(ours, Value::Error(_))
         },
         ends: true,
+    },
+    Known {
+        because: "OBJECT REFCOUNT in Redis is 2 in a transaction for what the queue has set and still holds",
+        shows: |requests, theirs, ours| {
+            is(requests, "OBJECT")
+                && requests.iter().any(|request| sent(request, "MULTI"))
+                && *theirs == Value::Int(2)
+                && *ours == Value::Int(1)
+        },
+        ends: false,
     },
     Known {
         because: "OBJECT REFCOUNT in Redis is 1 for a small number that COPY made; here all small numbers are shared",

@@ -1,5 +1,6 @@
 //! Looking into a HyperLogLog, and testing the algorithm.
 
+use crate::command::error::shown;
 use std::fmt::Write;
 
 use crate::command::reply::{OK, Work};
@@ -66,10 +67,7 @@ fn pfdebug(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
             registers.bytes().iter().for_each(|&register| ctx.out.int(i64::from(register)));
             Ok(Reply::Sent)
         }
-        () => Err(CommandError::err(format_args!(
-            "Unknown PFDEBUG subcommand '{}'",
-            String::from_utf8_lossy(what)
-        ))),
+        () => Err(CommandError::err(format_args!("Unknown PFDEBUG subcommand '{}'", shown(what)))),
     }
 }
 

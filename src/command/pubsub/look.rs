@@ -1,6 +1,7 @@
 //! PUBSUB: what is listened to, and by how many.
 
 use crate::command::context::{help, unknown_subcommand};
+use crate::command::error::wrong_usage;
 use crate::command::row::{Command, Flags, Group};
 use crate::command::{Args, Context, Outcome, Reply};
 use crate::pubsub::Kind;
@@ -88,20 +89,12 @@ const HELP: Command = Command {
 fn names(ctx: &mut Context<'_>, mut args: Args<'_>, kind: Kind) -> Outcome {
     let pattern = args.next();
     if args.remaining() > 0 {
-        return Err(subcommand_syntax(&args));
+        return Err(wrong_usage("PUBSUB", args.get(1)));
     }
     let names = ctx.server.pubsub().names(kind, pattern);
     ctx.out.array(names.len());
     names.iter().for_each(|name| ctx.out.bulk(name));
     Ok(Reply::Sent)
-}
-
-/// Redis tells more arguments than PUBSUB CHANNELS takes so.
-fn subcommand_syntax(args: &Args<'_>) -> crate::command::CommandError {
-    let given = crate::command::error::shown_up_to(args.get(1), 128);
-    crate::command::CommandError::err(format_args!(
-        "unknown subcommand or wrong number of arguments for '{given}'. Try PUBSUB HELP."
-    ))
 }
 
 fn counts(ctx: &mut Context<'_>, args: &Args<'_>, kind: Kind) -> Outcome {

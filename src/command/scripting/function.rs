@@ -1,7 +1,7 @@
 //! FUNCTION: libraries of functions.
 
 use crate::command::context::{help, unknown_subcommand};
-use crate::command::error::shown;
+use crate::command::error::{shown, wrong_usage};
 use crate::command::ports::RestoreLibraries;
 use crate::command::row::{Command, Flags, Group};
 use crate::command::{Args, CommandError, Context, Outcome, Reply};
@@ -126,19 +126,10 @@ fn dump(ctx: &mut Context<'_>, _: Args<'_>) -> Outcome {
     ctx.bulk(&payload)
 }
 
-/// More arguments than the subcommand takes: its name is shown as it was sent.
-fn wrong_number(args: &Args<'_>) -> CommandError {
-    let name = args.get(1);
-    CommandError::err(format_args!(
-        "unknown subcommand or wrong number of arguments for '{}'. Try FUNCTION HELP.",
-        String::from_utf8_lossy(&name[..name.len().min(128)])
-    ))
-}
-
 fn restore(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     let payload = args.bytes();
     if args.remaining() > 1 {
-        return Err(wrong_number(&args));
+        return Err(wrong_usage("FUNCTION", args.get(1)));
     }
     let how = if args.keyword("flush") {
         RestoreLibraries::Flush
@@ -161,7 +152,7 @@ fn restore(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
 
 fn flush(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     if args.remaining() > 1 {
-        return Err(wrong_number(&args));
+        return Err(wrong_usage("FUNCTION", args.get(1)));
     }
     if args.remaining() == 1 && !args.keyword("sync") && !args.keyword("async") {
         return Err(CommandError::fixed("ERR FUNCTION FLUSH only supports SYNC|ASYNC option"));

@@ -1,5 +1,6 @@
 //! LATENCY: the histograms of commands, and the slow events of late.
 
+use crate::command::error::shown;
 use std::fmt::Write as _;
 
 use crate::command::context::{help, unknown_subcommand};
@@ -117,7 +118,7 @@ fn reset(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
 
 fn graph(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     let event = args.bytes();
-    let name = String::from_utf8_lossy(event);
+    let name = shown(event);
     let Some(spikes) = ctx.server.stats().spikes().of(event) else {
         return Err(CommandError::err(format_args!("No samples available for event '{name}'")));
     };

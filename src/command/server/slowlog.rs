@@ -1,6 +1,7 @@
 //! SLOWLOG.
 
 use crate::command::context::{help, unknown_subcommand};
+use crate::command::error::wrong_usage;
 use crate::command::reply::OK;
 use crate::command::row::{Command, Flags, Group};
 use crate::command::{Args, CommandError, Context, Outcome, Reply};
@@ -77,10 +78,7 @@ const DEFAULT_COUNT: i64 = 10;
 fn get(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     let out_of_range = || CommandError::fixed("ERR count should be greater than or equal to -1");
     if args.remaining() > 1 {
-        return Err(CommandError::err(format_args!(
-            "unknown subcommand or wrong number of arguments for '{}'. Try SLOWLOG HELP.",
-            String::from_utf8_lossy(args.get(1))
-        )));
+        return Err(wrong_usage("SLOWLOG", args.get(1)));
     }
     let count = if args.remaining() > 0 { args.int_or(out_of_range()) } else { DEFAULT_COUNT };
     args.finish()?;

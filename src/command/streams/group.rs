@@ -1,12 +1,13 @@
 //! XGROUP: groups and their consumers come, move and go.
 
 use crate::command::context::{EventClass, help, unknown_subcommand};
+use crate::command::error::wrong_usage;
 use crate::command::row::{Access, Command, Flags, Keys};
 use crate::command::{Args, CommandError, Context, Outcome, Reply};
 use crate::data::Stream;
 use crate::store::{Key, Object};
 
-use super::{HELP_ROW, ROW, bad_subcommand, deliver, ids, no_group, quietly};
+use super::{HELP_ROW, ROW, deliver, ids, no_group, quietly};
 
 /// The rows of this file.
 pub static COMMANDS: &[Command] = &[Command {
@@ -122,7 +123,7 @@ impl Options {
                 }
                 options.entries_read = Some(read).filter(|&read| read >= 0);
             } else {
-                return Err(bad_subcommand("XGROUP", args.get(1)));
+                return Err(wrong_usage("XGROUP", args.get(1)));
             }
         }
         Ok(options)
@@ -146,7 +147,7 @@ fn create(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
         return Err(NO_KEY);
     }
     if args.len() > MOST {
-        return Err(bad_subcommand("XGROUP", args.get(1)));
+        return Err(wrong_usage("XGROUP", args.get(1)));
     }
     let id = if id.keyword("$") { last.unwrap_or_default() } else { ids::read(&mut id)? };
     let made = ctx.view.get_or_create::<Stream>(key)?.create_group(name, id, options.entries_read);
@@ -171,7 +172,7 @@ fn set_id(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     let stream = stream(ctx, key)?;
     let (log, group) = stream.group_mut(name).ok_or_else(|| no_group(key, name))?;
     if !ARGUMENTS.contains(&args.len()) {
-        return Err(bad_subcommand("XGROUP", args.get(1)));
+        return Err(wrong_usage("XGROUP", args.get(1)));
     }
     let id = if id.keyword("$") { log.last_id() } else { ids::read_loose(&mut id)? };
     (group.last_id, group.entries_read) = (id, options.entries_read);

@@ -1,13 +1,14 @@
 //! XINFO: what is known of a stream beside its entries.
 
 use crate::command::context::{help, unknown_subcommand};
+use crate::command::error::wrong_usage;
 use crate::command::row::{Access, Command, Flags, Keys};
 use crate::command::{Args, CommandError, Context, Outcome, Reply};
 use crate::data::Stream;
 use crate::data::stream::{Consumer, Group, Id, Log};
 use crate::resp::Encoder;
 
-use super::{HELP_ROW, ROW, bad_subcommand, no_group, write_entries, write_entry, write_id};
+use super::{HELP_ROW, ROW, no_group, write_entries, write_entry, write_id};
 
 /// The rows of this file.
 pub static COMMANDS: &[Command] = &[Command {
@@ -123,7 +124,7 @@ const SHOWN: usize = 10;
 
 /// Reads FULL and its COUNT: how many of each kind, 0 for all; nothing without FULL.
 fn read_full(args: &mut Args<'_>) -> Result<Option<usize>, CommandError> {
-    let bad = bad_subcommand("XINFO", args.get(1));
+    let bad = wrong_usage("XINFO", args.get(1));
     match args.remaining() {
         0 => return Ok(None),
         1 | 3 if args.keyword("FULL") => {}

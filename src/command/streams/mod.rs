@@ -27,7 +27,7 @@ use crate::resp::Encoder;
 use crate::store::Key;
 
 use super::context::{EventClass, Replay};
-use super::error::{shown, shown_up_to};
+use super::error::shown;
 use super::row::{Command, Flags, Group};
 use super::{CommandError, Context};
 
@@ -154,12 +154,4 @@ fn no_key_or_group(key: Key<'_>, group: &[u8]) -> CommandError {
 
 fn no_group(key: Key<'_>, group: &[u8]) -> CommandError {
     coded(format!("NOGROUP No such consumer group '{}' for key name '{}'", shown(group), shown(key.bytes)))
-}
-
-/// What a container answers to options that a subcommand does not have.
-fn bad_subcommand(container: &str, subcommand: &[u8]) -> CommandError {
-    CommandError::err(format_args!(
-        "unknown subcommand or wrong number of arguments for '{}'. Try {container} HELP.",
-        shown_up_to(subcommand, 128)
-    ))
 }

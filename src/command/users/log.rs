@@ -1,11 +1,12 @@
 //! ACL LOG: what was denied of late.
 
+use crate::command::error::wrong_usage;
 use crate::command::reply::OK;
 use crate::command::row::Command;
 use crate::command::{Args, CommandError, Context, Outcome, Reply};
 use crate::data::parse_i64;
 
-use super::{ADMIN, ROW, wrong_usage};
+use super::{ADMIN, ROW};
 
 pub(super) const LOG: Command = Command {
     name: "LOG",
@@ -22,7 +23,7 @@ const SHOWN: usize = 10;
 
 fn log(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     if args.remaining() > 1 {
-        return Err(wrong_usage(&args));
+        return Err(wrong_usage("ACL", args.get(1)));
     }
     let log = ctx.server.acl().log();
     if args.keyword("RESET") {

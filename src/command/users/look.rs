@@ -1,5 +1,6 @@
 //! ACL CAT, DRYRUN, GENPASS and WHOAMI.
 
+use crate::command::error::{shown, shown_up_to, wrong_usage};
 use std::fmt::Write as _;
 
 use crate::acl::Reason;
@@ -7,7 +8,7 @@ use crate::command::row::Command;
 use crate::command::{Args, CommandError, Context, Outcome, Reply, rights};
 use crate::data::parse_i64;
 
-use super::{ADMIN, LOOKS, ROW, wrong_usage};
+use super::{ADMIN, LOOKS, ROW};
 
 pub(super) const CAT: Command = Command {
     name: "CAT",
@@ -54,14 +55,14 @@ const MAX_BITS: i64 = 4096;
 
 fn cat(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     if args.remaining() > 1 {
-        return Err(wrong_usage(&args));
+        return Err(wrong_usage("ACL", args.get(1)));
     }
     let catalog = ctx.server.acl().catalog();
     let names: Vec<&str> = match args.next() {
         None => catalog.categories().iter().map(|(_, name)| *name).collect(),
         Some(name) => {
             let bit = catalog.category(name).ok_or_else(|| {
-                let name = String::from_utf8_lossy(&name[..name.len().min(128)]).into_owned();
+                let name = shown_up_to(name, 128);
                 CommandError::err(format_args!("Unknown category '{name}'"))
             })?;
             let all = catalog.ordered().iter().map(|&place| catalog.entry(place));
@@ -76,12 +77,12 @@ fn cat(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
 fn dryrun(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     let name = args.bytes();
     let Some(user) = ctx.server.acl().table().get(name).cloned() else {
-        return Err(CommandError::err(format_args!("User '{}' not found", String::from_utf8_lossy(name))));
+        return Err(CommandError::err(format_args!("User '{}' not found", shown(name))));
     };
     let request = args.skip(3);
     let second = (request.len() > 1).then(|| request.get(1));
     let Some(index) = rights::resolve(ctx.registry, request.get(0), second) else {
-        let command = String::from_utf8_lossy(request.get(0));
+        let command = shown(request.get(0));
         return Err(CommandError::err(format_args!("Command '{command}' not found")));
     };
     let command = ctx.registry.get(index);
@@ -100,7 +101,7 @@ fn dryrun(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
 
 fn genpass(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     if args.remaining() > 1 {
-        return Err(wrong_usage(&args));
+        return Err(wrong_usage("ACL", args.get(1)));
     }
     let bits = match args.next() {
         None => 256,

@@ -11,7 +11,7 @@ mod tests;
 
 use super::context::{help, unknown_subcommand};
 use super::row::{Command, Flags, Group};
-use super::{Args, CommandError, Context, Outcome};
+use super::{Args, Context, Outcome};
 
 /// The rows of this family.
 pub static COMMANDS: &[Command] = &[Command {
@@ -56,14 +56,6 @@ const HELP: Command = Command {
     run: show_help,
     ..ROW
 };
-
-/// What Redis says to more words than a subcommand takes.
-fn wrong_usage(args: &Args<'_>) -> CommandError {
-    let given = String::from_utf8_lossy(&args.get(1)[..args.get(1).len().min(128)]).into_owned();
-    CommandError::err(format_args!(
-        "unknown subcommand or wrong number of arguments for '{given}'. Try ACL HELP."
-    ))
-}
 
 fn show_help(ctx: &mut Context<'_>, _: Args<'_>) -> Outcome {
     let lines = [

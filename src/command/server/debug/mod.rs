@@ -9,6 +9,7 @@ mod object;
 mod populate;
 mod protocol;
 
+use crate::command::error::wrong_usage;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -80,10 +81,7 @@ fn debug(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     let found = TOOLS.iter().find(|tool| tool.name.as_bytes().eq_ignore_ascii_case(name));
     match found.filter(|tool| tool.words.contains(&args.len())) {
         Some(tool) => (tool.run)(ctx, args),
-        None => Err(CommandError::err(format_args!(
-            "unknown subcommand or wrong number of arguments for '{}'. Try DEBUG HELP.",
-            crate::command::error::shown_up_to(name, 128)
-        ))),
+        None => Err(wrong_usage("DEBUG", name)),
     }
 }
 
