@@ -5,7 +5,7 @@
 //! allocated and freed so far. So workers, and the thread that frees, add what they have taken or given since the
 //! last time to one balance, once that is more than [`GRAIN`]; what a thread has not told yet is in its own answer.
 //!
-//! Other threads never tell. Ten times a second the balance is compared with the statistics. A small difference is
+//! Other threads never tell. At least ten times a second the balance is compared with the statistics. A small difference is
 //! what commands hold while they run, at that moment, and means nothing; of a large one an eighth is taken over each
 //! time, so that a moment at which a worker holds a large request does not count for a whole tenth of a second.
 //!

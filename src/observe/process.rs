@@ -1,7 +1,8 @@
 //! What the system and the allocator say about this process: memory, CPU time, where it runs.
 //!
 //! Asking costs some system calls and an epoch of the allocator, so an answer is kept for
-//! [`KEPT_NS`]. The time comes in from outside.
+//! [`KEPT_NS`]; whoever shows it (INFO, a scrape) gets one of the last millisecond, since a client may
+//! ask what its last command took. The time comes in from outside.
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,6 +17,8 @@ use super::metrics::Figures;
 
 /// For how long an answer is good, in nanoseconds.
 pub const KEPT_NS: u64 = 100_000_000;
+/// For how long one is good that is shown.
+const SHOWN_NS: u64 = 1_000_000;
 
 /// What changes while the process runs. Bytes and seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -88,7 +91,7 @@ impl Process {
 
     /// The figures at a monotonic time, at most [`KEPT_NS`] old. Keeps the peak.
     pub fn usage(&self, now_ns: u64) -> Usage {
-        self.look(now_ns).1
+        self.look(now_ns, KEPT_NS).1
     }
 
     /// Notes what the server uses before it holds any data (`used_memory_startup`).
@@ -100,7 +103,7 @@ impl Process {
     /// Fills in every figure that comes from here: `os`, `executable`, `process_id`, `mem_allocator`,
     /// `total_system_memory`, the CPU times, descriptors and address space with their limits, `used_memory`, its peak, start and rss, and the allocator's.
     pub fn fill(&self, now_ns: u64, figures: &mut Figures) {
-        let ((peak, at_startup), usage) = self.look(now_ns);
+        let ((peak, at_startup), usage) = self.look(now_ns, SHOWN_NS);
         figures.os.clone_from(&self.facts.os);
         figures.executable.clone_from(&self.facts.executable);
         figures.mem_allocator.clone_from(&self.facts.allocator);
@@ -125,10 +128,10 @@ impl Process {
         figures.allocator_metadata = usage.metadata;
     }
 
-    fn look(&self, now_ns: u64) -> ((u64, u64), Usage) {
+    fn look(&self, now_ns: u64, kept_ns: u64) -> ((u64, u64), Usage) {
         let mut state = self.state();
         let usage = match state.last {
-            Some((then, usage)) if now_ns.saturating_sub(then) < KEPT_NS => usage,
+            Some((then, usage)) if now_ns.saturating_sub(then) < kept_ns => usage,
             _ => {
                 let usage = measure();
                 state.last = Some((now_ns, usage));
@@ -326,7 +329,9 @@ mod tests {
         assert_eq!(process.usage(5 + KEPT_NS - 1).rss, 7);
         assert_ne!(process.usage(5 + KEPT_NS).rss, 7);
         let mut figures = Figures::default();
-        process.fill(5 + 2 * KEPT_NS, &mut figures);
+        process.state().last = Some((5 + KEPT_NS, Usage { rss: 7, ..first }));
+        process.fill(5 + KEPT_NS + SHOWN_NS, &mut figures);
+        assert_ne!(figures.used_memory_rss, 7, "what is shown is of now");
         assert_eq!(figures.used_memory_peak, 1 << 60);
     }
 
