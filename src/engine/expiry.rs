@@ -17,7 +17,7 @@ pub struct Sweeper {
 }
 
 /// Longest time that one call sweeps, nanoseconds: the worker's clients wait so long at most.
-const SLICE_NS: u64 = 400_000;
+const SLICE_NS: u64 = 100_000;
 
 impl Sweeper {
     /// The sweeper of a worker.
@@ -41,8 +41,9 @@ impl Sweeper {
         let Some(_permit) = engine.world.try_work(self.worker) else { return false };
         let stats = engine.stats.worker(self.worker);
         let began = engine.clock.stamp();
+        let enough = || engine.clock.stamp().saturating_sub(began) >= SLICE_NS || engine.world.is_wanted();
         loop {
-            let swept = self.sweep.step(&engine.store, moment);
+            let swept = self.sweep.step(&engine.store, moment, &enough);
             if swept.tally.expired > 0 {
                 super::notify::expired(engine, settings, &swept.expired);
                 stats.add(Counter::ExpiredKeys, u64::from(swept.tally.expired));
@@ -66,7 +67,7 @@ impl Sweeper {
                 note(engine, settings, moment, spent);
                 return false;
             }
-            if spent >= SLICE_NS || engine.world.is_wanted() {
+            if enough() {
                 stats.add(Counter::ExpiryCycleNanos, spent);
                 note(engine, settings, moment, spent);
                 return true;

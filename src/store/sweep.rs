@@ -14,6 +14,13 @@ use super::view::{Moment, Place, Tally, View};
 /// Slots looked at in one hold of a shard.
 const SLOTS_A_HOLD: usize = 512;
 
+/// Slots looked at before time is read again. Few: an entry that was left alone for seconds may take 0.1 ms to
+/// reach where a hypervisor has taken its page away.
+const SLOTS_A_LOOK: usize = 4;
+
+/// Shards passed over before time is read again.
+const SHARDS_A_LOOK: usize = 32;
+
 /// Shards passed over in one step because nothing in them is due: at about 20 ns each, so that a step
 /// stays far below the time a worker's clients may wait.
 const SHARDS_A_STEP: usize = 1_024;
@@ -79,15 +86,16 @@ impl Sweep {
         }
     }
 
-    /// Looks at one shard that is due, or at a part of it: one hold of its lock.
-    pub fn step(&mut self, store: &Store, moment: Moment) -> Swept {
+    /// Looks at one shard that is due, or at a part of it: one hold of its lock. Breaks off as soon as
+    /// `enough` says so, and goes on there next time.
+    pub fn step(&mut self, store: &Store, moment: Moment, enough: &dyn Fn() -> bool) -> Swept {
         let mut swept = Swept::default();
         if moment.now_ms < self.next_round_ms {
             swept.rest_until_ms = Some(self.next_round_ms);
             return swept;
         }
         let began_ms = *self.round_began_ms.get_or_insert(moment.now_ms);
-        self.visit(store, moment, &mut swept);
+        self.visit(store, moment, enough, &mut swept);
         if self.number >= store.databases() {
             self.finish_round(began_ms, moment.now_ms);
             swept.rest_until_ms = Some(self.next_round_ms);
@@ -105,7 +113,7 @@ impl Sweep {
     }
 
     /// Passes over shards that are not due until one hold has done some work.
-    fn visit(&mut self, store: &Store, moment: Moment, swept: &mut Swept) {
+    fn visit(&mut self, store: &Store, moment: Moment, enough: &dyn Fn() -> bool, swept: &mut Swept) {
         let mut passed = 0;
         while self.number < store.databases() && passed < SHARDS_A_STEP {
             if store.existing(store.physical(self.number)).is_none() || self.shard >= store.shards() {
@@ -118,9 +126,12 @@ impl Sweep {
             if self.walk.is_none() && !self.is_due(&mut view) {
                 self.shard += self.parts;
                 passed += 1;
+                if passed.is_multiple_of(SHARDS_A_LOOK) && enough() {
+                    return;
+                }
                 continue;
             }
-            self.sweep_held(&mut view);
+            self.sweep_held(&mut view, enough);
             swept.tally = view.tally;
             swept.expired = view.take_expired();
             swept.ready = view.take_ready();
@@ -137,20 +148,23 @@ impl Sweep {
     }
 
     /// Sweeps the next slots of the shard that is held.
-    fn sweep_held(&mut self, view: &mut View<'_>) {
+    fn sweep_held(&mut self, view: &mut View<'_>, enough: &dyn Fn() -> bool) {
         let mut walk = self.go_on(view);
         let (now, slots) = (view.now_ms(), view.guard(0).slots());
         let end = (walk.slot + SLOTS_A_HOLD).min(slots);
-        for slot in walk.slot..end {
-            let place = Place { held: 0, slot };
+        while walk.slot < end {
+            let place = Place { held: 0, slot: walk.slot };
             match view.entry(place).and_then(Entry::expire_at_ms) {
                 Some(at) if at <= now => view.expire_in_place(place),
                 Some(at) => walk.earliest_ms = walk.earliest_ms.min(at),
                 None => {}
             }
+            walk.slot += 1;
+            if walk.slot.is_multiple_of(SLOTS_A_LOOK) && enough() {
+                break;
+            }
         }
-        walk.slot = end;
-        if end < slots {
+        if walk.slot < slots {
             self.walk = Some(walk);
             return;
         }
@@ -203,7 +217,7 @@ mod tests {
     fn round(sweep: &mut Sweep, store: &Store, now: u64) -> (u32, u64) {
         let mut expired = 0;
         loop {
-            let swept = sweep.step(store, Moment::at(now));
+            let swept = sweep.step(store, Moment::at(now), &|| false);
             assert!(swept.tally.expired as usize <= SLOTS_A_HOLD);
             assert_eq!(swept.tally.expired as usize, swept.expired.len());
             expired += swept.tally.expired;
@@ -257,14 +271,18 @@ mod tests {
         fill(&store, "k", 200_000, Expiry::At(NOW + 60_000));
         let (_, rest) = round(&mut sweep, &store, NOW);
         assert_eq!(rest, NOW + 200);
-        let swept = sweep.step(&store, Moment::at(NOW + 199));
+        let swept = sweep.step(&store, Moment::at(NOW + 199), &|| false);
         assert_eq!(swept.rest_until_ms, Some(NOW + 200));
     }
 
     /// Steps until the sweep stands in the middle of a shard, and names that shard.
     fn into_a_shard(sweep: &mut Sweep, store: &Store, now: u64) -> usize {
         while sweep.walk.is_none() {
-            assert_eq!(sweep.step(store, Moment::at(now)).rest_until_ms, None, "no shard is large enough");
+            assert_eq!(
+                sweep.step(store, Moment::at(now), &|| false).rest_until_ms,
+                None,
+                "no shard is large enough"
+            );
         }
         sweep.shard
     }
@@ -311,6 +329,24 @@ mod tests {
         assert_eq!(round(&mut sweep, &store, NOW + 1).0, 40_000);
         let after = store.counts(0).table_bytes;
         assert!(after * 50 < before, "{before} bytes of tables became {after}");
+    }
+
+    #[test]
+    fn a_step_that_is_broken_off_goes_on_where_it_was() {
+        let (store, mut sweep) = (store(), Sweep::new(0, 1));
+        fill(&store, "goes", 900, Expiry::At(NOW + 1));
+        fill(&store, "stays", 100, Expiry::Clear);
+        let (mut steps, mut expired) = (0, 0);
+        loop {
+            let swept = sweep.step(&store, Moment::at(NOW + 1), &|| true);
+            assert!(swept.tally.expired as usize <= SLOTS_A_LOOK);
+            (steps, expired) = (steps + 1, expired + swept.tally.expired);
+            if swept.rest_until_ms.is_some() {
+                break;
+            }
+        }
+        assert_eq!((expired, store.counts(0).keys), (900, 100));
+        assert!(steps >= 1_000 / SLOTS_A_LOOK, "{steps} steps");
     }
 
     #[test]

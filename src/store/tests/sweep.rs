@@ -16,7 +16,7 @@ fn an_expiry_set_behind_the_sweep_is_not_forgotten() {
     }
     twin.now_ms += 5;
     let mut sweep = Sweep::new(0, 1);
-    let first = sweep.step(&twin.store, twin.moment());
+    let first = sweep.step(&twin.store, twin.moment(), &|| false);
     assert!(first.rest_until_ms.is_none() && first.tally.expired > 0);
     // The first key that the sweep has passed: it is to expire soon from now on.
     let guard = twin.store.lock(0, 0);
@@ -24,7 +24,7 @@ fn an_expiry_set_behind_the_sweep_is_not_forgotten() {
     drop(guard);
     let soon = twin.now_ms + 50;
     twin.expire_at(&passed.unwrap_or_default(), Some(soon));
-    while sweep.step(&twin.store, twin.moment()).rest_until_ms.is_none() {}
+    while sweep.step(&twin.store, twin.moment(), &|| false).rest_until_ms.is_none() {}
     twin.check_due_times();
     twin.check(&keys);
 }
