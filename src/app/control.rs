@@ -36,7 +36,7 @@ impl Control for Admin {
     }
 
     fn checks(&self) -> Vec<Check> {
-        vec![self.loading(), self.stopping(), self.persistence(), self.workers()]
+        vec![self.loading(), self.stopping(), self.persistence(), self.log(), self.workers()]
     }
 
     fn start_save(&self) -> Result<SaveJob, SaveRefused> {
@@ -149,6 +149,22 @@ impl Admin {
             _ => "the last save succeeded, or none was due".to_owned(),
         };
         Check { name: "persistence", ok: jobs.last_ok, reason, live: false, ready: true, startup: false }
+    }
+
+    fn log(&self) -> Check {
+        let error = self.0.append_only.log.error();
+        let reason = match &error {
+            Some(why) => format!("the append-only file cannot be written: {why}"),
+            None => "the append-only file is written, or is off".to_owned(),
+        };
+        Check {
+            name: "append_only_file",
+            ok: error.is_none(),
+            reason,
+            live: false,
+            ready: true,
+            startup: false,
+        }
     }
 
     fn workers(&self) -> Check {

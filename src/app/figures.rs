@@ -6,9 +6,11 @@ use std::sync::atomic::Ordering;
 use crate::admin::InfoSection;
 use crate::observe::Figures;
 use crate::observe::info::{self, Selection};
-use crate::observe::metrics::{DbFigures, Progress, WorkerFigures};
+use crate::observe::metrics::{AofFigures, DbFigures, Progress, WorkerFigures};
+use crate::persist::jobs::{self, JobKind};
 use crate::pubsub::Kind;
 
+use super::append_only::Mode;
 use super::host::Host;
 
 /// All gauges as they are now.
@@ -109,7 +111,8 @@ fn persistence(host: &Host, figures: &mut Figures) {
     let jobs = host.jobs.status();
     let now_ms = host.clock.unix_ms();
     figures.rdb_changes_since_last_save = host.stats.unsaved_changes();
-    if let Some(running) = &jobs.running {
+    log(host, &jobs, figures);
+    if let Some(running) = jobs.running.as_ref().filter(|running| running.kind == JobKind::Save) {
         let report = &running.progress;
         figures.save = Some(Progress { keys_done: report.keys, keys_total: report.expected_keys });
         figures.save_seconds_left = report.seconds_left;
@@ -119,6 +122,30 @@ fn persistence(host: &Host, figures: &mut Figures) {
     figures.rdb_last_save_unix_seconds = jobs.last_success_unix_ms / 1_000;
     figures.rdb_last_bgsave_ok = jobs.last_ok;
     figures.rdb_last_bgsave_seconds = jobs.last_save.as_ref().map(|ended| ended.duration_ms / 1_000);
+}
+
+fn log(host: &Host, jobs: &jobs::Status, figures: &mut Figures) {
+    let (append_only, rewrites) = (&host.append_only, &host.append_only.rewrites);
+    let (log, mode) = (&append_only.log, append_only.mode());
+    let running = jobs.running.as_ref().filter(|running| running.kind == JobKind::Rewrite);
+    let now_ms = host.clock.unix_ms();
+    figures.aof = AofFigures {
+        enabled: mode != Mode::Off,
+        rewriting: running.is_some(),
+        scheduled: rewrites.scheduled.load(Ordering::Relaxed),
+        last_rewrite_seconds: rewrites.last_took.load(Ordering::Relaxed).checked_sub(1),
+        current_rewrite_seconds: running
+            .map(|running| now_ms.saturating_sub(running.started_unix_ms) / 1_000),
+        last_rewrite_failed: rewrites.last_failed.load(Ordering::Relaxed),
+        rewrites: rewrites.begun.load(Ordering::Relaxed),
+        failures_in_a_row: rewrites.failed_in_a_row.load(Ordering::Relaxed),
+        write_failed: log.error().is_some(),
+        current_size: append_only.size(),
+        base_size: rewrites.size_then.load(Ordering::Relaxed),
+        buffered: log.buffered(),
+        syncing: log.is_syncing(),
+        delayed_fsync: log.delayed(),
+    };
 }
 
 fn databases(host: &Host) -> Vec<DbFigures> {

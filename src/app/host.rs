@@ -40,6 +40,7 @@ pub(super) struct Host {
     pub(super) acl: Arc<Acl>,
     pub(super) pubsub: crate::pubsub::PubSub,
     pub(super) jobs: Jobs,
+    pub(super) append_only: Arc<super::append_only::AppendOnly>,
     pub(super) scripts: crate::script::ScriptEngine,
     pub(super) guard: Arc<Guard>,
     pub(super) files: Arc<RealFiles>,
@@ -190,6 +191,12 @@ impl Server for Host {
                 );
             }
         }
+        self.append_only.configure(new, self.running());
+        if old.appendonly != new.appendonly {
+            self.switch_log(new.appendonly).map_err(|error| {
+                refused("appendonly", "Unable to turn on AOF. Check server logs.", &error)
+            })?;
+        }
         self.store.saves().set_limit(new.save_extra_memory_limit_bytes as usize);
         if let Some(admin) = self.admin.get() {
             let networks = super::control::networks(&new.admin_trusted_networks);
@@ -266,6 +273,10 @@ impl Server for Host {
         self.reload_snapshot(how)
     }
 
+    fn reload_log(&self) -> Result<(), String> {
+        self.reload_log()
+    }
+
     fn migrations(&self) -> Arc<dyn Migrations> {
         super::migrate::shared(self)
     }
@@ -315,6 +326,10 @@ impl Saves for Host {
             }
             other => other.map(|_| Started::Now),
         }
+    }
+
+    fn rewrite(&self, schedule: bool) -> Result<Started, SaveRefusal> {
+        self.rewrite_log(schedule)
     }
 
     fn flushed(&self) -> bool {

@@ -57,6 +57,9 @@ impl Host {
 
     /// Loads the file at the start: how many keys it had. `Ok(None)` when there is none.
     pub(super) fn load_at_start(&self) -> Result<Option<u64>, String> {
+        if self.config.current().appendonly {
+            return self.load_log_at_start();
+        }
         self.load_snapshot(How::default())
     }
 
@@ -244,7 +247,7 @@ impl Host {
     }
 
     /// Waits as `key-load-delay` says: so many microseconds, or one in the mean every so many keys if it is negative.
-    fn pause(&self, progress: &Progress) {
+    pub(super) fn pause(&self, progress: &Progress) {
         let delay = self.config.current().key_load_delay_us;
         if delay == 0 {
             return;

@@ -3,13 +3,16 @@
 //! [`run()`] is the program: read the configuration, open the log, listen, start workers and the admin
 //! port, load the snapshot, serve until told to end. [`host`] is what commands and the admin port ask
 //! of the rest of the server; [`saving`] and [`loading`] put
-//! store and files together.
+//! store and files together, [`append_only`], [`rewriting`] and [`log_loading`] the log and its folder.
 
+mod append_only;
 mod control;
 mod figures;
 mod host;
 mod loading;
+mod log_loading;
 mod migrate;
+mod rewriting;
 mod run;
 mod saving;
 mod signals;

@@ -213,12 +213,15 @@ fn build(config: Config, log: log::LogHandle) -> Result<Arc<Host>, String> {
     };
     let metrics = Metrics::new(Arc::clone(&stats)).map_err(|error| format!("the metrics clash: {error}"))?;
     let acl = super::users::at_start(&config, registry.catalog())?;
+    let status = Engine::status();
+    let append_only = super::append_only::AppendOnly::new(&config, &clock, &stats, &store, &status)?;
     let host = Arc::new_cyclic(|me| Host {
         acl: Arc::new(acl),
         tracer: tracer(&stats),
         clients: Arc::new(ClientTable::new(workers)),
         world: Arc::new(World::new(workers)),
-        status: Engine::status(),
+        status,
+        append_only,
         pubsub: crate::pubsub::PubSub::default(),
         jobs: Jobs::new(clocks),
         scripts: crate::script::ScriptEngine::new(clock.clone(), config.clone()),
@@ -305,8 +308,10 @@ async fn live(host: &Arc<Host>, tcp: Vec<BoundListener>, unix: Option<BoundListe
         world: Arc::clone(&host.world),
         status: Arc::clone(&host.status),
         tracer: host.tracer.clone(),
+        log: Arc::clone(&host.append_only) as Arc<dyn crate::engine::log::EffectLog>,
         server: Arc::clone(host) as Arc<dyn crate::command::ports::Server>,
     });
+    let _ = host.append_only.engine.set(Arc::clone(&engine));
     let workers =
         crate::net::start(&engine, host.workers).map_err(|error| format!("no worker thread: {error}"))?;
     // Set once, here.
@@ -340,6 +345,9 @@ async fn live(host: &Arc<Host>, tcp: Vec<BoundListener>, unix: Option<BoundListe
     acceptor.close();
     // The threads' loops may need this thread's runtime no more: their clients are told by flags.
     tokio::task::spawn_blocking(move || workers.stop()).await.map_err(|error| error.to_string())?;
+    // Nobody appends any more.
+    let closing = Arc::clone(host);
+    tokio::task::spawn_blocking(move || closing.close_log()).await.map_err(|error| error.to_string())?;
     result
 }
 
@@ -379,7 +387,8 @@ async fn load(host: &Arc<Host>) -> Result<(), String> {
     match result {
         Ok(Some(keys)) => {
             let seconds = host.clock.stamp().saturating_sub(began) as f64 / 1e9;
-            tracing::info!(keys, "DB loaded from disk: {seconds:.3} seconds");
+            let from = if host.config.current().appendonly { "append only file" } else { "disk" };
+            tracing::info!(keys, "DB loaded from {from}: {seconds:.3} seconds");
             Ok(())
         }
         Ok(None) => Ok(()),
@@ -450,6 +459,7 @@ fn chores(host: &Arc<Host>) {
     // Keeps the peak.
     host.process.usage(host.clock.stamp());
     host.judge_saves();
+    host.tend_log();
     let settings = host.config.current();
     let points: Vec<SavePoint> = settings
         .save

@@ -6,6 +6,7 @@ use crate::config::Settings;
 use crate::resp::Encoder;
 use crate::store::{Key, Noted, View};
 
+use super::effects::Effects;
 use super::ports::Server;
 use super::{Args, CommandError, Outcome, Registry, Reply, Session};
 
@@ -84,6 +85,8 @@ pub struct Context<'a> {
     pub replay: Replay,
     /// Whether to keep `replay`.
     pub collect_replay: bool,
+    /// What the unit is to be repeated as, collected only while somebody repeats units.
+    pub effects: Option<Box<Effects>>,
     /// Changes of the command that runs, kept only while somebody wants to hear of them.
     pub events: Vec<(usize, Vec<u8>, Event)>,
     /// Whether to collect `events`.
@@ -147,6 +150,12 @@ impl Context<'_> {
             Replay::Instead(commands) => commands.push(command),
             other => *other = Replay::Instead(vec![command]),
         }
+    }
+
+    /// Whether a time that a command names has passed. None has while a log is replayed: what expired is removed
+    /// by the log itself, and what stands in between speaks of the key.
+    pub fn has_passed(&self, at_ms: u64) -> bool {
+        at_ms <= self.view.horizon_ms()
     }
 
     /// Answers a bulk string.

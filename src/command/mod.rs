@@ -13,6 +13,7 @@ pub mod client_line;
 pub mod context;
 pub mod cursor;
 pub mod database;
+pub mod effects;
 pub mod element_scan;
 pub mod error;
 pub mod keys;

@@ -54,6 +54,8 @@ pub trait Server: Send + Sync {
     fn set_active_expiry(&self, on: bool);
     /// Loads the snapshot anew (DEBUG RELOAD). Takes the keyspace itself.
     fn reload(&self, how: Reload) -> Result<(), String>;
+    /// Empties the keyspace and repeats what the append-only file says (DEBUG LOADAOF). Takes the keyspace itself.
+    fn reload_log(&self) -> Result<(), String>;
     /// Users and what they may do.
     fn acl(&self) -> &Arc<Acl>;
     /// Replaces all users by those of `aclfile`, and gives those that are gone.
@@ -173,6 +175,8 @@ pub trait Saves: Send + Sync {
     fn save(&self) -> Result<(), SaveRefusal>;
     /// Starts to save and returns.
     fn start(&self, schedule: bool) -> Result<Started, SaveRefusal>;
+    /// Starts to rewrite the append-only file, or schedules it when something else runs or `schedule` says so.
+    fn rewrite(&self, schedule: bool) -> Result<Started, SaveRefusal>;
     /// When the last good save ended, seconds since 1970.
     fn last_save_unix_s(&self) -> u64;
     /// Whether a save is running.

@@ -48,6 +48,8 @@ pub(crate) struct Bench {
 pub(crate) struct Done {
     /// What is to be repeated for it.
     pub(crate) replay: Replay,
+    /// What the commands of a script are repeated as.
+    pub(crate) effects: Option<Box<super::effects::Effects>>,
     /// Its events: database, key, event.
     pub(crate) events: Vec<(usize, Vec<u8>, Event)>,
     /// Changes that it counted.
@@ -130,13 +132,15 @@ impl Bench {
             out_of_memory: false,
             replay: Replay::AsSent,
             collect_replay: true,
+            effects: Some(Box::default()),
             events: Vec::new(),
             collect_events: true,
         };
         let args = if registered.parent.is_some() { args.of_subcommand() } else { args };
         let outcome = (registered.row.run)(&mut ctx, args);
         let (replay, events) = (std::mem::take(&mut ctx.replay), std::mem::take(&mut ctx.events));
-        self.done = Done { replay, events, changes: ctx.view.tally.changes };
+        let effects = ctx.effects.take();
+        self.done = Done { replay, effects, events, changes: ctx.view.tally.changes };
         drop(ctx);
         self.parked = false;
         let outcome = match outcome {
@@ -402,6 +406,10 @@ impl Server for FakeServer {
         self.note(format!("reload, save {}, flush {}, merge {}", how.save, how.flush, how.merge));
         Ok(())
     }
+    fn reload_log(&self) -> Result<(), String> {
+        self.note("reload the log".to_owned());
+        Ok(())
+    }
     fn change_replication_id(&self) {
         self.note("change the replication id".to_owned());
     }
@@ -453,6 +461,10 @@ impl Saves for FakeServer {
     }
     fn running(&self) -> bool {
         false
+    }
+    fn rewrite(&self, schedule: bool) -> Result<Started, SaveRefusal> {
+        self.note(format!("rewrite the log, schedule: {schedule}"));
+        Ok(if schedule { Started::Scheduled } else { Started::Now })
     }
     fn flushed(&self) -> bool {
         self.note("flushed".to_owned());

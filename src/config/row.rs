@@ -171,9 +171,8 @@ impl Capability {
     /// Whether this server has it. The one list to change when a capability arrives.
     pub const fn present(self) -> bool {
         match self {
-            Capability::Acl => true,
+            Capability::Acl | Capability::AppendOnlyFile => true,
             Capability::ActiveDefrag
-            | Capability::AppendOnlyFile
             | Capability::Cluster
             | Capability::CpuAffinity
             | Capability::Daemonize

@@ -181,8 +181,15 @@ fn serve(scope: &Scope<'_>, ctx: &mut Context<'_>, errand: &Errand, key: Key<'_>
     std::mem::swap(ctx.out, &mut out);
     std::mem::swap(ctx.session, &mut session);
     (ctx.command, ctx.in_transaction) = (errand.command, false);
+    let (database, changes) = (ctx.view.database(), ctx.view.tally.changes);
     let began = scope.engine.clock.stamp();
-    let outcome = (errand.serve)(ctx, Args::new(&errand.request, &errand.spans, &errand.keys), key);
+    let args = Args::new(&errand.request, &errand.spans, &errand.keys);
+    let outcome = (errand.serve)(ctx, args.clone(), key);
+    if let Some(effects) = &mut ctx.effects {
+        // It is a command of its own, and so is the next that is served.
+        effects.begin_group();
+        ctx.note_effects(database, changes, &args);
+    }
     (ctx.command, ctx.in_transaction, ctx.replay) = (command, in_transaction, replay);
     std::mem::swap(ctx.out, &mut out);
     std::mem::swap(ctx.session, &mut session);
@@ -244,6 +251,7 @@ pub fn serve_later(scope: &Scope<'_>, client: &Arc<Client>, ready: Vec<(usize, V
         // Keys that were ready before go first; where there is none, the locks at hand may do.
         let woken = if ready.is_empty() { serve_held(scope, &mut ctx, woken) } else { woken };
         ready.extend(woken);
+        super::log::commit(scope.engine, &mut ctx);
         super::notify::tell(scope.engine, &mut ctx);
         unit::count(scope, &mut ctx.view);
     }

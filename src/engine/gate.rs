@@ -34,6 +34,8 @@ pub struct Situation<'a> {
     pub out_of_memory: bool,
     /// The last save failed and writes are to stop for it.
     pub writes_stopped: bool,
+    /// The append-only file cannot be written.
+    pub log_failing: bool,
 }
 
 /// A refusal with its reason for the counters.
@@ -62,6 +64,12 @@ pub fn check(command: &Registered, index: usize, args: &Args<'_>, at: &Situation
     }
     if at.writes_stopped && (does(flags, at, Flags::WRITE) || tells_health(command)) {
         return Err((Refusal::Misconfigured, CommandError::fixed(MISCONF)));
+    }
+    if at.log_failing
+        && (does(flags, at, Flags::WRITE) || tells_health(command))
+        && let Some(why) = log_error(at.engine)
+    {
+        return Err((Refusal::Misconfigured, why));
     }
     if at.client.has(ClientFlag::Subscriber)
         && !flags.has(Flags::SUBSCRIBER)
@@ -114,6 +122,15 @@ const MISCONF: &str = "MISCONF Redis is configured to save RDB snapshots, but it
      disk. Commands that may modify the data set are disabled, because this instance is configured to report \
      errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis \
      logs for details about the RDB error.";
+
+/// What a write is told while the append-only file cannot be written.
+#[cold]
+fn log_error(engine: &Engine) -> Option<CommandError> {
+    let error = engine.status.log_error.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let text =
+        |why: &String| CommandError::Text(format!("MISCONF Errors writing to the AOF file: {why}").into());
+    error.as_ref().map(text)
+}
 
 /// Whether the command has a flag. EXEC has those of all that it will run.
 fn does(flags: Flags, at: &Situation<'_>, flag: Flags) -> bool {

@@ -14,10 +14,12 @@ mod blocked_tests;
 pub mod clients;
 pub mod expiry;
 pub mod gate;
+pub mod log;
 pub mod memory;
 mod notify;
 #[cfg(test)]
 mod observed_tests;
+pub mod replay;
 pub mod shared;
 #[cfg(test)]
 mod stream_tests;

@@ -1,7 +1,7 @@
 //! What all workers share.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 
 use crate::clock::Clock;
 use crate::command::Registry;
@@ -12,6 +12,7 @@ use crate::observe::trace::Tracer;
 use crate::store::Store;
 
 use super::clients::ClientTable;
+use super::log::EffectLog;
 use super::memory::Memory;
 use super::world::World;
 
@@ -22,6 +23,12 @@ pub struct Status {
     pub loading: AtomicBool,
     /// The last save failed while save points are set and `stop-writes-on-bgsave-error` is on.
     pub writes_stopped: AtomicBool,
+    /// The append-only file cannot be written, and writes are to stop for it.
+    pub log_failing: AtomicBool,
+    /// What the operating system says about that.
+    pub log_error: Mutex<Option<String>>,
+    /// Units collect their effects for [`Engine::log`].
+    pub logging: AtomicBool,
     /// The server is ending: no new commands.
     pub stopping: AtomicBool,
     /// Expired keys are removed actively.
@@ -35,6 +42,9 @@ impl Status {
         Status {
             loading: AtomicBool::default(),
             writes_stopped: AtomicBool::default(),
+            log_failing: AtomicBool::default(),
+            log_error: Mutex::default(),
+            logging: AtomicBool::default(),
             stopping: AtomicBool::default(),
             active_expiry: AtomicBool::new(true),
             memory,
@@ -62,6 +72,8 @@ pub struct Engine {
     pub status: Arc<Status>,
     /// Spans of sampled commands.
     pub tracer: Tracer,
+    /// Who keeps the effects of units.
+    pub log: Arc<dyn EffectLog>,
     /// The rest of the server, for commands that ask.
     pub server: Arc<dyn Server>,
 }

@@ -61,6 +61,7 @@ impl Rig {
             world: Arc::new(World::new(workers)),
             status: Engine::status_with(super::memory::Memory::new(used)),
             tracer: crate::observe::trace::Tracer::off(),
+            log: Arc::new(super::log::NoLog),
             server: fake,
         });
         let workers = (0..workers).map(|index| Worker::new(Arc::clone(&engine), index)).collect();

@@ -36,6 +36,7 @@ impl Bench {
             world: Arc::new(World::new(1)),
             status: Engine::status(),
             tracer: crate::observe::trace::Tracer::off(),
+            log: Arc::new(super::log::NoLog),
             server,
         };
         Bench { worker: Worker::new(Arc::new(engine), 0), clock }

@@ -135,6 +135,7 @@ fn run_queued(scope: &Scope<'_>, ctx: &mut Context<'_>, queued: &Queued, keys: &
     ctx.command = queued.command;
     ctx.in_transaction = true;
     ctx.replay = Replay::AsSent;
+    let (before, changes) = (ctx.view.database(), ctx.view.tally.changes);
     let args = Args::new(&queued.request, &queued.spans, keys);
     let mark = ctx.out.len();
     // Rights are asked for once more: they may have changed since the command was queued.
@@ -149,6 +150,9 @@ fn run_queued(scope: &Scope<'_>, ctx: &mut Context<'_>, queued: &Queued, keys: &
             ctx.out.truncate(mark);
             unit::failed(scope, ctx, &error);
         }
+    }
+    if ctx.collect_replay {
+        ctx.note_effects(before, changes, &args);
     }
     notify::tell(scope.engine, ctx);
     let database = ctx.session.database;

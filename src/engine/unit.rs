@@ -13,8 +13,8 @@ use crate::resp::Encoder;
 use crate::store::{KeyHash, Moment, View};
 
 use super::blocked::{self, Parked};
-use super::notify;
 use super::shared::Engine;
+use super::{log, notify};
 
 /// What a worker lends to a unit of work.
 pub struct Scope<'a> {
@@ -96,6 +96,7 @@ pub fn context<'a>(
     view.set_no_touch(session.no_touch);
     let collect_events = notify::is_wanted(scope.engine, scope.settings);
     view.set_notes_keys(collect_events);
+    let effects = log::effects(scope.engine);
     Context {
         view,
         out,
@@ -108,7 +109,8 @@ pub fn context<'a>(
         in_script: false,
         out_of_memory: scope.out_of_memory,
         replay: Replay::AsSent,
-        collect_replay: false,
+        collect_replay: effects.is_some(),
+        effects,
         events: Vec::new(),
         collect_events,
     }
@@ -129,10 +131,14 @@ pub fn run<'a>(
     let mark = ctx.out.len();
     let outcome = call(&mut ctx, args);
     let ended = settle(scope, &mut ctx, outcome, mark, args);
+    if ctx.collect_replay {
+        note_only(&mut ctx, args);
+    }
     // `finish` in place: a context is large, and handing it over by value copies it.
     if ctx.view.has_ready() {
         finish(scope, ctx);
     } else {
+        log::commit(scope.engine, &mut ctx);
         notify::tell(scope.engine, &mut ctx);
         count(scope, &mut ctx.view);
     }
@@ -158,14 +164,27 @@ pub fn attempt<'a>(
     if ctx.view.is_given_up() {
         ctx.view.undo_trial();
         ctx.events.clear();
+        if let Some(effects) = &mut ctx.effects {
+            effects.clear();
+        }
         ctx.out.truncate(mark);
         count(scope, &mut ctx.view);
         return None;
     }
     ctx.view.end_trial();
     let ended = settle(scope, &mut ctx, outcome, mark, args);
+    if ctx.collect_replay {
+        note_only(&mut ctx, args);
+    }
     finish(scope, ctx);
     Some(ended)
+}
+
+/// Notes the effects of the unit's only command: it ran in the connection's database of before.
+#[cold]
+fn note_only(ctx: &mut Context<'_>, args: &Args<'_>) {
+    let database = ctx.session.database;
+    ctx.note_effects(database, 0, args);
 }
 
 /// Calls the handler of the context's command.
@@ -227,6 +246,7 @@ pub fn finish(scope: &Scope<'_>, mut ctx: Context<'_>) {
     if !ready.is_empty() {
         ready = blocked::serve_held(scope, &mut ctx, ready);
     }
+    log::commit(scope.engine, &mut ctx);
     notify::tell(scope.engine, &mut ctx);
     count(scope, &mut ctx.view);
     if !ready.is_empty() {

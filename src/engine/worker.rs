@@ -135,7 +135,8 @@ impl Worker {
     #[inline]
     fn moment(&mut self, stamp: Stamp) -> Moment {
         self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        Moment { now_ms: self.wall.at(stamp), usage: self.usage, seed: self.seed ^ stamp }
+        let now_ms = self.wall.at(stamp);
+        Moment { now_ms, horizon_ms: now_ms, usage: self.usage, seed: self.seed ^ stamp }
     }
 
     /// The moment of work outside a batch: a client that leaves, a time that is up.

@@ -322,7 +322,9 @@ impl Task {
         if out.is_empty() {
             return Ok(());
         }
-        if self.pending.is_empty() {
+        // What waits for the log leaves with the rest, once it is safe.
+        let logging = self.engine.status.logging.load(Ordering::Relaxed);
+        if self.pending.is_empty() && (!logging || self.engine.log.settle()) {
             match self.stream.poll_write(cx, out) {
                 Poll::Ready(Ok(written)) => {
                     self.count_written(written);
@@ -355,6 +357,10 @@ impl Task {
     async fn flush(&mut self) -> io::Result<()> {
         if self.pending.is_empty() {
             return Ok(());
+        }
+        if self.engine.status.logging.load(Ordering::Relaxed) && !self.engine.log.settle() {
+            let end = self.engine.log.end();
+            poll_fn(|cx| self.engine.log.poll_safe(end, cx)).await;
         }
         let limits = &self.engine.config.current().client_output_buffer_limit;
         // A monitor gets what it did not ask for, as a subscriber does.

@@ -94,6 +94,8 @@ pub trait Files: Send + Sync {
     fn remove_abandoned(&self, path: &Path) -> io::Result<bool>;
     /// Makes the names in a folder lasting.
     fn sync_folder(&self, folder: &Path) -> io::Result<()>;
+    /// Makes a folder, unless it is there.
+    fn create_folder(&self, folder: &Path) -> io::Result<()>;
     /// The names in a folder, in no order.
     fn list(&self, folder: &Path) -> io::Result<Vec<OsString>>;
     /// The identity of what has this name; `None` if nothing has.
@@ -174,6 +176,19 @@ impl Files for RealFiles {
 
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
         File::open(folder)?.sync_all()
+    }
+
+    fn create_folder(&self, folder: &Path) -> io::Result<()> {
+        match std::fs::create_dir(folder) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                if folder.is_dir() {
+                    Ok(())
+                } else {
+                    Err(error)
+                }
+            }
+            other => other,
+        }
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<OsString>> {

@@ -101,7 +101,8 @@ impl Progress {
         self.begin(0, bytes);
     }
 
-    pub(super) fn begin(&self, expected_keys: u64, total_bytes: u64) {
+    /// Begins anew with these expectations.
+    pub fn begin(&self, expected_keys: u64, total_bytes: u64) {
         self.started_ms.store(self.now_ms(), Ordering::Relaxed);
         self.expected_keys.store(expected_keys, Ordering::Relaxed);
         self.total_bytes.store(total_bytes, Ordering::Relaxed);
@@ -115,7 +116,13 @@ impl Progress {
         self.bytes.fetch_add(n, Ordering::Relaxed);
     }
 
-    pub(super) fn finish(&self) {
+    /// So many bytes of what is loaded have been dealt with.
+    pub fn read_bytes(&self, bytes: u64) {
+        self.add_bytes(bytes);
+    }
+
+    /// All is done.
+    pub fn finish(&self) {
         self.done.store(true, Ordering::Relaxed);
     }
 

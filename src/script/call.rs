@@ -218,6 +218,7 @@ fn run(ctx: &mut Context<'_>, index: usize, args: Args<'_>, reply: &mut Encoder)
     let registered = ctx.registry.get(index);
     let (script, in_transaction) = (ctx.command, ctx.in_transaction);
     let (changes, outer) = (ctx.view.tally.changes, std::mem::take(&mut ctx.replay));
+    let before = ctx.view.database();
     ctx.command = index;
     ctx.in_transaction = true;
     ctx.in_script = true;
@@ -241,9 +242,12 @@ fn run(ctx: &mut Context<'_>, index: usize, args: Args<'_>, reply: &mut Encoder)
     let database = ctx.session.database;
     ctx.view.select(database);
     ctx.view.release_touched();
-    let own = std::mem::replace(&mut ctx.replay, outer);
-    if ctx.collect_replay && ctx.view.tally.changes > changes {
-        repeat(ctx, own, &all);
+    if ctx.collect_replay {
+        ctx.note_effects(before, changes, &all);
+        // A script is repeated as what its commands have done.
+        ctx.replay = Replay::Nothing;
+    } else {
+        ctx.replay = outer;
     }
     match outcome {
         Ok(Reply::Park(park)) => park.on_timeout.write(reply),
@@ -277,17 +281,4 @@ fn failed(index: usize, error: &CommandError) -> Raised {
     note(Count::Failed(index));
     note(Count::Error(text.as_ref().into()));
     Raised { text: text.as_bytes().to_vec(), counted: true }
-}
-
-/// A script is repeated as what its commands have done.
-fn repeat(ctx: &mut Context<'_>, own: Replay, args: &Args<'_>) {
-    let mut commands = match own {
-        Replay::Nothing => return,
-        Replay::Instead(commands) => commands,
-        Replay::AsSent => vec![args.all().map(<[u8]>::to_vec).collect()],
-    };
-    match &mut ctx.replay {
-        Replay::Instead(all) => all.append(&mut commands),
-        other => *other = Replay::Instead(commands),
-    }
 }

@@ -205,9 +205,14 @@ fn a_script_is_repeated_as_what_it_did() {
     use crate::command::context::Replay;
     let mut bench = bench();
     eval(&mut bench, "redis.call('SET', 'a', 1) redis.call('GET', 'a') redis.call('DEL', 'a', 'b')");
-    let words = |line: &str| line.split(' ').map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>();
-    assert_eq!(bench.done.replay, Replay::Instead(vec![words("SET a 1"), words("DEL a b")]));
+    let mut expected = Box::<crate::command::effects::Effects>::default();
+    for line in ["SET a 1", "DEL a b"] {
+        let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+        expected.push(0, words.into_iter());
+    }
+    assert_eq!((&bench.done.effects, &bench.done.replay), (&Some(expected), &Replay::Nothing));
     eval(&mut bench, "return redis.call('GET', 'a')");
+    assert_eq!(bench.done.effects, Some(Box::default()));
     assert_eq!(bench.done.replay, Replay::Nothing);
 }
 

@@ -26,6 +26,13 @@ pub struct Capture {
 }
 
 impl Store {
+    /// Does before the instant what would make it long: after a save that was cancelled.
+    pub fn prepare_capture(&self) {
+        if self.saves.take_epochs_mixed() {
+            self.mark_all();
+        }
+    }
+
     /// The instant of a save. One capture at a time; nobody may hold the whole keyspace meanwhile.
     pub fn begin_capture(self: &Arc<Self>) -> Arc<Capture> {
         let marking = self.saves.take_epochs_mixed();

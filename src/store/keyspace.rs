@@ -16,6 +16,7 @@ use super::hash::{KeyHash, KeyHasher};
 use super::object::Object;
 use super::saves::Saves;
 use super::shard::ShardGuard;
+use super::view::Loss;
 
 /// How a store is laid out.
 #[derive(Clone, Debug)]
@@ -34,6 +35,17 @@ impl Default for StoreOptions {
 
 /// Values that are freed elsewhere than in a worker.
 pub type Garbage = Vec<Entry>;
+
+type TellLoss = dyn Fn(usize, &[u8], Loss) + Send + Sync;
+
+/// Who hears of keys that go by themselves.
+struct Losses(Box<TellLoss>);
+
+impl std::fmt::Debug for Losses {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Losses")
+    }
+}
 
 /// With fewer elements a collection lies in the caches once its first lines do.
 const LARGE: usize = 256;
@@ -55,6 +67,7 @@ pub struct Store {
     /// Measures waits for locks.
     clock: Clock,
     garbage: OnceLock<Sender<Garbage>>,
+    losses: OnceLock<Losses>,
     garbage_pending: AtomicUsize,
     garbage_freed: AtomicU64,
     garbage_bytes: AtomicUsize,
@@ -90,6 +103,7 @@ impl Store {
             saves: Saves::default(),
             hooks: AtomicUsize::new(0),
             garbage: OnceLock::new(),
+            losses: OnceLock::new(),
             garbage_pending: AtomicUsize::new(0),
             garbage_freed: AtomicU64::new(0),
             garbage_bytes: AtomicUsize::new(0),
@@ -174,6 +188,20 @@ impl Store {
     /// How often a unit of work found a shard's lock taken.
     pub fn lock_waits(&self) -> u64 {
         self.lock_waits.load(Ordering::Relaxed)
+    }
+
+    /// Says who is told of keys that go though no command removes them. He is told while the key's shard is
+    /// locked, and must not lock anything of the store.
+    pub fn on_loss(&self, tell: impl Fn(usize, &[u8], Loss) + Send + Sync + 'static) {
+        // A second one is ignored: the first one is told.
+        let _ = self.losses.set(Losses(Box::new(tell)));
+    }
+
+    #[inline]
+    pub(super) fn tell_lost(&self, database: usize, key: &[u8], why: Loss) {
+        if let Some(losses) = self.losses.get() {
+            (losses.0)(database, key, why);
+        }
     }
 
     /// Says who frees large values. Without it they are freed where they were removed.

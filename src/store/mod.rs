@@ -47,4 +47,4 @@ pub use size::size_class;
 pub use strings::{Expiry, WrongType};
 pub use sweep::{Sweep, Swept};
 pub use usage::{Usage, decayed, idle_seconds, idle_since, lru_clock, with_frequency};
-pub use view::{Key, Moment, Noted, Random, Tally, View};
+pub use view::{Key, Loss, Moment, Noted, Random, Tally, View};

@@ -25,7 +25,7 @@ impl View<'_> {
         let shard = self.store.database(self.physical).shard_of(key.hash);
         let here = |held: &&Held<'_>| held.shard == shard && held.physical == self.physical;
         let guard = &self.held.iter().find(here)?.guard;
-        guard.get(guard.find(key.hash, key.bytes)?).filter(|entry| !entry.is_expired(self.moment.now_ms))
+        guard.get(guard.find(key.hash, key.bytes)?).filter(|entry| !entry.is_expired(self.moment.horizon_ms))
     }
 
     /// A collection that is about to change. After the change call [`View::remove_if_empty`] if it shrank.

@@ -28,6 +28,8 @@ pub struct Key<'a> {
 pub struct Moment {
     /// Wall time, fixed within the unit.
     pub now_ms: u64,
+    /// Keys whose expiry is no later are gone: `now_ms`, and 0 while a log is replayed.
+    pub horizon_ms: u64,
     /// How accesses are recorded.
     pub usage: Usage,
     /// Seed for the few decisions left to chance within the unit.
@@ -37,7 +39,7 @@ pub struct Moment {
 impl Moment {
     /// A moment under LRU with a fixed seed.
     pub fn at(now_ms: u64) -> Moment {
-        Moment { now_ms, usage: Usage::Lru, seed: now_ms | 1 }
+        Moment { now_ms, horizon_ms: now_ms, usage: Usage::Lru, seed: now_ms | 1 }
     }
 }
 
@@ -184,6 +186,12 @@ impl<'s> View<'s> {
         self.moment.now_ms
     }
 
+    /// Keys whose expiry is no later are gone.
+    #[inline]
+    pub fn horizon_ms(&self) -> u64 {
+        self.moment.horizon_ms
+    }
+
     /// How accesses are recorded.
     pub fn usage(&self) -> Usage {
         self.moment.usage
@@ -301,7 +309,7 @@ impl<'s> View<'s> {
         let held = self.held_for(key.hash);
         let slot = self.held[held].guard.find(key.hash, key.bytes)?;
         let place = Place { held, slot };
-        let now = self.moment.now_ms;
+        let now = self.moment.horizon_ms;
         if self.entry(place)?.is_expired(now) {
             self.expire(place);
             return None;
@@ -456,6 +464,7 @@ impl<'s> View<'s> {
         self.tally.expired += 1;
         self.notify_hooks(place.held, entry.key());
         self.note(entry.key(), Noted::Expired);
+        self.store.tell_lost(self.number, entry.key(), Loss::Expired);
         self.expired.push((self.number, entry.key().to_vec()));
         self.dispose(place.held, entry);
     }
@@ -465,6 +474,7 @@ impl<'s> View<'s> {
         let entry = self.detach_in_place(place)?;
         let key = entry.key().to_vec();
         self.notify_hooks(place.held, &key);
+        self.store.tell_lost(self.number, &key, Loss::Evicted);
         self.dispose(place.held, entry);
         Some(key)
     }
@@ -572,6 +582,15 @@ pub enum Noted {
     New,
     /// It was read, and is not there.
     Missed,
+}
+
+/// Why a key went that no command removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// Its time had come.
+    Expired,
+    /// It made room.
+    Evicted,
 }
 
 /// Keeps the shard's account of expiries.

@@ -106,7 +106,7 @@ fn restore(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
         // Too far away to be told is as good as over: Redis's sum becomes negative.
         ttl => Some(ctx.now_ms().checked_add(ttl).filter(|&at| i64::try_from(at).is_ok()).unwrap_or(0)),
     };
-    if expiry.is_some_and(|at| at <= ctx.now_ms()) {
+    if expiry.is_some_and(|at| ctx.has_passed(at)) {
         if ctx.view.remove(key) {
             ctx.replay_as([b"DEL", key.bytes]);
             ctx.effect(key, EventClass::Generic, "del");

@@ -155,7 +155,7 @@ fn set_expiry(ctx: &mut Context<'_>, mut args: Args<'_>, scale: Scale) -> Outcom
         return Ok(Reply::Int(0));
     }
     match u64::try_from(at) {
-        Ok(at) if at > ctx.now_ms() => live_until(ctx, key, at, scale),
+        Ok(at) if !ctx.has_passed(at) => live_until(ctx, key, at, scale),
         _ => end_now(ctx, key),
     }
     Ok(Reply::Int(1))

@@ -156,7 +156,7 @@ fn memory_figures(figures: &Figures) -> Vec<(&'static str, Figure)> {
         ("clients.slaves", Figure::Int(0)),
         ("clients.normal", bytes(figures.mem_clients_normal)),
         ("cluster.links", Figure::Int(0)),
-        ("aof.buffer", Figure::Int(0)),
+        ("aof.buffer", bytes(figures.aof.buffered)),
         ("lua.caches", Figure::Int(0)),
         ("functions.caches", Figure::Int(0)),
         ("overhead.total", bytes(figures.used_memory_overhead)),

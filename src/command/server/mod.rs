@@ -35,6 +35,7 @@ pub static COMMANDS: &[Command] = &[
     replication::ROLE,
     replication::SLAVEOF,
     replication::WAIT,
+    saving::BGREWRITEAOF,
     saving::BGSAVE,
     saving::LASTSAVE,
     saving::SAVE,

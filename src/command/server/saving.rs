@@ -1,4 +1,4 @@
-//! SAVE, BGSAVE, LASTSAVE and SHUTDOWN.
+//! SAVE, BGSAVE, BGREWRITEAOF, LASTSAVE and SHUTDOWN.
 
 use crate::command::ports::{SaveRefusal, Shutdown, Started};
 use crate::command::reply::{OK, Work};
@@ -27,6 +27,18 @@ pub(super) const BGSAVE: Command = Command {
     group: Group::Server,
     flags: Flags::NO_ASYNC_LOADING.with(Flags::ADMIN).with(Flags::NOSCRIPT),
     run: bgsave,
+    ..Command::BASE
+};
+
+pub(super) const BGREWRITEAOF: Command = Command {
+    name: "BGREWRITEAOF",
+    differs: "Nothing is forked.",
+    syntax: "",
+    summary: "Begins to rewrite the append-only file in the background.",
+    since: "1.0.0",
+    group: Group::Server,
+    flags: Flags::NO_ASYNC_LOADING.with(Flags::ADMIN).with(Flags::NOSCRIPT),
+    run: bgrewriteaof,
     ..Command::BASE
 };
 
@@ -87,6 +99,17 @@ fn bgsave(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     match ctx.server.saves().start(schedule || ctx.in_transaction).map_err(refused)? {
         Started::Now => Ok(Reply::Simple("Background saving started")),
         Started::Scheduled => Ok(Reply::Simple("Background saving scheduled")),
+    }
+}
+
+fn bgrewriteaof(ctx: &mut Context<'_>, _: Args<'_>) -> Outcome {
+    match ctx.server.saves().rewrite(ctx.in_transaction) {
+        Ok(Started::Now) => Ok(Reply::Simple("Background append only file rewriting started")),
+        Ok(Started::Scheduled) => Ok(Reply::Simple("Background append only file rewriting scheduled")),
+        Err(SaveRefusal::Running) => {
+            Err(CommandError::fixed("ERR Background append only file rewriting already in progress"))
+        }
+        Err(SaveRefusal::Failed(text)) => Err(CommandError::err(text)),
     }
 }
 

@@ -179,7 +179,7 @@ fn change<'a>(args: &mut Args<'a>) -> Result<Change<'a>, CommandError> {
 }
 
 fn expire(ctx: &mut Context<'_>, key: Key<'_>, form: Form, at_ms: u64) {
-    if form.is_absolute() && at_ms <= ctx.now_ms() {
+    if form.is_absolute() && ctx.has_passed(at_ms) {
         ctx.view.remove(key);
         ctx.effect(key, EventClass::Generic, "del");
         ctx.replay_as([removal(ctx.settings.lazyfree_lazy_expire), key.bytes]);

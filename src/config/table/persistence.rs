@@ -29,6 +29,7 @@ macro_rules! persistence_rows {
     aof_use_rdb_preamble: bool = true => "aof-use-rdb-preamble" yes_no() [] "Begin a rewritten file with a snapshot.";
     aof_timestamp_enabled: bool = false => "aof-timestamp-enabled" yes_no() [] "Write times into the append-only file.";
     aof_rewrite_incremental_fsync: bool = true => "aof-rewrite-incremental-fsync" yes_no() [] "Sync piece by piece while rewriting.";
+    aof_checksum: bool = true => "aof-checksum" yes_no() [OURS] "Write checksums into the append-only file, in lines that Redis skips.";
     aof_disable_auto_gc: bool = false => "aof-disable-auto-gc" yes_no() [APPLIED] "Keep files that a rewrite made obsolete.";
 }
     } $($rest)* } };

@@ -141,6 +141,7 @@ impl Worker {
             engine,
             loading: engine.status.loading.load(Ordering::Relaxed),
             writes_stopped: engine.status.writes_stopped.load(Ordering::Relaxed),
+            log_failing: engine.status.log_failing.load(Ordering::Relaxed),
             out_of_memory: room == Room::None,
         };
         let checked = gate::check(registered, index, args, &situation).and_then(|()| match &batch.busy {

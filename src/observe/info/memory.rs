@@ -71,7 +71,8 @@ fn buffers(fields: &mut Fields, look: &Look<'_>) {
         ("mem_clients_slaves", "0"),
     ]);
     fields.put("mem_clients_normal", figures.mem_clients_normal);
-    fields.absent(&[("mem_cluster_links", "0"), ("mem_aof_buffer", "0")]);
+    fields.absent(&[("mem_cluster_links", "0")]);
+    fields.put("mem_aof_buffer", look.figures.aof.buffered);
     fields.put("mem_allocator", &figures.mem_allocator);
     fields.put("active_defrag_running", 0);
     fields.put("lazyfree_pending_objects", figures.lazyfree_pending_objects);

@@ -9,7 +9,7 @@ pub(super) fn persistence(fields: &mut Fields, look: &Look<'_>) {
     fields.put("async_loading", 0);
     running_save(fields, look);
     saves(fields, look);
-    log_and_modules(fields);
+    log_and_modules(fields, look);
     if figures.loading {
         load(fields, look);
     }
@@ -46,22 +46,32 @@ fn saves(fields: &mut Fields, look: &Look<'_>) {
     fields.put("rdb_last_load_keys_loaded", figures.rdb_last_load_keys_loaded);
 }
 
-/// There is no append-only file and no module.
-fn log_and_modules(fields: &mut Fields) {
+/// The append-only file. There is no module.
+fn log_and_modules(fields: &mut Fields, look: &Look<'_>) {
+    let aof = &look.figures.aof;
+    let status = |failed: bool| if failed { "err" } else { "ok" };
+    fields.put("aof_enabled", u8::from(aof.enabled));
+    fields.put("aof_rewrite_in_progress", u8::from(aof.rewriting));
+    fields.put("aof_rewrite_scheduled", u8::from(aof.scheduled));
+    fields.put("aof_last_rewrite_time_sec", seconds_or_none(aof.last_rewrite_seconds));
+    fields.put("aof_current_rewrite_time_sec", seconds_or_none(aof.current_rewrite_seconds));
+    fields.put("aof_last_bgrewrite_status", status(aof.last_rewrite_failed));
+    fields.put("aof_rewrites", aof.rewrites);
+    fields.put("aof_rewrites_consecutive_failures", aof.failures_in_a_row);
+    fields.put("aof_last_write_status", status(aof.write_failed));
     fields.absent(&[
-        ("aof_enabled", "0"),
-        ("aof_rewrite_in_progress", "0"),
-        ("aof_rewrite_scheduled", "0"),
-        ("aof_last_rewrite_time_sec", "-1"),
-        ("aof_current_rewrite_time_sec", "-1"),
-        ("aof_last_bgrewrite_status", "ok"),
-        ("aof_rewrites", "0"),
-        ("aof_rewrites_consecutive_failures", "0"),
-        ("aof_last_write_status", "ok"),
         ("aof_last_cow_size", "0"),
         ("module_fork_in_progress", "0"),
         ("module_fork_last_cow_size", "0"),
     ]);
+    if aof.enabled {
+        fields.put("aof_current_size", aof.current_size);
+        fields.put("aof_base_size", aof.base_size);
+        fields.put("aof_pending_rewrite", u8::from(aof.scheduled));
+        fields.put("aof_buffer_length", aof.buffered);
+        fields.put("aof_pending_bio_fsync", u8::from(aof.syncing));
+        fields.put("aof_delayed_fsync", aof.delayed_fsync);
+    }
 }
 
 fn load(fields: &mut Fields, look: &Look<'_>) {

@@ -34,6 +34,39 @@ impl Progress {
     }
 }
 
+/// The append-only file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AofFigures {
+    /// It is written, or is about to be.
+    pub enabled: bool,
+    /// A rewrite runs.
+    pub rewriting: bool,
+    /// A rewrite will begin when nothing else runs.
+    pub scheduled: bool,
+    /// How long the last rewrite took, or None before the first.
+    pub last_rewrite_seconds: Option<u64>,
+    /// How long the running one has taken.
+    pub current_rewrite_seconds: Option<u64>,
+    /// The last rewrite failed.
+    pub last_rewrite_failed: bool,
+    /// Rewrites that were begun.
+    pub rewrites: u64,
+    /// How many of the last ones failed, one after the other.
+    pub failures_in_a_row: u64,
+    /// The file cannot be written or synced.
+    pub write_failed: bool,
+    /// Bytes of all files.
+    pub current_size: u64,
+    /// Bytes of all files after the last rewrite, or of the base at the start.
+    pub base_size: u64,
+    /// Bytes that wait to be written.
+    pub buffered: u64,
+    /// A sync is under way.
+    pub syncing: bool,
+    /// Writes that had to go on while a sync took too long.
+    pub delayed_fsync: u64,
+}
+
 /// Everything that `/metrics` shows and that is no counter of `Stats`. Each field has the
 /// meaning of INFO's field of that name, in the unit of its suffix; without one: bytes for
 /// memory, otherwise a plain number.
@@ -186,6 +219,8 @@ pub struct Figures {
     pub rdb_last_bgsave_seconds: Option<u64>,
     /// How long the running one has taken.
     pub rdb_current_bgsave_seconds: Option<u64>,
+    /// What there is to tell of the append-only file.
+    pub aof: AofFigures,
     // Statistics that are no counters.
     /// Per cent of the keys with an expiry that are probably past it.
     pub expired_stale_percent: f64,

@@ -460,6 +460,10 @@ impl Files for FaultyFiles {
         Ok(())
     }
 
+    fn create_folder(&self, folder: &Path) -> io::Result<()> {
+        self.lock().plain_step("create folder", folder)
+    }
+
     fn remove_abandoned(&self, path: &Path) -> io::Result<bool> {
         {
             let disk = self.lock();

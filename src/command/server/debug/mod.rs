@@ -61,6 +61,7 @@ static TOOLS: &[Tool] = &[
     tool("HELP", 2..=2, help::help),
     tool("HTSTATS", 3..=3, object::table_stats),
     tool("LISTPACK", 3..=3, object::listpack),
+    tool("LOADAOF", 2..=2, load_log),
     tool("LOG", 3..=3, log),
     tool("OBJECT", 3..=3, object::object),
     tool("PANIC", 2..=MANY, panic),
@@ -166,6 +167,24 @@ fn reload(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
         Err(text) => {
             tracing::warn!("DEBUG RELOAD failed: {text}");
             Err(CommandError::fixed("ERR Error trying to load the RDB dump"))
+        }
+    })))
+}
+
+/// Repeats what the append-only file says. The work takes the keyspace itself, as RELOAD's does.
+fn load_log(ctx: &mut Context<'_>, _: Args<'_>) -> Outcome {
+    if ctx.in_transaction {
+        return Err(CommandError::fixed("ERR DEBUG LOADAOF is not possible inside a transaction"));
+    }
+    let server = ctx.server.shared();
+    Ok(Reply::Later(Work::new(move || match server.reload_log() {
+        Ok(()) => {
+            tracing::warn!("Append Only File loaded by DEBUG LOADAOF");
+            OK
+        }
+        Err(text) => {
+            tracing::warn!("DEBUG LOADAOF failed: {text}");
+            Err(CommandError::fixed("ERR Error trying to load the AOF files, check server logs."))
         }
     })))
 }

@@ -1,0 +1,233 @@
+//! The append-only file of the server: what its units did goes into the log, and the log into its folder.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll};
+
+use crate::clock::Clock;
+use crate::command::effects::Effects;
+use crate::config::{AppendFsync, Config, Settings};
+use crate::engine::log::EffectLog;
+use crate::engine::{Engine, Status};
+use crate::observe::Stats;
+use crate::persist::aof::{Folder, Hooks, Log, Manifest, Policy, Segment};
+use crate::persist::files::RealFiles;
+use crate::store::{Loss, Store};
+
+/// Whether the log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// It is not.
+    #[default]
+    Off,
+    /// It was switched on, and begins with the base that is being written.
+    Starting,
+    /// It is.
+    On,
+}
+
+/// What the folder holds.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    pub(super) manifest: Manifest,
+    pub(super) mode: Mode,
+}
+
+/// What INFO shows of rewrites.
+#[derive(Debug, Default)]
+pub(super) struct Rewrites {
+    pub(super) begun: AtomicU64,
+    pub(super) failed_in_a_row: AtomicU64,
+    pub(super) last_failed: AtomicBool,
+    pub(super) scheduled: AtomicBool,
+    /// Seconds that the last one took, plus one; 0 when there was none.
+    pub(super) last_took: AtomicU64,
+    /// All files' size at the end of the last one, and of those before the file that is written now.
+    pub(super) size_then: AtomicU64,
+    pub(super) size_before: AtomicU64,
+    /// No automatic one before this time, seconds; and for how many minutes the last delay was.
+    pub(super) not_before_s: AtomicU64,
+    pub(super) delay_minutes: AtomicU64,
+}
+
+/// The log, its folder, and how far they are.
+pub(super) struct AppendOnly {
+    pub(super) log: Log,
+    pub(super) rewrites: Rewrites,
+    /// Times are written, too.
+    timed: AtomicBool,
+    config: Config,
+    clock: Clock,
+    status: Arc<Status>,
+    held: Mutex<Held>,
+    /// Set once, when the workers are made.
+    pub(super) engine: OnceLock<Arc<Engine>>,
+}
+
+impl std::fmt::Debug for AppendOnly {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AppendOnly").field("held", &self.held).finish_non_exhaustive()
+    }
+}
+
+fn policy_of(settings: &Settings) -> Policy {
+    match settings.appendfsync {
+        AppendFsync::Always => Policy::Always,
+        AppendFsync::Everysec => Policy::Everysec,
+        AppendFsync::No => Policy::No,
+    }
+}
+
+impl AppendOnly {
+    /// A log that is not written yet. What expires or is evicted goes into it, too.
+    pub(super) fn new(
+        config: &Config,
+        clock: &Clock,
+        stats: &Arc<Stats>,
+        store: &Arc<Store>,
+        status: &Arc<Status>,
+    ) -> Result<Arc<AppendOnly>, String> {
+        let (time, events) = (clock.clone(), (clock.clone(), Arc::clone(stats), config.clone()));
+        let hooks = Hooks {
+            monotonic_ms: Box::new(move || time.stamp() / 1_000_000),
+            fatal: Box::new(|| std::process::exit(1)),
+            took: Box::new(move |event, ms| {
+                let (clock, stats, config) = &events;
+                let threshold = config.current().latency_monitor_threshold_ms;
+                stats.spikes().note(event, threshold, clock.unix_ms(), ms * 1_000_000);
+            }),
+        };
+        let this = Arc::new(AppendOnly {
+            log: Log::new(hooks),
+            rewrites: Rewrites::default(),
+            timed: AtomicBool::new(false),
+            config: config.clone(),
+            clock: clock.clone(),
+            status: Arc::clone(status),
+            held: Mutex::default(),
+            engine: OnceLock::new(),
+        });
+        this.configure(&config.current(), false);
+        let told = Arc::clone(&this);
+        store.on_loss(move |database, key, why| {
+            if told.status.logging.load(Ordering::Relaxed) {
+                told.lost(database, key, why);
+            }
+        });
+        let syncs = Arc::clone(&this);
+        std::thread::Builder::new()
+            .name("log-sync".to_owned())
+            .spawn(move || syncs.log.run_syncs())
+            .map_err(|error| error.to_string())?;
+        Ok(this)
+    }
+
+    /// The folder that the settings name.
+    pub(super) fn folder(&self) -> Folder {
+        let settings = self.config.current();
+        Folder::new(
+            Arc::new(RealFiles),
+            Path::new(&settings.appenddirname).to_path_buf(),
+            settings.appendfilename.clone(),
+        )
+    }
+
+    pub(super) fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn mode(&self) -> Mode {
+        self.held().mode
+    }
+
+    /// What the settings say; `busy` is whether a save or a rewrite runs.
+    pub(super) fn configure(&self, settings: &Settings, busy: bool) {
+        self.timed.store(settings.aof_timestamp_enabled, Ordering::Relaxed);
+        let rests = busy && settings.no_appendfsync_on_rewrite;
+        self.log.configure(policy_of(settings), settings.aof_checksum, rests);
+    }
+
+    /// From now on units collect their effects, or do not. Nobody holds any key.
+    pub(super) fn collect(&self, on: bool) {
+        self.status.logging.store(on, Ordering::SeqCst);
+    }
+
+    fn lost(&self, database: usize, key: &[u8], why: Loss) {
+        let settings = self.config.current();
+        let lazily = match why {
+            Loss::Expired => settings.lazyfree_lazy_expire,
+            Loss::Evicted => settings.lazyfree_lazy_eviction,
+        };
+        let command: &[u8] = if lazily { b"UNLINK" } else { b"DEL" };
+        self.append_command(database, &[command, key]);
+    }
+
+    /// Appends one command.
+    pub(super) fn append_command(&self, database: usize, words: &[&[u8]]) {
+        let mut effects = Effects::default();
+        effects.push(database, words.iter().copied());
+        self.append(&effects);
+    }
+
+    /// All files' size.
+    pub(super) fn size(&self) -> u64 {
+        self.rewrites.size_before.load(Ordering::Relaxed) + self.log.length()
+    }
+
+    /// Opens the last increment, or a new one, at the start: the log goes on there. `last` is what loading found of
+    /// the last increment: where it ends and its checksum.
+    pub(super) fn open(&self, last: Option<(u64, crc32fast::Hasher)>) -> Result<(), String> {
+        let folder = self.folder();
+        let told = |error: &dyn std::fmt::Display| error.to_string();
+        let mut held = self.held();
+        let is_new = held.manifest.increments.is_empty();
+        let name = match held.manifest.increments.last() {
+            Some(last) => last.name.clone(),
+            None => held.manifest.add_increment(folder.name()),
+        };
+        let (handle, length) = folder.open_or_create(&name).map_err(|error| told(&error))?;
+        folder.store(&held.manifest).map_err(|error| told(&error))?;
+        let (end, checksum) = last.filter(|_| !is_new).unwrap_or_default();
+        if end != length {
+            return Err(format!("{name} has changed since it was loaded"));
+        }
+        self.log.begin(Segment { handle, path: folder.at(&name), length, checksum });
+        held.mode = Mode::On;
+        let what = if is_new { "Creating" } else { "Opening" };
+        tracing::info!("{what} AOF incr file {name} on server start");
+        Ok(())
+    }
+}
+
+impl EffectLog for AppendOnly {
+    fn append(&self, effects: &Effects) {
+        let time = self.timed.load(Ordering::Relaxed).then(|| self.clock.unix_ms() / 1_000);
+        self.log.append(|feeder| {
+            for (count, group) in effects.groups() {
+                if let Some(now_s) = time {
+                    feeder.time(now_s);
+                }
+                if count > 1 {
+                    feeder.multi();
+                }
+                group.for_each(|effect| feeder.command(effect.database, effect.bytes));
+                if count > 1 {
+                    feeder.exec();
+                }
+            }
+        });
+    }
+
+    fn end(&self) -> u64 {
+        self.log.end()
+    }
+
+    fn settle(&self) -> bool {
+        self.log.settle()
+    }
+
+    fn poll_safe(&self, end: u64, cx: &mut Context<'_>) -> Poll<()> {
+        if self.log.is_safe(end, cx.waker()) { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
