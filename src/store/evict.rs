@@ -14,8 +14,9 @@ use smallvec::SmallVec;
 use super::entry::Entry;
 use super::hash::{KeyHash, shard_of};
 use super::keyspace::Store;
+use super::random::Random;
 use super::usage::{decayed, idle_minutes, idle_seconds};
-use super::view::{Moment, Place, Random, Tally, View};
+use super::view::{Moment, Place, Tally, View};
 
 /// The best victims that have been seen and not yet taken.
 const POOL: usize = 16;

@@ -12,7 +12,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
-use super::reader::{CHECKSUM, TIME};
+use super::feed::{Feed, Feeder, Segment};
+use super::reader::CHECKSUM;
 use crate::persist::files::Handle;
 
 /// A checksum stands after so many bytes, and wherever the file is synced.
@@ -44,37 +45,6 @@ pub struct Hooks {
     pub fatal: Box<dyn Fn() + Send + Sync>,
     /// An event took so long: for the latency monitor.
     pub took: Box<dyn Fn(&'static str, u64) + Send + Sync>,
-}
-
-/// A file that is written from some place on.
-pub struct Segment {
-    /// The open file.
-    pub handle: Box<dyn Handle>,
-    /// Its name, for messages.
-    pub path: PathBuf,
-    /// Where the next byte goes.
-    pub length: u64,
-    /// Of all bytes before that.
-    pub checksum: crc32fast::Hasher,
-}
-
-impl Segment {
-    /// A file without a byte.
-    pub fn empty(handle: Box<dyn Handle>, path: PathBuf) -> Segment {
-        Segment { handle, path, length: 0, checksum: crc32fast::Hasher::new() }
-    }
-}
-
-/// What has been appended and not been taken.
-#[derive(Default)]
-struct Feed {
-    bytes: Vec<u8>,
-    /// What belongs to the files before, each with the file that follows.
-    closed: Vec<(Vec<u8>, Segment)>,
-    /// The database in which the next command is repeated unless a SELECT says otherwise.
-    selected: Option<usize>,
-    /// The second of the last time that was written.
-    time: u64,
 }
 
 /// The open file.
@@ -142,43 +112,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Puts effects behind each other in the form of the file.
-pub struct Feeder<'a> {
-    feed: MutexGuard<'a, Feed>,
-}
-
-impl Feeder<'_> {
-    /// A time, if it is another second than the last one's.
-    pub fn time(&mut self, now_s: u64) {
-        if self.feed.time != now_s {
-            self.feed.time = now_s;
-            self.feed.bytes.extend_from_slice(TIME);
-            self.feed.bytes.extend_from_slice(format!("{now_s}\r\n").as_bytes());
-        }
-    }
-
-    /// What follows belongs together.
-    pub fn multi(&mut self) {
-        self.feed.bytes.extend_from_slice(b"*1\r\n$5\r\nMULTI\r\n");
-    }
-
-    /// What belongs together ends.
-    pub fn exec(&mut self) {
-        self.feed.bytes.extend_from_slice(b"*1\r\n$4\r\nEXEC\r\n");
-    }
-
-    /// A command in the form of the protocol.
-    pub fn command(&mut self, database: usize, bytes: &[u8]) {
-        if self.feed.selected != Some(database) {
-            self.feed.selected = Some(database);
-            let number = database.to_string();
-            let select = format!("*2\r\n$6\r\nSELECT\r\n${}\r\n{number}\r\n", number.len());
-            self.feed.bytes.extend_from_slice(select.as_bytes());
-        }
-        self.feed.bytes.extend_from_slice(bytes);
-    }
-}
-
 impl Log {
     /// A log that is not written.
     pub fn new(hooks: Hooks) -> Log {
@@ -226,10 +159,10 @@ impl Log {
 
     /// Appends what `write` says. The caller holds the locks under which it happened.
     pub fn append(&self, write: impl FnOnce(&mut Feeder<'_>)) {
-        let mut feeder = Feeder { feed: lock(&self.feed) };
-        let before = feeder.feed.bytes.len();
-        write(&mut feeder);
-        let added = (feeder.feed.bytes.len() - before) as u64;
+        let mut feed = lock(&self.feed);
+        let before = feed.bytes.len();
+        write(&mut Feeder { feed: &mut feed });
+        let added = (feed.bytes.len() - before) as u64;
         // Under the lock: whoever reads the end afterwards knows that all before it is in the buffer.
         self.appended.fetch_add(added, Ordering::SeqCst);
     }

@@ -5,11 +5,13 @@
 //! one of them, [`log`] takes effects and brings them to the disk.
 
 pub mod commands;
+pub mod feed;
 pub mod folder;
 pub mod log;
 pub mod manifest;
 pub mod reader;
 
+pub use feed::Segment;
 pub use folder::{Folder, FolderError};
-pub use log::{Hooks, Log, Policy, Segment};
+pub use log::{Hooks, Log, Policy};
 pub use manifest::{FileInfo, FileType, Manifest};
