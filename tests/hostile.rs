@@ -212,6 +212,34 @@ fn a_client_beyond_its_output_limit() {
 }
 
 #[test]
+fn a_reply_beyond_the_limit_is_not_begun() {
+    let server = Server::start(&["--client-output-buffer-limit", "normal", "100000", "0", "0"]);
+    let mut client = server.client();
+    assert_eq!(client.call(&[&b"SET"[..], b"large", &vec![b'v'; 150_000]]), Some(Value::Simple("OK".into())));
+    for line in ["HSET hash field value", "SADD set member", "ZADD sorted 1 member"] {
+        assert_eq!(client.line(line), "(integer) 1");
+    }
+    // The socket would take all of the first; the others would be gigabytes.
+    for request in [
+        "GET large",
+        "HRANDFIELD hash -999999999",
+        "SRANDMEMBER set -999999999",
+        "ZRANDMEMBER sorted -999999999 WITHSCORES",
+    ] {
+        let mut greedy = stream(server.port());
+        greedy.write_all(format!("{request}\r\n").as_bytes()).expect("the server listens");
+        let mut received = Vec::new();
+        let _ = greedy.read_to_end(&mut received);
+        assert_eq!(received.len(), 0, "{request}");
+    }
+    assert_eq!(client.line("SET other 5"), "OK");
+    // A script gets all of it.
+    assert_eq!(client.line("EVAL \"return #redis.call('HRANDFIELD', 'hash', -50000)\" 0"), "(integer) 50000");
+    drop(client);
+    is_well(&server);
+}
+
+#[test]
 fn a_client_without_the_password_that_never_reads() {
     let mut server = Server::start(&["--requirepass", "secret"]);
     let mut flood = stream(server.port());

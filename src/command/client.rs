@@ -10,9 +10,14 @@ use std::task::Waker;
 use bytes::Bytes;
 
 use crate::acl::DEFAULT_USER;
+use crate::config::{OutputLimit, OutputLimits};
 use crate::pubsub::{Limit, Message, Subscriber};
 use crate::resp::Protocol;
 use crate::store::WatchFlag;
+
+/// Replies that fit into this are sent whatever the client's hard limit: Redis's static buffer of a client, which
+/// it does not count.
+pub const UNCOUNTED_OUTPUT_BYTES: usize = 16 * 1024;
 
 /// Where a client comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -283,6 +288,12 @@ impl Client {
         if first || over || crosses(limit.soft_bytes) {
             self.wake();
         }
+    }
+
+    /// The limit of its class. A monitor gets what it did not ask for, as a subscriber does.
+    pub fn output_limit(&self, limits: &OutputLimits) -> OutputLimit {
+        let listens = self.any(ClientFlag::Subscriber as u32 | ClientFlag::Monitor as u32);
+        if listens { limits.pubsub } else { limits.normal }
     }
 
     /// Whether anything was sent.

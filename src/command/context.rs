@@ -6,6 +6,7 @@ use crate::config::Settings;
 use crate::resp::Encoder;
 use crate::store::{Key, Noted, View};
 
+use super::client::{ClientFlag, UNCOUNTED_OUTPUT_BYTES};
 use super::effects::Effects;
 use super::ports::Server;
 use super::{Args, CommandError, Outcome, Registry, Reply, Session};
@@ -137,6 +138,27 @@ impl Context<'_> {
         if self.collect_events {
             self.note_keys();
             self.events.push((self.view.database(), key.bytes.to_vec(), Event { class, name }));
+        }
+    }
+
+    /// How long the replies may get before the client is cut off for their size: what is written beyond that is
+    /// written for nobody. A script's own calls answer to the script.
+    pub fn reply_limit(&self) -> usize {
+        if self.in_script {
+            return usize::MAX;
+        }
+        let bytes = self.session.client.output_limit(&self.settings.client_output_buffer_limit).hard_bytes;
+        if bytes == 0 {
+            usize::MAX
+        } else {
+            usize::try_from(bytes).map_or(usize::MAX, |bytes| bytes.max(UNCOUNTED_OUTPUT_BYTES))
+        }
+    }
+
+    /// The reply ended early at [`Context::reply_limit`]: its client is cut off and sees nothing of it.
+    pub fn end_reply_beyond(&self, limit: usize) {
+        if self.out.len() > limit {
+            self.session.client.set(ClientFlag::Overflowed, true);
         }
     }
 

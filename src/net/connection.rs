@@ -16,7 +16,7 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 use tokio::io::ReadBuf;
 
-use crate::command::client::{Client, ClientFlag};
+use crate::command::client::{Client, ClientFlag, UNCOUNTED_OUTPUT_BYTES};
 use crate::engine::blocked::Parked;
 use crate::engine::memory;
 use crate::engine::{Connection, Engine, Next, Ran};
@@ -322,6 +322,10 @@ impl Task {
         if out.is_empty() {
             return Ok(());
         }
+        if out.len() > UNCOUNTED_OUTPUT_BYTES && self.is_too_much(out.len()) {
+            *out = Vec::new();
+            return Err(self.cut_off());
+        }
         // What waits for the log leaves with the rest, once it is safe.
         let logging = self.engine.status.logging.load(Ordering::Relaxed);
         if self.pending.is_empty() && (!logging || self.engine.log.settle()) {
@@ -346,6 +350,14 @@ impl Task {
         Ok(())
     }
 
+    /// Whether the replies of one batch are beyond the client's hard limit: it is cut off before it gets a part of
+    /// them, as Redis does, whatever its socket would take.
+    fn is_too_much(&self, bytes: usize) -> bool {
+        let limit = self.client.output_limit(&self.engine.config.current().client_output_buffer_limit);
+        let total = (self.pending.len() - self.written + bytes) as u64;
+        self.client.has(ClientFlag::Overflowed) || (limit.hard_bytes > 0 && total > limit.hard_bytes)
+    }
+
     fn count_written(&self, written: usize) {
         let stats = self.engine.stats.worker(self.client.worker);
         stats.add(Counter::NetOutputBytes, written as u64);
@@ -362,10 +374,7 @@ impl Task {
             let end = self.engine.log.end();
             poll_fn(|cx| self.engine.log.poll_safe(end, cx)).await;
         }
-        let limits = &self.engine.config.current().client_output_buffer_limit;
-        // A monitor gets what it did not ask for, as a subscriber does.
-        let listens = self.client.any(ClientFlag::Subscriber as u32 | ClientFlag::Monitor as u32);
-        let limit = if listens { limits.pubsub } else { limits.normal };
+        let limit = self.client.output_limit(&self.engine.config.current().client_output_buffer_limit);
         if limit.hard_bytes > 0 && self.pending.len() as u64 > limit.hard_bytes {
             return Err(self.cut_off());
         }

@@ -117,6 +117,11 @@ impl Watch {
         usize::try_from(self.config.current().lua_memory_limit_bytes).unwrap_or(usize::MAX)
     }
 
+    /// Whether scripts get what Redis no longer gives them.
+    pub(super) fn deprecated_api(&self) -> bool {
+        self.config.current().lua_enable_deprecated_api
+    }
+
     /// The code of a library begins to run.
     pub(super) fn begin_load(&self) {
         self.load_until.set(Some(self.clock.stamp() + LOAD_LIMIT_NS));

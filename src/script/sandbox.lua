@@ -4,7 +4,7 @@
 -- real one by __index, writes end in __newindex. What would see past that (rawset, next, table.insert...) is
 -- replaced by a form that knows the tables in front (`real_of`).
 
-local native, convert, compile = ...
+local native, convert, compile, deprecated = ...
 local type, error, tostring, select = type, error, tostring, select
 local rawset, rawget, next, setmetatable, getmetatable = rawset, rawget, next, setmetatable, getmetatable
 local raw_pcall, raw_xpcall, pairs, unpack, tonumber = pcall, xpcall, pairs, unpack, tonumber
@@ -80,6 +80,10 @@ end
 
 -- Lua's own form computes the length of the range in an int, which overflows: it then writes beyond its stack.
 function base.unpack(list, from, to)
+  if from == nil and to == nil then
+    -- As many as Lua can: two arguments less are two results more.
+    return unpack(list)
+  end
   if type(list) == "table" then
     from, to = int(from == nil and 1 or from), int(to == nil and #list or to)
     if type(from) == "number" and type(to) == "number" and to - from >= 8000 then
@@ -169,6 +173,51 @@ function base.load(reader, name)
     pieces[#pieces + 1] = piece
   end
   return compile(table.concat(pieces), name or "=(load)")
+end
+
+-- What Redis gave up for safety: only where `lua-enable-deprecated-api` says so, and in forms that stay inside.
+-- The functions of this file have the real globals as their environment: scripts get the table in front instead.
+if deprecated then
+  local outside, getfenv, setfenv, newproxy = _G, getfenv, setfenv, newproxy
+
+  -- The caller's level, or a function, as it is seen from one call further in.
+  local function meant(of)
+    local level = of == nil and 1 or tonumber(of)
+    return level and (level >= 1 and level + 1 or level) or of
+  end
+
+  function base.getfenv(of)
+    of = meant(of)
+    local environment = getfenv(of)
+    return environment == outside and globals or environment
+  end
+
+  function base.setfenv(of, environment)
+    of = meant(of)
+    if of == 0 or getfenv(of) == outside then
+      error("'setfenv' cannot change environment of given object", 2)
+    end
+    local changed = setfenv(of, environment)
+    return changed
+  end
+
+  -- A finalizer would run in the middle of anything: what is set as one is kept where Lua does not look.
+  function base.newproxy(of)
+    local proxy = newproxy(of)
+    if of == true then
+      local meta = getmetatable(proxy)
+      local shown = { __index = meta }
+      function shown.__newindex(front, name, value)
+        if name == "__gc" or name == "__metatable" then
+          rawset(front, name, value)
+        else
+          meta[name] = value
+        end
+      end
+      meta.__metatable = setmetatable({}, shown)
+    end
+    return proxy
+  end
 end
 
 local function copy(of)

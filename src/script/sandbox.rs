@@ -46,10 +46,11 @@ impl Sandbox {
         })?;
         let place = lua.create_table()?;
         let compile = compile_function(&lua, &place)?;
+        let deprecated = watch.deprecated_api();
         let (globals, base, run, protect, show) = lua
             .load(include_str!("sandbox.lua"))
             .set_name("=sandbox")
-            .call::<(Table, Table, Function, Function, Function)>((native, convert, compile))?;
+            .call::<(Table, Table, Function, Function, Function)>((native, convert, compile, deprecated))?;
         place.raw_set("globals", &globals)?;
         let handler = lua.create_function(handle)?;
         hook(&lua, &watch)?;

@@ -2,6 +2,7 @@
 
 use super::ScriptEngine;
 use crate::command::testing::Bench;
+use crate::config::Settings;
 
 fn bench() -> Bench {
     let bench = Bench::new();
@@ -53,6 +54,59 @@ fn the_known_ways_out_are_closed() {
     let script = "local _, seen = pairs(redis) seen.call = nil return redis.call('PING')";
     assert_eq!(eval(&mut bench, script), "+PONG\r\n");
     assert_eq!(eval(&mut bench, "return redis.call('PING')"), "+PONG\r\n");
+}
+
+#[test]
+fn what_redis_gave_up_is_there_on_request_and_stays_inside() {
+    let settings = Settings { lua_enable_deprecated_api: true, ..Settings::default() };
+    let mut bench = Bench::with(settings, None);
+    let engine = ScriptEngine::new(bench.clock.clone(), bench.server.config.clone());
+    assert!(bench.server.scripts.set(Box::new(engine)).is_ok());
+    for (script, reply) in [
+        ("local function f() return x end setfenv(f, {x = 7}) return f()", ":7\r\n"),
+        ("local t = {y = 5} setfenv(1, t) return y", ":5\r\n"),
+        ("return getfenv(1) == _G and getfenv() == _G and getfenv(0) == _G and 1", ":1\r\n"),
+        ("getmetatable(newproxy(true)).__gc = function() return 1 end return 0", ":0\r\n"),
+        ("local p = newproxy(true) getmetatable(p).__len = function() return 3 end return #p", ":3\r\n"),
+        ("local p = newproxy(true) return getmetatable(newproxy(p)) == getmetatable(p) and 1", ":1\r\n"),
+        // Not one of these shows the world outside of the sandbox.
+        (
+            "return getfenv(pcall) == _G and getfenv(redis.call) == _G and getfenv(getfenv) == _G and 1",
+            ":1\r\n",
+        ),
+        (
+            "for level = 1, 12 do \
+                local ok, seen = pcall(function() local seen = getfenv(level) return seen end) \
+                assert(not ok or seen == _G) \
+            end return 1",
+            ":1\r\n",
+        ),
+        ("return pcall(getfenv, 1) and 1", ":1\r\n"),
+    ] {
+        assert_eq!(eval(&mut bench, script), reply, "{script}");
+    }
+    for script in [
+        "setfenv(pcall, {})",
+        "setfenv(0, {})",
+        "setfenv(redis.call, {})",
+        "setfenv(2, {})",
+        "setfenv(3, {})",
+    ] {
+        let reply = eval(&mut bench, script);
+        assert!(reply.contains("'setfenv' cannot change environment of given object"), "{script}: {reply}");
+    }
+    assert!(eval(&mut bench, "getfenv(1).x = 1").contains("Attempt to modify a readonly table"));
+    // A finalizer is kept, and never run.
+    let script = "local runs = 0 \
+        for _ = 1, 100 do getmetatable(newproxy(true)).__gc = function() runs = runs + 1 end end \
+        collectgarbage() return runs";
+    assert_eq!(eval(&mut bench, script), ":0\r\n");
+}
+
+#[test]
+fn as_many_results_as_lua_can() {
+    let script = "local a = {} for i = 1, 7999 do a[i] = 1 end return select('#', unpack(a))";
+    assert_eq!(eval(&mut bench(), script), ":7999\r\n");
 }
 
 #[test]

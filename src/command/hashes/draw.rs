@@ -39,6 +39,7 @@ fn hrandfield(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     }
     let (count, with_values) = read(&mut args)?;
     let mut random = ctx.view.fork_random();
+    let limit = ctx.reply_limit();
     let Some(hash) = ctx.view.get::<Hash>(key)? else {
         ctx.out.array(0);
         return Ok(Reply::Sent);
@@ -49,7 +50,8 @@ fn hrandfield(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     ctx.out.array(if with_values && !nested { wanted.saturating_mul(2) } else { wanted });
     let writer = Writer { out: ctx.out, with_values, nested };
     if count < 0 {
-        write_any(writer, hash, wanted, &mut random);
+        write_any(writer, hash, wanted, &mut random, limit);
+        ctx.end_reply_beyond(limit);
     } else {
         write_distinct(writer, hash, wanted, &mut random);
     }
@@ -94,9 +96,12 @@ impl Writer<'_> {
     }
 }
 
-/// Answers `count` fields, each drawn from the whole hash.
-fn write_any(mut writer: Writer<'_>, hash: &Hash, count: usize, random: &mut Random) {
+/// Answers `count` fields, each drawn from the whole hash; ends early once the replies are beyond `limit`.
+fn write_any(mut writer: Writer<'_>, hash: &Hash, count: usize, random: &mut Random, limit: usize) {
     for _ in 0..count {
+        if writer.out.len() > limit {
+            return;
+        }
         // A key with an empty hash does not exist.
         let Some(pair) = hash.random(random.draw()) else { return };
         writer.write(pair);

@@ -377,6 +377,10 @@ fn debug_tools_and_their_errors() {
         OK
         > DEBUG SET-ACTIVE-EXPIRE 1
         OK
+        > DEBUG REPLYBUFFER RESIZING 0
+        OK
+        > DEBUG REPLYBUFFER nosuch 0
+        (error) ERR unknown subcommand or wrong number of arguments for 'REPLYBUFFER'. Try DEBUG HELP.
         > DEBUG QUICKLIST-PACKED-THRESHOLD 100b
         OK
         > DEBUG QUICKLIST-PACKED-THRESHOLD 0

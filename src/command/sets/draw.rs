@@ -120,18 +120,25 @@ fn srandmember(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
         )));
     }
     let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
+    let limit = ctx.reply_limit();
     match ctx.view.get::<Set>(key)? {
-        Some(set) if count < 0 => write_any(ctx.out, set, wanted, &mut random),
+        Some(set) if count < 0 => {
+            write_any(ctx.out, set, wanted, &mut random, limit);
+            ctx.end_reply_beyond(limit);
+        }
         Some(set) => write_distinct(ctx.out, set, wanted, &mut random),
         None => ctx.out.array(0),
     }
     Ok(Reply::Sent)
 }
 
-/// Answers `count` members, each drawn from the whole set.
-fn write_any(out: &mut Encoder, set: &Set, count: usize, random: &mut Random) {
+/// Answers `count` members, each drawn from the whole set; ends early once the replies are beyond `limit`.
+fn write_any(out: &mut Encoder, set: &Set, count: usize, random: &mut Random, limit: usize) {
     out.array(count);
     for _ in 0..count {
+        if out.len() > limit {
+            return;
+        }
         match set.random(random.draw()) {
             Some(member) => out.bulk(&member),
             // A key with an empty set does not exist; a head without its replies must not either.

@@ -39,6 +39,7 @@ fn zrandmember(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     }
     let (count, with_scores) = read(&mut args)?;
     let mut random = ctx.view.fork_random();
+    let limit = ctx.reply_limit();
     let Some(set) = ctx.view.get::<SortedSet>(key)? else {
         ctx.out.array(0);
         return Ok(Reply::Sent);
@@ -52,7 +53,8 @@ fn zrandmember(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     if distinct {
         write_distinct(writer, set, wanted, &mut random);
     } else {
-        write_any(writer, set, wanted, &mut random);
+        write_any(writer, set, wanted, &mut random, limit);
+        ctx.end_reply_beyond(limit);
     }
     Ok(Reply::Sent)
 }
@@ -95,9 +97,12 @@ impl Writer<'_> {
     }
 }
 
-/// Answers `count` members, each drawn from the whole set.
-fn write_any(mut writer: Writer<'_>, set: &SortedSet, count: usize, random: &mut Random) {
+/// Answers `count` members, each drawn from the whole set; ends early once the replies are beyond `limit`.
+fn write_any(mut writer: Writer<'_>, set: &SortedSet, count: usize, random: &mut Random, limit: usize) {
     for _ in 0..count {
+        if writer.out.len() > limit {
+            return;
+        }
         // A key with an empty set does not exist.
         let Some((member, score)) = set.random(random.draw()) else { return };
         writer.write(member, score);

@@ -32,6 +32,7 @@ macro_rules! process_rows {
     shutdown_on_sigint: ShutdownOnSignal = ShutdownOnSignal::default() => "shutdown-on-sigint" one_of(ShutdownOnSignal::NAMES) [MULTI] "What SIGINT does; several words may be given.";
     shutdown_on_sigterm: ShutdownOnSignal = ShutdownOnSignal::default() => "shutdown-on-sigterm" one_of(ShutdownOnSignal::NAMES) [MULTI] "What SIGTERM does; several words may be given.";
     busy_reply_threshold_ms: u64 = 5000 => "busy-reply-threshold" | "lua-time-limit" int(0, LONG_MAX) [] "Milliseconds after which a running script makes others get a BUSY error.";
+    lua_enable_deprecated_api: bool = false => "lua-enable-deprecated-api" yes_no() [IMMUTABLE HIDDEN] "Give scripts getfenv, setfenv and newproxy, which Redis no longer gives them.";
 }
 "Admin port" {
     admin_port: u16 = 8080 => "admin-port" int(0, 65535) [IMMUTABLE OURS] "Port of the admin HTTP server (health, metrics, save); 0 turns it off.";

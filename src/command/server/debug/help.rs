@@ -42,6 +42,8 @@ const LINES: &[&str] = &[
     "RELOAD [option ...]",
     "    Save the snapshot on disk and reload it back to memory. Valid <option> values:",
     "    * NOSAVE: the database will be loaded from an existing file.",
+    "REPLYBUFFER RESIZING <0|1>",
+    "    Accepted; clients have no reply buffer of their own that could be resized.",
     "SDSLEN <key>",
     "    Show low level string info representing `key` and value.",
     "SET-ACTIVE-EXPIRE <0|1>",

@@ -70,6 +70,7 @@ static TOOLS: &[Tool] = &[
     tool("QUICKLIST", 3..=4, object::quicklist),
     tool("QUICKLIST-PACKED-THRESHOLD", 3..=3, packed_threshold),
     tool("RELOAD", 2..=MANY, reload),
+    tool("REPLYBUFFER", 4..=4, reply_buffer),
     tool("SDSLEN", 3..=3, object::string_lengths),
     tool("SEGFAULT", 2..=MANY, segfault),
     tool("SET-ACTIVE-EXPIRE", 3..=3, set_active_expire),
@@ -125,6 +126,14 @@ fn set_active_expire(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     // As C's atoi: what is no number is 0.
     let on = parse_i64(args.bytes()).is_some_and(|number| number != 0);
     ctx.server.set_active_expiry(on);
+    OK
+}
+
+/// Clients have no reply buffer of their own here that could be resized: neither answer changes anything.
+fn reply_buffer(_: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
+    if !args.keyword("RESIZING") {
+        return Err(wrong_usage("DEBUG", b"REPLYBUFFER"));
+    }
     OK
 }
 
