@@ -104,6 +104,14 @@ fn what_redis_gave_up_is_there_on_request_and_stays_inside() {
 }
 
 #[test]
+fn a_set_that_is_not_sorted_comes_in_order() {
+    let mut bench = bench();
+    assert_eq!(bench.line("SADD set b d aa c a"), "(integer) 5");
+    let script = "return table.concat(redis.call('SORT', 'set', 'BY', '_'), ',')";
+    assert_eq!(eval(&mut bench, script), "$10\r\na,aa,b,c,d\r\n");
+}
+
+#[test]
 fn as_many_results_as_lua_can() {
     let script = "local a = {} for i = 1, 7999 do a[i] = 1 end return select('#', unpack(a))";
     assert_eq!(eval(&mut bench(), script), ":7999\r\n");

@@ -162,8 +162,8 @@ fn sort(ctx: &mut Context<'_>, mut args: Args<'_>, may_store: bool) -> Outcome {
     let (mut elements, is_set) = load(ctx, key, &options)?;
     let len = elements.items.len();
     let (start, end) = options.range(len);
-    if options.keeps_order() && is_set && options.store.is_some() {
-        // A set has no order: what is stored of it is sorted, so that a replica stores the same.
+    if options.keeps_order() && is_set && (options.store.is_some() || ctx.in_script) {
+        // A set has no order: what is stored of it, or given to a script, is sorted, so that it is the same everywhere.
         (options.by, options.alphabetic) = (None, true);
     }
     if !options.keeps_order() {
