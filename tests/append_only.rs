@@ -413,6 +413,47 @@ fn a_command_that_is_cut_off_is_taken_away_if_the_settings_say_so() {
     assert!(refused.contains("Unexpected end of file reading the append only file"), "{refused}");
 }
 
+fn check(options: &[&str], path: &Path) -> (bool, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_glasswing")).arg("check").args(options).arg(path).output();
+    let output = output.expect("our program");
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+#[test]
+fn a_folder_is_examined_and_its_last_file_mended() {
+    let launch = launch();
+    let server = launch.start();
+    let mut client = server.client();
+    for number in 0..10 {
+        client.line(&format!("SET key:{number} value"));
+    }
+    let mut server = server;
+    server.signal(Signal::SIGTERM);
+    server.ended();
+    let (manifest, file) = ("appendonly.aof.manifest", "appendonly.aof.1.incr.aof");
+    let at = |name: &str| launch.file(FOLDER).join(name);
+    let (whole, said) = check(&[], &at(manifest));
+    assert!(whole && said.contains("11 commands, 1 checksums") && said.contains("a base of"), "{said}");
+    if let Ok(output) = Command::new("redis-check-aof").arg(at(manifest)).output() {
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && said.contains("All AOF files and manifest are valid"), "{said}");
+    }
+    let bytes = std::fs::read(at(file)).expect("the increment");
+    let cut = bytes.windows(5).rposition(|window| window == b"key:9").expect("a key");
+    std::fs::write(at(file), &bytes[..cut]).expect("the increment");
+    let (whole, said) = check(&[], &at(manifest));
+    assert!(!whole && said.contains("ends within the command"), "{said}");
+    let (mended, said) = check(&["--fix"], &at(manifest));
+    assert!(mended && at("appendonly.aof.1.incr.aof.damaged").exists(), "{said}");
+    assert!(check(&[], &at(file)).0);
+    let strict = launch.clone().with(&["--aof-load-truncated", "no"]);
+    assert_eq!(strict.start().client().line("DBSIZE"), "(integer) 9");
+    std::fs::write(at(manifest), "file x\n").expect("a manifest");
+    let (whole, said) = check(&[], &at(manifest));
+    assert!(!whole && said.contains("at line 1: 'file x': Invalid AOF manifest file format"), "{said}");
+}
+
 #[test]
 fn a_file_that_is_named_and_missing_is_refused() {
     let launch = launch();

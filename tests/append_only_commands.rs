@@ -58,15 +58,13 @@ fn compare(transcript: &Transcript) -> Option<Result<(), String>> {
     play(transcript, &mut server.client());
     let mut client = Client::reach(("127.0.0.1", server.port())).ok()?;
     // The transcript may have ended the server, or asked for a password.
-    if !client.raw(&encode(&["PING"])) || client.reply() != Some(Value::Simple("PONG".into())) {
-        return None;
-    }
+    ask(&mut client, &["PING"]).filter(|reply| *reply == Value::Simple("PONG".into()))?;
     // What a transcript has set up may stand in the way.
-    client.line("CONFIG SET maxmemory 0");
+    ask(&mut client, &["CONFIG", "SET", "maxmemory", "0"])?;
     let mut seen = Vec::new();
     for _ in 0..TRIES {
         let before = state(&mut client)?;
-        if client.line("DEBUG LOADAOF") != "OK" {
+        if ask(&mut client, &["DEBUG", "LOADAOF"])? != Value::Simple("OK".into()) {
             return Some(Err(format!("{}: the log cannot be loaded", transcript.place)));
         }
         let after = state(&mut client)?;
@@ -78,10 +76,16 @@ fn compare(transcript: &Transcript) -> Option<Result<(), String>> {
     seen.pop().map(Err)
 }
 
+/// What the server answers; nothing if it has ended.
+fn ask(client: &mut Client, words: &[&str]) -> Option<Value> {
+    if client.raw(&encode(words)) { client.reply() } else { None }
+}
+
 /// All values, and all libraries of functions. Nothing if the server does not say.
-fn state(client: &mut Client) -> Option<(String, String)> {
-    let digest = client.line("DEBUG DIGEST");
-    (digest.len() == 40).then(|| (digest, client.line("FUNCTION LIST WITHCODE")))
+fn state(client: &mut Client) -> Option<(Value, Value)> {
+    let digest = ask(client, &["DEBUG", "DIGEST"])?;
+    matches!(digest, Value::Simple(_)).then_some(())?;
+    Some((digest, ask(client, &["FUNCTION", "LIST", "WITHCODE"])?))
 }
 
 /// Sends what the transcript says, whatever is answered.

@@ -10,6 +10,7 @@ mod control;
 mod figures;
 mod host;
 mod loading;
+mod log_check;
 mod log_loading;
 mod migrate;
 mod rewriting;

@@ -16,6 +16,7 @@ use crate::persist::records::{LibraryCapture, Record, Taken, WalkerCapture};
 use crate::persist::snapshot::{self, Capture, Kind, SavePlan};
 use crate::store::{Arrival, Moment, Placed, Store, StoreOptions, idle_since};
 
+use super::log_check;
 use super::saving::is_rdb;
 
 /// More databases than anybody has.
@@ -69,8 +70,15 @@ impl Census {
 pub(super) fn check(args: &CheckArgs) -> Result<String, String> {
     let (mut text, mut failed) = (String::new(), false);
     for path in &args.files {
-        let outcome = examine(path);
+        let outcome = if log_check::is_log(path) {
+            let base =
+                |path: &Path| read_rdb(path, threads(), &mut |_| {}, &|_| Ok(())).map(|base| base.bytes);
+            log_check::examine(path, args.fix, &base)
+        } else {
+            examine(path)
+        };
         let outcome = match outcome {
+            Err(why) if log_check::is_log(path) => Err(why),
             Err(why) if args.fix => fix(path, &why),
             other => other,
         };
@@ -86,7 +94,7 @@ fn examine(path: &Path) -> Result<String, String> {
         Kind::Empty => Ok(format!("{}: empty\n", path.display())),
         Kind::Redis => examine_rdb(path),
         Kind::Native(header) => examine_snapshot(path, &header),
-        Kind::Unknown => Err("it is neither a snapshot nor an RDB file".to_owned()),
+        Kind::Unknown => Err("it is neither a snapshot nor an RDB file nor an append-only file".to_owned()),
     }
 }
 

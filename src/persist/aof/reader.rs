@@ -70,7 +70,9 @@ pub enum Read {
     Command,
     /// A time, seconds since 1970.
     Time(u64),
-    /// Another line that begins with `#`; a checksum was right.
+    /// A checksum, which was right.
+    Checksum,
+    /// Another line that begins with `#`.
     Annotation,
     /// The end of the file.
     End,
@@ -87,8 +89,6 @@ pub struct Reader<'a> {
     checksum: crc32fast::Hasher,
     /// Bytes before `at` that `checksum` does not have yet.
     behind: usize,
-    /// A checksum was met.
-    pub checked: bool,
     words: Vec<u8>,
     ends: Vec<usize>,
 }
@@ -114,7 +114,6 @@ impl<'a> Reader<'a> {
             at: 0,
             checksum,
             behind: 0,
-            checked: false,
             words: Vec::new(),
             ends: Vec::new(),
         }
@@ -249,8 +248,7 @@ impl<'a> Reader<'a> {
             if written != Some(expected) {
                 return Err(Stop::Fault(Problem::Checksum));
             }
-            self.checked = true;
-            return Ok(Read::Annotation);
+            return Ok(Read::Checksum);
         }
         let time = text.strip_prefix(TIME).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
         Ok(time.map_or(Read::Annotation, Read::Time))
@@ -354,7 +352,7 @@ mod tests {
         let (seen, fault, end) = read(checked().as_bytes());
         assert!(fault.is_none());
         assert_eq!(end, checked().len() as u64);
-        assert_eq!(seen, ["SET a \r\n*1", "Time(17)", "Annotation", "SET a \r\n*1", "Annotation"]);
+        assert_eq!(seen, ["SET a \r\n*1", "Time(17)", "Checksum", "SET a \r\n*1", "Checksum"]);
         assert_eq!(read(b"").0.len(), 0);
     }
 
@@ -368,7 +366,8 @@ mod tests {
                 // The end of the last line may read as another end of a line, and the sign of an annotation as
                 // another annotation's: then there is no checksum, and no difference in what is read.
                 let (seen, fault, _) = read(&damaged);
-                let same = seen.iter().filter(|line| !line.starts_with("Ann")).count() == 3
+                let same = seen.iter().filter(|line| !line.starts_with("Ann") && *line != "Checksum").count()
+                    == 3
                     && seen.iter().filter(|line| line.starts_with("SET a \r\n*1")).count() == 2;
                 assert!(fault.is_some() || same, "byte {at}: {seen:?}");
             }

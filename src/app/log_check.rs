@@ -1,0 +1,144 @@
+//! `glasswing check` for the append-only file: one file of it, or all that a manifest names.
+
+use std::path::{Path, PathBuf};
+
+use crate::persist::aof::Manifest;
+use crate::persist::aof::reader::{Read, Reader};
+use crate::persist::files::{Files as _, Handle, RealFiles, folder_of};
+use crate::persist::rdb::file::MAGIC;
+
+/// What a file of the log is, as far as it is whole.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Bytes of a base in Redis's own format before the commands.
+    preamble: u64,
+    /// Up to here all commands and transactions are whole.
+    whole: u64,
+    commands: u64,
+    checksums: u64,
+    times: Option<(u64, u64)>,
+    /// What is wrong behind that.
+    fault: Option<String>,
+}
+
+/// Whether this is a file of a log, or a manifest.
+pub(super) fn is_log(path: &Path) -> bool {
+    is_manifest(path)
+        || path.extension().is_some_and(|extension| extension == "aof")
+        || RealFiles.open(path).is_ok_and(|handle| {
+            let mut first = [0];
+            handle.read_exact_at(&mut first, 0).is_ok() && matches!(first, [b'*' | b'#'])
+        })
+}
+
+fn is_manifest(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "manifest")
+}
+
+/// Examines a file, or every file that a manifest names. `preamble` examines a base in Redis's own format, and says
+/// how long it is. With `fix` the last file is cut where it stops to be whole; a copy stays.
+pub(super) fn examine(
+    path: &Path,
+    fix: bool,
+    preamble: &dyn Fn(&Path) -> Result<u64, String>,
+) -> Result<String, String> {
+    if !is_manifest(path) {
+        return examine_file(path, fix, true, preamble);
+    }
+    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    let manifest = Manifest::parse(&bytes).map_err(|error| error.to_string())?;
+    let files: Vec<PathBuf> = manifest.live().map(|file| folder_of(path).join(&file.name)).collect();
+    let mut text =
+        format!("{}: a manifest of {} files\n", path.display(), files.len() + manifest.history.len());
+    let mut failed = false;
+    for (index, file) in files.iter().enumerate() {
+        let is_last = index + 1 == files.len();
+        match examine_file(file, fix && is_last, is_last, preamble) {
+            Ok(said) => text += &said,
+            Err(why) => {
+                failed = true;
+                text += &format!("{}: {why}\n", file.display());
+            }
+        }
+    }
+    if failed { Err(text) } else { Ok(text) }
+}
+
+fn examine_file(
+    path: &Path,
+    fix: bool,
+    is_last: bool,
+    preamble: &dyn Fn(&Path) -> Result<u64, String>,
+) -> Result<String, String> {
+    let handle = RealFiles.open(path).map_err(|error| error.to_string())?;
+    let size = handle.identity().map_err(|error| error.to_string())?.size_bytes;
+    let seen = look(path, &*handle, preamble)?;
+    let times = seen
+        .times
+        .map_or_else(String::new, |(from, to)| format!(", from {from} to {to} (seconds since 1970)"));
+    let base = if seen.preamble > 0 { format!("a base of {} bytes, ", seen.preamble) } else { String::new() };
+    let content = format!("{base}{} commands, {} checksums{times}", seen.commands, seen.checksums);
+    let Some(fault) = seen.fault else {
+        return Ok(format!("{}: a whole append-only file, {size} bytes: {content}\n", path.display()));
+    };
+    let why = format!("{fault}. The first {} of its {size} bytes are whole: {content}", seen.whole);
+    if !fix {
+        let advice = if is_last { "" } else { ". It is not the last file of its log: put back a good copy" };
+        return Err(format!("{why}{advice}"));
+    }
+    let mut name = path.as_os_str().to_os_string();
+    name.push(".damaged");
+    let kept = PathBuf::from(name);
+    if kept.exists() {
+        return Err(format!("{why}. {} is there already: move it away", kept.display()));
+    }
+    std::fs::copy(path, &kept).map_err(|error| format!("{why}. It could not be copied: {error}"))?;
+    let cut = RealFiles.open_writable(path).and_then(|handle| {
+        handle.truncate(seen.whole)?;
+        handle.sync()
+    });
+    cut.map_err(|error| format!("{why}. It could not be cut: {error}"))?;
+    Ok(format!("{}: {why}. It ends there now; the damaged file is {}\n", path.display(), kept.display()))
+}
+
+fn look(
+    path: &Path,
+    handle: &dyn Handle,
+    preamble: &dyn Fn(&Path) -> Result<u64, String>,
+) -> Result<Seen, String> {
+    let mut seen = Seen::default();
+    let mut magic = [0; MAGIC.len()];
+    if handle.read_exact_at(&mut magic, 0).is_ok() && magic == *MAGIC {
+        seen.preamble = preamble(path)?;
+        seen.whole = seen.preamble;
+    }
+    let mut reader = Reader::new(handle, seen.preamble, crc32fast::Hasher::new());
+    let mut in_multi = false;
+    loop {
+        match reader.read_next() {
+            Ok(Read::End) if in_multi => {
+                seen.fault = Some(format!("the transaction at offset {} has no end", seen.whole));
+                return Ok(seen);
+            }
+            Ok(Read::End) => return Ok(seen),
+            Ok(Read::Command) => {
+                seen.commands += 1;
+                let word = reader.word(0);
+                in_multi =
+                    (in_multi || word.eq_ignore_ascii_case(b"multi")) && !word.eq_ignore_ascii_case(b"exec");
+            }
+            Ok(Read::Time(at)) => {
+                seen.times = Some((seen.times.map_or(at, |(from, _)| from), at));
+            }
+            Ok(Read::Checksum) => seen.checksums += 1,
+            Ok(Read::Annotation) => {}
+            Err(fault) => {
+                seen.fault = Some(fault.to_string());
+                return Ok(seen);
+            }
+        }
+        if !in_multi {
+            seen.whole = reader.offset();
+        }
+    }
+}
