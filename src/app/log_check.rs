@@ -52,7 +52,8 @@ pub(super) fn examine(
         format!("{}: a manifest of {} files\n", path.display(), files.len() + manifest.history.len());
     let mut failed = false;
     for (index, file) in files.iter().enumerate() {
-        let is_last = index + 1 == files.len();
+        let is_empty = |file: &PathBuf| std::fs::metadata(file).is_ok_and(|meta| meta.len() == 0);
+        let is_last = files.iter().skip(index + 1).all(is_empty);
         match examine_file(file, fix && is_last, is_last, preamble) {
             Ok(said) => text += &said,
             Err(why) => {

@@ -132,7 +132,7 @@ impl Host {
         let progress = Arc::new(Progress::new(Box::new(move || clock.stamp() / 1_000_000)));
         progress.expect_bytes(total);
         *self.load.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&progress));
-        let result = self.load_files(&folder, &files, whole, &progress);
+        let result = self.load_files(&folder, &files, &sizes, whole, &progress);
         *self.load.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let last = result?;
         let base = if manifest.base.is_some() { sizes.first().copied().unwrap_or(0) } else { 0 };
@@ -147,13 +147,15 @@ impl Host {
         &self,
         folder: &Folder,
         files: &[FileInfo],
+        sizes: &[u64],
         whole: bool,
         progress: &Progress,
     ) -> Result<Option<Place>, String> {
         let mut last = None;
         for (index, file) in files.iter().enumerate() {
             let began = self.clock.stamp();
-            let is_last = index + 1 == files.len();
+            // A power cut may leave the next one empty that was named for a rewrite.
+            let is_last = sizes.iter().skip(index + 1).all(|size| *size == 0);
             last = Some(self.load_file(folder, file, is_last, whole, progress)?);
             let seconds = self.clock.stamp().saturating_sub(began) as f64 / 1e9;
             let kind =

@@ -341,6 +341,12 @@ impl Log {
                 sink.left_closed[0].0 = bytes;
                 return Err(error);
             }
+            // Nothing of the next file may be on the disk while something of this one is not.
+            if self.policy() == Policy::Always
+                && let Some(open) = &sink.open
+            {
+                open.handle.sync()?;
+            }
             let (_, segment) = sink.left_closed.remove(0);
             self.open(sink, segment);
         }
@@ -494,7 +500,7 @@ impl Log {
     }
 
     /// Writes and syncs all that has been appended.
-    fn sync(&self) {
+    pub(super) fn sync(&self) {
         let mut sink = lock(&self.sink);
         if self.write(&mut sink, true).is_err() {
             return;

@@ -10,6 +10,8 @@ pub mod folder;
 pub mod log;
 pub mod manifest;
 pub mod reader;
+#[cfg(test)]
+mod tests;
 
 pub use feed::Segment;
 pub use folder::{Folder, FolderError};
