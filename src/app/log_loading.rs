@@ -33,7 +33,7 @@ impl Host {
         let manifest = folder.load().map_err(|error| {
             tracing::warn!("*** FATAL AOF MANIFEST FILE ERROR ***");
             tracing::warn!("{error}");
-            error.to_string()
+            format!("the AOF manifest {} cannot be used", folder.manifest_path().display())
         })?;
         self.append_only.held().manifest = manifest;
         self.upgrade(&folder)?;

@@ -223,6 +223,9 @@ fn parse_line(line: &[u8]) -> Result<FileInfo, &'static str> {
     }
 }
 
+/// Bytes that have a letter of their own behind a backslash.
+const NAMED: [(u8, u8); 5] = [(b'n', b'\n'), (b'r', b'\r'), (b't', b'\t'), (b'a', 7), (b'b', 8)];
+
 /// Words between blanks; one in double quotes may hold blanks and `\xHH`, one in single quotes `\'`.
 fn split(line: &[u8]) -> Option<Vec<String>> {
     let mut words = Vec::new();
@@ -246,7 +249,8 @@ fn split(line: &[u8]) -> Option<Vec<String>> {
                             word.push(u8::from_str_radix(digits, 16).ok()?);
                             rest = &rest[2..];
                         } else {
-                            word.push(escaped);
+                            let named = NAMED.iter().find(|(letter, _)| first == b'"' && *letter == escaped);
+                            word.push(named.map_or(escaped, |(_, byte)| *byte));
                         }
                     }
                     other => word.push(other),
@@ -273,6 +277,11 @@ fn quoted(name: &str) -> String {
     for byte in name.bytes() {
         match byte {
             b'"' | b'\\' => text.extend(['\\', char::from(byte)]),
+            _ if NAMED.iter().any(|(_, named)| *named == byte) => {
+                let letter =
+                    NAMED.iter().find(|(_, named)| *named == byte).map_or(b'n', |(letter, _)| *letter);
+                text.extend(['\\', char::from(letter)]);
+            }
             b' '..=b'~' => text.push(char::from(byte)),
             _ => text.push_str(&format!("\\x{byte:02x}")),
         }
@@ -298,6 +307,15 @@ mod tests {
         let odd = "# comment\nFILE x SEQ 1 other thing TYPE base\n";
         let manifest = Manifest::parse(odd.as_bytes()).unwrap();
         assert_eq!(manifest.base.unwrap().name, "x");
+    }
+
+    #[test]
+    fn names_with_unusual_characters_stand_in_quotes() {
+        let mut manifest = Manifest::default();
+        manifest.add_increment(" a\n\t\"\u{1}.aof ");
+        let text = manifest.format();
+        assert_eq!(text, "file \" a\\n\\t\\\"\\x01.aof .1.incr.aof\" seq 1 type i\n");
+        assert_eq!(Manifest::parse(text.as_bytes()).unwrap(), manifest);
     }
 
     #[test]
