@@ -70,6 +70,44 @@ fn counters_rise_by_exactly_what_was_sent() {
 }
 
 #[test]
+fn scripts_and_functions_are_counted_and_weighed() {
+    let server = Launch::new().admin().with(&["--workers", "2"]).start();
+    let mut client = server.client();
+    let names =
+        ["number_of_cached_scripts", "number_of_libraries", "number_of_functions", "used_memory_scripts"];
+    for name in names {
+        assert_eq!(client.info(name), "0");
+    }
+    let text = format!("return '{}'", "x".repeat(10_000));
+    client.send(&["SCRIPT", "LOAD", &text]);
+    client.send(&["SCRIPT", "LOAD", "return 1"]);
+    client.send(&["EVAL", "return 1", "0"]);
+    let library = "#!lua name=lib\nredis.register_function('a', function() return 1 end)\n\
+                   redis.register_function('b', function() return 2 end)";
+    client.send(&["FUNCTION", "LOAD", library]);
+    for _ in 0..4 {
+        assert!(client.reply().is_some());
+    }
+    assert_eq!(names[..3].iter().map(|name| client.info(name)).collect::<Vec<_>>(), ["2", "1", "2"]);
+    let bytes = |client: &mut common::Client, name| client.info(name).parse::<u64>().expect("a number");
+    let scripts = bytes(&mut client, "used_memory_scripts_eval");
+    assert!((10_000..11_000).contains(&scripts), "{scripts} bytes of scripts");
+    let libraries = bytes(&mut client, "used_memory_functions");
+    assert!(libraries > library.len() as u64, "{libraries} bytes of libraries");
+    assert_eq!(bytes(&mut client, "used_memory_scripts"), scripts + libraries);
+    // The text is in the state too, and a state with its tables is no less than some kilobytes.
+    let (states, functions) =
+        (bytes(&mut client, "used_memory_vm_eval"), bytes(&mut client, "used_memory_vm_functions"));
+    assert!(states > 20_000 && functions > 10_000, "{states} and {functions} bytes of states");
+    assert_eq!(bytes(&mut client, "used_memory_vm_total"), states + functions);
+    assert_eq!(sample(&server, "redis_number_of_cached_scripts"), 2.0);
+    assert_eq!(sample(&server, "redis_memory_used_scripts_bytes"), (scripts + libraries) as f64);
+    assert_eq!(client.line("SCRIPT FLUSH"), "OK");
+    assert_eq!(client.line("FUNCTION FLUSH"), "OK");
+    assert_eq!(names.map(|name| client.info(name)), ["0", "0", "0", "0"]);
+}
+
+#[test]
 fn promtool_has_nothing_to_say_about_our_own() {
     let server = Launch::new().admin().start();
     let mut client = server.client();

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use mlua::{Lua, Table, Value};
@@ -11,7 +11,7 @@ use sha1::{Digest, Sha1};
 use crate::clock::Clock;
 use crate::command::context::Replay;
 use crate::command::ports::{
-    Library, RestoreLibraries, RunningFunction, ScriptCall, ScriptSource, Scripts as Port,
+    Library, LibraryFunction, RestoreLibraries, RunningFunction, ScriptCall, ScriptSource, Scripts as Port,
 };
 use crate::command::{CommandError, Context, Outcome, Reply};
 use crate::config::Config;
@@ -21,6 +21,7 @@ use super::running::{LongRuns, Watch};
 use super::sandbox::Sandbox;
 use super::shebang::{self, Flags};
 use super::state::{self, Compiled, Scripts, Sha, Trials};
+use super::usage::{ScriptUsage, StateBytes};
 use super::{api, call, convert, current};
 
 /// Scripts and functions of one server.
@@ -31,9 +32,20 @@ pub struct ScriptEngine {
     config: Config,
     pub(super) runs: Arc<LongRuns>,
     scripts: RwLock<HashMap<Sha, Arc<[u8]>>>,
+    script_bytes: AtomicUsize,
+    script_states: StateBytes,
+    pub(super) function_states: StateBytes,
     /// Raised by SCRIPT FLUSH.
     version: AtomicU64,
     pub(super) libraries: Libraries,
+}
+
+/// What the table keeps for a script beside its text: the entry, and the counts before the text.
+const BESIDE_A_SCRIPT: usize = size_of::<(Sha, Arc<[u8]>)>() + 2 * size_of::<usize>();
+
+/// Bytes of a registered function, without what its state holds.
+fn bytes_of(function: &LibraryFunction) -> usize {
+    size_of::<LibraryFunction>() + function.name.len() + function.description.as_ref().map_or(0, Vec::len)
 }
 
 const NOSCRIPT: CommandError = CommandError::fixed("NOSCRIPT No matching script. Please use EVAL.");
@@ -48,6 +60,9 @@ impl ScriptEngine {
             config,
             runs: Arc::default(),
             scripts: RwLock::default(),
+            script_bytes: AtomicUsize::new(0),
+            script_states: StateBytes::default(),
+            function_states: StateBytes::default(),
             version: AtomicU64::new(0),
             libraries: Libraries::default(),
         }
@@ -59,6 +74,25 @@ impl ScriptEngine {
 
     fn kept_mut(&self) -> RwLockWriteGuard<'_, HashMap<Sha, Arc<[u8]>>> {
         self.scripts.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What scripts and functions take now.
+    pub fn usage(&self) -> ScriptUsage {
+        let mut usage = ScriptUsage {
+            scripts: self.kept().len(),
+            script_bytes: self.script_bytes.load(Ordering::Relaxed),
+            script_state_bytes: self.script_states.total(),
+            function_state_bytes: self.function_states.total(),
+            ..ScriptUsage::default()
+        };
+        for kept in self.libraries.lock().values() {
+            let library = &kept.library;
+            usage.libraries += 1;
+            usage.functions += library.functions.len();
+            usage.library_bytes += size_of::<Library>() + library.name.len() + library.code.len();
+            usage.library_bytes += library.functions.iter().map(bytes_of).sum::<usize>();
+        }
+        usage
     }
 
     pub(super) fn watch(&self) -> Watch {
@@ -79,7 +113,7 @@ impl ScriptEngine {
         {
             return Ok(Rc::clone(state));
         }
-        let made = Rc::new(Scripts::new(self.watch(), version).map_err(no_state)?);
+        let made = Rc::new(Scripts::new(self.watch(), self.script_states.join(), version).map_err(no_state)?);
         *state = Some(Rc::clone(&made));
         Ok(made)
     }
@@ -93,9 +127,10 @@ impl ScriptEngine {
         let place = state.keep(function).map_err(no_state)?;
         let compiled = Compiled { place, flags, name: api::hex(&sha).into(), trials: Rc::default() };
         state.compiled.borrow_mut().insert(sha, compiled.clone());
-        if !self.kept().contains_key(&sha) {
-            self.kept_mut().insert(sha, body.into());
+        if !self.kept().contains_key(&sha) && self.kept_mut().insert(sha, body.into()).is_none() {
+            self.script_bytes.fetch_add(body.len() + BESIDE_A_SCRIPT, Ordering::Relaxed);
         }
+        state.sandbox.measure();
         Ok(compiled)
     }
 
@@ -131,6 +166,7 @@ impl ScriptEngine {
         sandbox.watch.begin(&compiled.name, false, read_only);
         sandbox.watch.allow_oom.set(compiled.flags.has(Flags::ALLOW_OOM));
         let ended = run(ctx, sandbox, &compiled.trials, || sandbox.call(&function, None));
+        sandbox.measure();
         if sandbox.is_full() {
             self.states().scripts.replace(None);
         }
@@ -153,6 +189,7 @@ impl ScriptEngine {
         sandbox.watch.allow_oom.set(function.flags.has(Flags::ALLOW_OOM));
         sandbox.watch.called_by(call.args.all());
         let ended = run(ctx, sandbox, &function.trials, || sandbox.call(&function.function, Some(arguments)));
+        sandbox.measure();
         if sandbox.is_full() {
             self.states().functions.replace(None);
         }
@@ -313,7 +350,10 @@ impl Port for ScriptEngine {
     }
 
     fn flush_scripts(&self) {
-        self.kept_mut().clear();
+        let mut kept = self.kept_mut();
+        kept.clear();
+        self.script_bytes.store(0, Ordering::Relaxed);
+        drop(kept);
         self.version.fetch_add(1, Ordering::Release);
     }
 

@@ -290,12 +290,14 @@ impl ScriptEngine {
         let functions = match &*slot {
             Some(functions) => Rc::clone(functions),
             None => {
-                let sandbox = Sandbox::new(Rc::new(self.watch())).map_err(no_state)?;
+                let sandbox =
+                    Sandbox::new(Rc::new(self.watch()), self.function_states.join()).map_err(no_state)?;
                 Rc::clone(slot.insert(Rc::new(Functions::new(sandbox).map_err(no_state)?)))
             }
         };
         drop(slot);
         self.follow(&functions)?;
+        functions.sandbox.measure();
         Ok(functions)
     }
 
@@ -351,6 +353,7 @@ impl ScriptEngine {
         self.libraries.changed();
         functions.keep(id, loaded);
         self.follow(&functions)?;
+        functions.sandbox.measure();
         Ok(name)
     }
 }

@@ -28,5 +28,7 @@ mod shebang;
 mod state;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 pub use engine::ScriptEngine;
+pub use usage::ScriptUsage;

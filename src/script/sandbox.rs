@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mlua::{ChunkMode, Function, HookTriggers, Lua, LuaOptions, MultiValue, StdLib, Table, Value, VmState};
 
@@ -28,10 +30,12 @@ pub(super) struct Sandbox {
     /// What it may hold. A script that wants more gets "not enough memory".
     limit: Cell<usize>,
     full: Cell<bool>,
+    /// Where others read how much it holds.
+    held: Arc<AtomicUsize>,
 }
 
 impl Sandbox {
-    pub(super) fn new(watch: Rc<Watch>) -> mlua::Result<Sandbox> {
+    pub(super) fn new(watch: Rc<Watch>, held: Arc<AtomicUsize>) -> mlua::Result<Sandbox> {
         let lua = Lua::new_with(
             StdLib::TABLE | StdLib::STRING | StdLib::MATH,
             LuaOptions::new().catch_rust_panics(false),
@@ -65,6 +69,7 @@ impl Sandbox {
             watch,
             limit: Cell::new(0),
             full: Cell::new(false),
+            held,
         })
     }
 
@@ -114,6 +119,11 @@ impl Sandbox {
     }
 
     /// Whether so much is held for good that the state had better be made anew.
+    /// Says how much it holds now.
+    pub(super) fn measure(&self) {
+        self.held.store(self.lua.used_memory(), Ordering::Relaxed);
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.full.get()
     }

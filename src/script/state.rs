@@ -3,6 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use mlua::{Function, Table};
 
@@ -94,8 +96,8 @@ pub(super) fn of(engine: u64) -> Rc<States> {
 }
 
 impl Scripts {
-    pub(super) fn new(watch: Watch, version: u64) -> mlua::Result<Scripts> {
-        let sandbox = Sandbox::new(Rc::new(watch))?;
+    pub(super) fn new(watch: Watch, held: Arc<AtomicUsize>, version: u64) -> mlua::Result<Scripts> {
+        let sandbox = Sandbox::new(Rc::new(watch), held)?;
         Ok(Scripts {
             functions: sandbox.lua.create_table()?,
             sandbox,

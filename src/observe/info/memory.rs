@@ -1,10 +1,10 @@
 //! Memory.
 
-use super::{Fields, Look, minus, ratio};
+use super::{Fields, Look, human_bytes, minus, ratio};
 
 pub(super) fn memory(fields: &mut Fields, look: &Look<'_>) {
     usage(fields, look);
-    scripts(fields);
+    scripts(fields, look);
     limits_and_ratios(fields, look);
     buffers(fields, look);
 }
@@ -26,23 +26,21 @@ fn usage(fields: &mut Fields, look: &Look<'_>) {
     fields.bytes("total_system_memory", figures.total_system_memory);
 }
 
-/// There are no scripts and functions: nothing is used for them.
-fn scripts(fields: &mut Fields) {
-    fields.absent(&[
-        ("used_memory_lua", "0"),
-        ("used_memory_vm_eval", "0"),
-        ("used_memory_lua_human", "0B"),
-        ("used_memory_scripts_eval", "0"),
-        ("number_of_cached_scripts", "0"),
-        ("number_of_functions", "0"),
-        ("number_of_libraries", "0"),
-        ("used_memory_vm_functions", "0"),
-        ("used_memory_vm_total", "0"),
-        ("used_memory_vm_total_human", "0B"),
-        ("used_memory_functions", "0"),
-        ("used_memory_scripts", "0"),
-        ("used_memory_scripts_human", "0B"),
-    ]);
+/// In the order of Redis, old names beside the new ones.
+fn scripts(fields: &mut Fields, look: &Look<'_>) {
+    let scripts = look.figures.scripts;
+    let states = scripts.script_state_bytes + scripts.function_state_bytes;
+    fields.put("used_memory_lua", scripts.script_state_bytes);
+    fields.put("used_memory_vm_eval", scripts.script_state_bytes);
+    fields.put("used_memory_lua_human", human_bytes(scripts.script_state_bytes));
+    fields.put("used_memory_scripts_eval", scripts.script_bytes);
+    fields.put("number_of_cached_scripts", scripts.scripts);
+    fields.put("number_of_functions", scripts.functions);
+    fields.put("number_of_libraries", scripts.libraries);
+    fields.put("used_memory_vm_functions", scripts.function_state_bytes);
+    fields.bytes("used_memory_vm_total", states);
+    fields.put("used_memory_functions", scripts.library_bytes);
+    fields.bytes("used_memory_scripts", scripts.kept_bytes());
 }
 
 fn limits_and_ratios(fields: &mut Fields, look: &Look<'_>) {

@@ -34,6 +34,32 @@ impl Progress {
     }
 }
 
+/// Scripts and functions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScriptFigures {
+    /// Scripts that are kept.
+    pub scripts: u64,
+    /// Bytes of their text and its table.
+    pub script_bytes: u64,
+    /// Bytes of the workers' Lua states for scripts.
+    pub script_state_bytes: u64,
+    /// Libraries.
+    pub libraries: u64,
+    /// Functions of all libraries.
+    pub functions: u64,
+    /// Bytes of the libraries' code and of what was registered.
+    pub library_bytes: u64,
+    /// Bytes of the workers' Lua states for functions.
+    pub function_state_bytes: u64,
+}
+
+impl ScriptFigures {
+    /// Bytes of all scripts and libraries without the Lua states.
+    pub fn kept_bytes(&self) -> u64 {
+        self.script_bytes + self.library_bytes
+    }
+}
+
 /// The append-only file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AofFigures {
@@ -221,6 +247,8 @@ pub struct Figures {
     pub rdb_current_bgsave_seconds: Option<u64>,
     /// What there is to tell of the append-only file.
     pub aof: AofFigures,
+    /// Scripts and functions.
+    pub scripts: ScriptFigures,
     // Statistics that are no counters.
     /// Per cent of the keys with an expiry that are probably past it.
     pub expired_stale_percent: f64,

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::{Registry, TextEncoder};
 
-pub use figures::{AofFigures, DbFigures, Figures, Progress, WorkerFigures};
+pub use figures::{AofFigures, DbFigures, Figures, Progress, ScriptFigures, WorkerFigures};
 
 use super::stats::Stats;
 
