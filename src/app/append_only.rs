@@ -61,6 +61,8 @@ pub(super) struct AppendOnly {
     clock: Clock,
     status: Arc<Status>,
     held: Mutex<Held>,
+    /// Held by who reads the files that the manifest names, and by who removes those that it names no more.
+    files: Mutex<()>,
     /// Set once, when the workers are made.
     pub(super) engine: OnceLock<Arc<Engine>>,
 }
@@ -106,6 +108,7 @@ impl AppendOnly {
             clock: clock.clone(),
             status: Arc::clone(status),
             held: Mutex::default(),
+            files: Mutex::default(),
             engine: OnceLock::new(),
         });
         this.configure(&config.current(), false);
@@ -131,6 +134,11 @@ impl AppendOnly {
             Path::new(&settings.appenddirname).to_path_buf(),
             settings.appendfilename.clone(),
         )
+    }
+
+    /// No file is removed meanwhile. Taken before [`AppendOnly::held`].
+    pub(super) fn keep_files(&self) -> MutexGuard<'_, ()> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn held(&self) -> MutexGuard<'_, Held> {

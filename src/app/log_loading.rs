@@ -312,6 +312,8 @@ impl Host {
     pub(super) fn reload_log(&self) -> Result<(), String> {
         let append_only = &self.append_only;
         let _whole = self.world.whole_blocking();
+        // A rewrite may end meanwhile, and what is loaded here is its past.
+        let _files = append_only.keep_files();
         let mode = append_only.mode();
         if mode == Mode::Off {
             append_only.held().manifest = append_only.folder().load().map_err(|error| error.to_string())?;

@@ -150,6 +150,7 @@ impl Host {
         rewrites.size_before.store(written.bytes, Ordering::Relaxed);
         rewrites.size_then.store(sizes, Ordering::Relaxed);
         self.append_only.log.rewritten(generation);
+        let _files = self.append_only.keep_files();
         let mut held = self.append_only.held();
         if !settings.aof_disable_auto_gc
             && let Err(error) = folder.remove_history(&mut held.manifest)
