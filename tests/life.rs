@@ -41,7 +41,7 @@ fn a_wrong_setting_is_refused_with_its_place_and_a_hint() {
     let cases: [(Launch, &[&str]); 6] = [
         (Launch::new().settings("hz 10\nmaxclient 5\n"), &["line 2", ">>> 'maxclient 5'", "'maxclients'"]),
         (Launch::new().settings("\n\ntimeout x\n"), &["glasswing.conf, line 3", ">>> 'timeout x'"]),
-        (Launch::new().with(&["--appendonly", "yes"]), &["command line", "appendonly"]),
+        (Launch::new().with(&["--tls-port", "7000"]), &["command line", "tls-port"]),
         (Launch::new().with(&["--maxmemory-policy", "most"]), &["allkeys-lru"]),
         (Launch::new().env("GLASSWING_PROT", "1"), &["environment", "GLASSWING_PROT", "'port'"]),
         (Launch::new().settings("requirepass \"open\n"), &["Unbalanced quotes", "line 1"]),
