@@ -247,14 +247,14 @@ fn what_belongs_together_stands_in_a_transaction() {
     assert_eq!(said(&["SET a 1", "GET a", "DEL none", "EXPIRE none 1"]), ["SELECT 0", "SET a 1"]);
     assert_eq!(
         said(&["MULTI", "SET a 1", "GET a", "SELECT 2", "SET b 2", "EXEC", "SET c 3"]),
-        ["MULTI", "SELECT 0", "SET a 1", "SELECT 2", "SET b 2", "EXEC", "SET c 3"]
+        ["SELECT 0", "MULTI", "SET a 1", "SELECT 2", "SET b 2", "EXEC", "SET c 3"]
     );
     assert_eq!(said(&["MULTI", "SET a 1", "GET a", "EXEC"]), ["SELECT 0", "SET a 1"]);
     let script = "EVAL \"redis.call('SET', KEYS[1], 1) redis.call('INCR', KEYS[1]) return 1\" 1 a";
-    assert_eq!(said(&[script]), ["MULTI", "SELECT 0", "SET a 1", "INCR a", "EXEC"]);
+    assert_eq!(said(&[script]), ["SELECT 0", "MULTI", "SET a 1", "INCR a", "EXEC"]);
     // What a script on trial did before it was undone is not said.
     let wanders = "EVAL \"redis.call('SET', KEYS[1], 1) redis.call('SET', 'other', 2) return 1\" 1 a";
-    assert_eq!(said(&[wanders]), ["MULTI", "SELECT 0", "SET a 1", "SET other 2", "EXEC"]);
+    assert_eq!(said(&[wanders]), ["SELECT 0", "MULTI", "SET a 1", "SET other 2", "EXEC"]);
     let one = "EVAL \"redis.call('SET', KEYS[1], 1) return redis.call('GET', KEYS[1])\" 1 a";
     assert_eq!(said(&[one]), ["SELECT 0", "SET a 1"]);
 }

@@ -216,8 +216,9 @@ impl EffectLog for AppendOnly {
                 if let Some(now_s) = time {
                     feeder.time(now_s);
                 }
+                let mut group = group.peekable();
                 if count > 1 {
-                    feeder.multi();
+                    feeder.multi(group.peek().map(|effect| effect.database));
                 }
                 group.for_each(|effect| feeder.command(effect.database, effect.bytes));
                 if count > 1 {

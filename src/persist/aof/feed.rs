@@ -51,8 +51,11 @@ impl Feeder<'_> {
         }
     }
 
-    /// What follows belongs together.
-    pub fn multi(&mut self) {
+    /// What follows belongs together, and begins in `database`. Its SELECT stands before, as in Redis.
+    pub fn multi(&mut self, database: Option<usize>) {
+        if let Some(database) = database {
+            self.select(database);
+        }
         self.feed.bytes.extend_from_slice(b"*1\r\n$5\r\nMULTI\r\n");
     }
 
@@ -63,12 +66,16 @@ impl Feeder<'_> {
 
     /// A command in the form of the protocol.
     pub fn command(&mut self, database: usize, bytes: &[u8]) {
+        self.select(database);
+        self.feed.bytes.extend_from_slice(bytes);
+    }
+
+    fn select(&mut self, database: usize) {
         if self.feed.selected != Some(database) {
             self.feed.selected = Some(database);
             let number = database.to_string();
             let select = format!("*2\r\n$6\r\nSELECT\r\n${}\r\n{number}\r\n", number.len());
             self.feed.bytes.extend_from_slice(select.as_bytes());
         }
-        self.feed.bytes.extend_from_slice(bytes);
     }
 }
