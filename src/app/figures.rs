@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use crate::admin::InfoSection;
 use crate::observe::Figures;
 use crate::observe::info::{self, Selection};
-use crate::observe::metrics::{AofFigures, DbFigures, Progress, ScriptFigures, WorkerFigures};
+use crate::observe::metrics::{AofFigures, DbFigures, Progress, WorkerFigures};
 use crate::persist::jobs::{self, JobKind};
 use crate::pubsub::Kind;
 
@@ -51,7 +51,7 @@ pub(super) fn gather(host: &Host) -> Figures {
         figures.used_memory_peak = figures.used_memory_peak.max(used);
     }
     memory(host, &mut figures);
-    figures.scripts = scripts(host);
+    figures.scripts = host.scripts.figures();
     persistence(host, &mut figures);
     figures
 }
@@ -95,19 +95,6 @@ fn memory(host: &Host, figures: &mut Figures) {
     let (pending, freed) = host.store.garbage();
     figures.lazyfree_pending_objects = pending as u64;
     figures.lazyfreed_objects = freed;
-}
-
-fn scripts(host: &Host) -> ScriptFigures {
-    let usage = host.scripts.usage();
-    ScriptFigures {
-        scripts: usage.scripts as u64,
-        script_bytes: usage.script_bytes as u64,
-        script_state_bytes: usage.script_state_bytes as u64,
-        libraries: usage.libraries as u64,
-        functions: usage.functions as u64,
-        library_bytes: usage.library_bytes as u64,
-        function_state_bytes: usage.function_state_bytes as u64,
-    }
 }
 
 fn persistence(host: &Host, figures: &mut Figures) {

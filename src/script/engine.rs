@@ -15,13 +15,14 @@ use crate::command::ports::{
 };
 use crate::command::{CommandError, Context, Outcome, Reply};
 use crate::config::Config;
+use crate::observe::metrics::ScriptFigures;
 
 use super::functions::Libraries;
 use super::running::{LongRuns, Watch};
 use super::sandbox::Sandbox;
 use super::shebang::{self, Flags};
 use super::state::{self, Compiled, Scripts, Sha, Trials};
-use super::usage::{ScriptUsage, StateBytes};
+use super::usage::StateBytes;
 use super::{api, call, convert, current};
 
 /// Scripts and functions of one server.
@@ -77,22 +78,23 @@ impl ScriptEngine {
     }
 
     /// What scripts and functions take now.
-    pub fn usage(&self) -> ScriptUsage {
-        let mut usage = ScriptUsage {
-            scripts: self.kept().len(),
-            script_bytes: self.script_bytes.load(Ordering::Relaxed),
+    pub fn figures(&self) -> ScriptFigures {
+        let mut figures = ScriptFigures {
+            scripts: self.kept().len() as u64,
+            script_bytes: self.script_bytes.load(Ordering::Relaxed) as u64,
             script_state_bytes: self.script_states.total(),
             function_state_bytes: self.function_states.total(),
-            ..ScriptUsage::default()
+            ..ScriptFigures::default()
         };
         for kept in self.libraries.lock().values() {
             let library = &kept.library;
-            usage.libraries += 1;
-            usage.functions += library.functions.len();
-            usage.library_bytes += size_of::<Library>() + library.name.len() + library.code.len();
-            usage.library_bytes += library.functions.iter().map(bytes_of).sum::<usize>();
+            let functions: usize = library.functions.iter().map(bytes_of).sum();
+            let bytes = size_of::<Library>() + library.name.len() + library.code.len() + functions;
+            figures.libraries += 1;
+            figures.functions += library.functions.len() as u64;
+            figures.library_bytes += bytes as u64;
         }
-        usage
+        figures
     }
 
     pub(super) fn watch(&self) -> Watch {

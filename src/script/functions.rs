@@ -297,7 +297,6 @@ impl ScriptEngine {
         };
         drop(slot);
         self.follow(&functions)?;
-        functions.sandbox.measure();
         Ok(functions)
     }
 
@@ -317,6 +316,7 @@ impl ScriptEngine {
             functions.keep(kept.id, loaded);
         }
         functions.version.set(version);
+        functions.sandbox.measure();
         Ok(())
     }
 
@@ -353,7 +353,6 @@ impl ScriptEngine {
         self.libraries.changed();
         functions.keep(id, loaded);
         self.follow(&functions)?;
-        functions.sandbox.measure();
         Ok(name)
     }
 }

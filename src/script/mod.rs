@@ -31,4 +31,3 @@ mod tests;
 mod usage;
 
 pub use engine::ScriptEngine;
-pub use usage::ScriptUsage;

@@ -43,6 +43,7 @@ impl ScriptEngine {
         *all = together;
         drop(all);
         self.libraries.changed();
+        own.sandbox.measure();
         Ok(())
     }
 }

@@ -58,7 +58,7 @@ impl Sandbox {
         place.raw_set("globals", &globals)?;
         let handler = lua.create_function(handle)?;
         hook(&lua, &watch)?;
-        Ok(Sandbox {
+        let sandbox = Sandbox {
             lua,
             globals,
             base,
@@ -70,7 +70,9 @@ impl Sandbox {
             limit: Cell::new(0),
             full: Cell::new(false),
             held,
-        })
+        };
+        sandbox.measure();
+        Ok(sandbox)
     }
 
     /// Compiles text. Bytecode is refused: crafted bytecode can read and write any memory.
@@ -118,12 +120,12 @@ impl Sandbox {
         }
     }
 
-    /// Whether so much is held for good that the state had better be made anew.
     /// Says how much it holds now.
     pub(super) fn measure(&self) {
         self.held.store(self.lua.used_memory(), Ordering::Relaxed);
     }
 
+    /// Whether so much is held for good that the state had better be made anew.
     pub(super) fn is_full(&self) -> bool {
         self.full.get()
     }
