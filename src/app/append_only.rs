@@ -239,4 +239,8 @@ impl EffectLog for AppendOnly {
     fn poll_safe(&self, end: u64, cx: &mut Context<'_>) -> Poll<()> {
         if self.log.is_safe(end, cx.waker()) { Poll::Ready(()) } else { Poll::Pending }
     }
+
+    fn error(&self) -> Option<String> {
+        self.log.error()
+    }
 }

@@ -7,6 +7,8 @@ use crate::persist::aof::reader::{Read, Reader};
 use crate::persist::files::{Files as _, Handle, RealFiles, folder_of};
 use crate::persist::rdb::file::MAGIC;
 
+use super::tools::keep_damaged;
+
 /// What a file of the log is, as far as it is whole.
 #[derive(Debug, Default)]
 struct Seen {
@@ -87,13 +89,7 @@ fn examine_file(
         let advice = if is_last { "" } else { ". It is not the last file of its log: put back a good copy" };
         return Err(format!("{why}{advice}"));
     }
-    let mut name = path.as_os_str().to_os_string();
-    name.push(".damaged");
-    let kept = PathBuf::from(name);
-    if kept.exists() {
-        return Err(format!("{why}. {} is there already: move it away", kept.display()));
-    }
-    std::fs::copy(path, &kept).map_err(|error| format!("{why}. It could not be copied: {error}"))?;
+    let kept = keep_damaged(path, &why)?;
     let cut = RealFiles.open_writable(path).and_then(|handle| {
         handle.truncate(seen.whole)?;
         handle.sync()

@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError};
 use crate::command::ports::Scripts as _;
 use crate::engine::replay::{ReplayError, Replayer};
 use crate::persist::aof::reader::{Fault, Problem, Read, Reader};
-use crate::persist::aof::{FileInfo, Folder};
+use crate::persist::aof::{FileInfo, FileType, Folder};
 use crate::persist::files::{Files as _, Handle};
 use crate::persist::progress::Progress;
 use crate::persist::rdb::file::{HandleReader, MAGIC};
@@ -24,6 +24,15 @@ const LOOK_EVERY: u64 = 1024;
 
 /// Where a file ends that is gone on with, and the checksum of what is before.
 pub(super) type Place = (u64, crc32fast::Hasher);
+
+/// What loading found.
+struct Loaded {
+    /// Where the last increment ends; nothing if there is none.
+    last: Option<Place>,
+    base_bytes: u64,
+    /// Of all files before the last increment.
+    closed_bytes: u64,
+}
 
 impl Host {
     /// Loads the log at the start, and opens it to go on. `Ok(None)` when there is none yet.
@@ -42,7 +51,11 @@ impl Host {
             self.begin_log(&folder)?;
             None
         } else {
-            self.load_log(false)?
+            let loaded = self.load_log(false)?;
+            let rewrites = &self.append_only.rewrites;
+            rewrites.size_then.store(loaded.base_bytes, Ordering::Relaxed);
+            rewrites.size_before.store(loaded.closed_bytes, Ordering::Relaxed);
+            loaded.last
         };
         self.append_only.open(last)?;
         self.append_only.collect(true);
@@ -108,8 +121,8 @@ impl Host {
         Ok(())
     }
 
-    /// Loads all files that the manifest names. Gives where the last increment ends.
-    fn load_log(&self, whole: bool) -> Result<Option<Place>, String> {
+    /// Loads all files that the manifest names.
+    fn load_log(&self, whole: bool) -> Result<Loaded, String> {
         let folder = self.append_only.folder();
         let manifest = self.append_only.held().manifest.clone();
         let files: Vec<FileInfo> = manifest.live().cloned().collect();
@@ -135,12 +148,10 @@ impl Host {
         let result = self.load_files(&folder, &files, &sizes, whole, &progress);
         *self.load.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let last = result?;
-        let base = if manifest.base.is_some() { sizes.first().copied().unwrap_or(0) } else { 0 };
-        let increment = if manifest.increments.is_empty() { 0 } else { sizes.last().copied().unwrap_or(0) };
-        let rewrites = &self.append_only.rewrites;
-        rewrites.size_then.store(base, Ordering::Relaxed);
-        rewrites.size_before.store(total - increment, Ordering::Relaxed);
-        Ok(last.filter(|_| !manifest.increments.is_empty()))
+        let base_bytes = if manifest.base.is_some() { sizes.first().copied().unwrap_or(0) } else { 0 };
+        let open_bytes = if manifest.increments.is_empty() { 0 } else { sizes.last().copied().unwrap_or(0) };
+        let last = last.filter(|_| !manifest.increments.is_empty());
+        Ok(Loaded { last, base_bytes, closed_bytes: total - open_bytes })
     }
 
     fn load_files(
@@ -158,8 +169,7 @@ impl Host {
             let is_last = sizes.iter().skip(index + 1).all(|size| *size == 0);
             last = Some(self.load_file(folder, file, is_last, whole, progress)?);
             let seconds = self.clock.stamp().saturating_sub(began) as f64 / 1e9;
-            let kind =
-                if index == 0 && file.kind == crate::persist::aof::FileType::Base { "base" } else { "incr" };
+            let kind = if file.kind == FileType::Base { "base" } else { "incr" };
             tracing::info!("DB loaded from {kind} file {}: {seconds:.3} seconds", file.name);
         }
         Ok(last)
@@ -276,7 +286,7 @@ impl Host {
             if !was_in_multi && replayer.in_multi() {
                 before_multi = place.clone();
             }
-            progress.read_bytes(reader.offset() - place.0);
+            progress.add_bytes(reader.offset() - place.0);
             self.pause(progress);
             count += 1;
             if count.is_multiple_of(LOOK_EVERY) && progress.is_cancelled() {
@@ -327,13 +337,7 @@ impl Host {
         }
         drop(view);
         self.scripts.flush_libraries();
-        let sizes = (
-            append_only.rewrites.size_then.load(Ordering::Relaxed),
-            append_only.rewrites.size_before.load(Ordering::Relaxed),
-        );
         let loaded = self.load_log(true);
-        append_only.rewrites.size_then.store(sizes.0, Ordering::Relaxed);
-        append_only.rewrites.size_before.store(sizes.1, Ordering::Relaxed);
         if mode != Mode::Off {
             append_only.collect(true);
         }

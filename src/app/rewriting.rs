@@ -14,7 +14,7 @@ use crate::persist::aof::{Folder, FolderError, Segment, commands};
 use crate::persist::files::Handle;
 use crate::persist::jobs::{Done, JobId, JobKind};
 use crate::persist::progress::Progress;
-use crate::persist::rdb::file::{FileSink, WriteOptions, Written, write};
+use crate::persist::rdb::file::{FileSink, Written, write};
 use crate::persist::snapshot::SaveError;
 use crate::store::Capture;
 
@@ -164,9 +164,14 @@ impl Host {
 
     /// The file that what happens after the instant goes to.
     fn next_increment(&self, folder: &Folder, mode: Mode) -> Result<Option<Segment>, FolderError> {
-        let path = match mode {
+        let (path, handle) = match mode {
             Mode::Off => return Ok(None),
-            Mode::Starting => temporary_increment(folder),
+            Mode::Starting => {
+                let path = temporary_increment(folder);
+                let handle = folder.create(&path)?;
+                folder.sync()?;
+                (path, handle)
+            }
             Mode::On => {
                 let mut held = self.append_only.held();
                 let mut manifest = held.manifest.clone();
@@ -175,12 +180,9 @@ impl Host {
                 // Named while it is empty, and before the first reply that relies on it.
                 folder.store(&manifest)?;
                 held.manifest = manifest;
-                tracing::info!("Creating AOF incr file {} on background rewrite", path.display());
-                return Ok(Some(Segment::empty(handle, path)));
+                (path, handle)
             }
         };
-        let handle = folder.create(&path)?;
-        folder.sync()?;
         tracing::info!("Creating AOF incr file {} on background rewrite", path.display());
         Ok(Some(Segment::empty(handle, path)))
     }
@@ -219,12 +221,12 @@ impl Host {
         let mut sink = FileSink::new(base, path);
         let settings = self.config.current();
         let threads = if settings.rdb_key_save_delay_us == 0 { self.threads() } else { 1 };
-        if rdb {
-            let walkers = (0..threads).map(|_| capture.walker()).collect();
-            return write(walkers, &self.rdb_options(libraries, true), &mut sink, progress);
+        let options = self.rdb_options(libraries, true);
+        if !rdb {
+            return commands::write(capture.walker(), &options, &mut sink, progress);
         }
-        let options = WriteOptions { ..self.rdb_options(libraries, true) };
-        commands::write(capture.walker(), &options, &mut sink, progress)
+        let walkers = (0..threads).map(|_| capture.walker()).collect();
+        write(walkers, &options, &mut sink, progress)
     }
 
     /// Gives the base its name, and names it in the manifest in place of what it holds.
@@ -248,17 +250,13 @@ impl Host {
             "Successfully renamed the temporary AOF base file {} into {name}",
             temporary.display()
         );
-        let mut kept = 0;
-        if mode != Mode::Off {
-            kept = 1;
-        }
         let mut increment = None;
         if mode == Mode::Starting {
             let to = folder.at(&manifest.add_increment(folder.name()));
             folder.rename(&temporary_increment(folder), &to).inspect_err(|_| folder.discard(&path))?;
             increment = Some(to);
         }
-        manifest.retire_increments(kept);
+        manifest.retire_increments(usize::from(mode != Mode::Off));
         if let Err(error) = folder.sync().and_then(|()| folder.store(&manifest)) {
             // The old manifest is in force, unless only its lasting is in doubt: then it may be either.
             if folder.load().is_ok_and(|there| there == held.manifest) {
@@ -364,8 +362,6 @@ impl Host {
         if mode != Mode::Off {
             append_only.log.tick();
         }
-        *self.status.log_error.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
-            append_only.log.error();
         self.status.log_failing.store(append_only.log.error().is_some(), Ordering::Relaxed);
         if self.jobs.status().running.is_some() {
             return;

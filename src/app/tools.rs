@@ -75,12 +75,10 @@ pub(super) fn check(args: &CheckArgs) -> Result<String, String> {
                 |path: &Path| read_rdb(path, threads(), &mut |_| {}, &|_| Ok(())).map(|base| base.bytes);
             log_check::examine(path, args.fix, &base)
         } else {
-            examine(path)
-        };
-        let outcome = match outcome {
-            Err(why) if log_check::is_log(path) => Err(why),
-            Err(why) if args.fix => fix(path, &why),
-            other => other,
+            match examine(path) {
+                Err(why) if args.fix => fix(path, &why),
+                other => other,
+            }
         };
         failed |= outcome.is_err();
         text += &outcome.unwrap_or_else(|why| format!("{}: {why}\n", path.display()));
@@ -279,6 +277,18 @@ pub(super) fn convert(args: &ConvertArgs) -> Result<String, String> {
     Ok(format!("{}: {keys} keys, {bytes} bytes\n", args.to.display()))
 }
 
+/// Copies a damaged file, whose fault is `why`, before it is mended. Gives the copy's name.
+pub(super) fn keep_damaged(path: &Path, why: &str) -> Result<PathBuf, String> {
+    let mut name = path.as_os_str().to_os_string();
+    name.push(".damaged");
+    let kept = PathBuf::from(name);
+    if kept.exists() {
+        return Err(format!("{why}. {} is there already: move it away", kept.display()));
+    }
+    std::fs::copy(path, &kept).map_err(|error| format!("{why}. It could not be copied: {error}"))?;
+    Ok(kept)
+}
+
 /// Puts what stands before the damage in the place of a damaged RDB file, which stays under another name.
 fn fix(path: &Path, why: &str) -> Result<String, String> {
     if !matches!(snapshot::peek(path, &RealFiles), Ok(Kind::Redis)) {
@@ -287,13 +297,7 @@ fn fix(path: &Path, why: &str) -> Result<String, String> {
     let mut loaded = Loaded::new();
     // One thread takes the keys in their order: all before the damage are there.
     let _ = loaded.rdb(path, 1);
-    let mut name = path.as_os_str().to_os_string();
-    name.push(".damaged");
-    let kept = PathBuf::from(name);
-    if kept.exists() {
-        return Err(format!("{why}. {} is there already: move it away", kept.display()));
-    }
-    std::fs::copy(path, &kept).map_err(|error| format!("{why}. It could not be copied: {error}"))?;
+    let kept = keep_damaged(path, why)?;
     let guard = Guard::new();
     if let Ok(Some(identity)) = RealFiles.identity(path) {
         guard.remember(path, identity);

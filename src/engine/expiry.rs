@@ -61,16 +61,12 @@ impl Sweeper {
                 };
                 blocked::serve_later(&scope, &blocked::nobody(), swept.ready);
             }
-            let spent = engine.clock.stamp().saturating_sub(began);
-            if swept.rest_until_ms.is_some() {
+            let rests = swept.rest_until_ms.is_some();
+            if rests || enough() {
+                let spent = engine.clock.stamp().saturating_sub(began);
                 stats.add(Counter::ExpiryCycleNanos, spent);
                 note(engine, settings, moment, spent);
-                return false;
-            }
-            if enough() {
-                stats.add(Counter::ExpiryCycleNanos, spent);
-                note(engine, settings, moment, spent);
-                return true;
+                return !rests;
             }
         }
     }

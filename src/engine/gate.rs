@@ -126,10 +126,8 @@ const MISCONF: &str = "MISCONF Redis is configured to save RDB snapshots, but it
 /// What a write is told while the append-only file cannot be written.
 #[cold]
 fn log_error(engine: &Engine) -> Option<CommandError> {
-    let error = engine.status.log_error.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let text =
-        |why: &String| CommandError::Text(format!("MISCONF Errors writing to the AOF file: {why}").into());
-    error.as_ref().map(text)
+    let text = |why| CommandError::Text(format!("MISCONF Errors writing to the AOF file: {why}").into());
+    engine.log.error().map(text)
 }
 
 /// Whether the command has a flag. EXEC has those of all that it will run.

@@ -20,6 +20,8 @@ pub trait EffectLog: Send + Sync {
     fn settle(&self) -> bool;
     /// Waits until the log is safe up to `end`.
     fn poll_safe(&self, end: u64, cx: &mut TaskContext<'_>) -> Poll<()>;
+    /// What keeps it from being written, in the operating system's words.
+    fn error(&self) -> Option<String>;
 }
 
 /// Keeps nothing.
@@ -39,6 +41,10 @@ impl EffectLog for NoLog {
 
     fn poll_safe(&self, _: u64, _: &mut TaskContext<'_>) -> Poll<()> {
         Poll::Ready(())
+    }
+
+    fn error(&self) -> Option<String> {
+        None
     }
 }
 

@@ -1,7 +1,7 @@
 //! What all workers share.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
 
 use crate::clock::Clock;
 use crate::command::Registry;
@@ -25,8 +25,6 @@ pub struct Status {
     pub writes_stopped: AtomicBool,
     /// The append-only file cannot be written, and writes are to stop for it.
     pub log_failing: AtomicBool,
-    /// What the operating system says about that.
-    pub log_error: Mutex<Option<String>>,
     /// Units collect their effects for [`Engine::log`].
     pub logging: AtomicBool,
     /// The server is ending: no new commands.
@@ -43,7 +41,6 @@ impl Status {
             loading: AtomicBool::default(),
             writes_stopped: AtomicBool::default(),
             log_failing: AtomicBool::default(),
-            log_error: Mutex::default(),
             logging: AtomicBool::default(),
             stopping: AtomicBool::default(),
             active_expiry: AtomicBool::new(true),

@@ -112,13 +112,9 @@ impl Progress {
         self.keys.fetch_add(n, Ordering::Relaxed);
     }
 
-    pub(super) fn add_bytes(&self, n: u64) {
+    /// So many bytes more have been written, or read.
+    pub fn add_bytes(&self, n: u64) {
         self.bytes.fetch_add(n, Ordering::Relaxed);
-    }
-
-    /// So many bytes of what is loaded have been dealt with.
-    pub fn read_bytes(&self, bytes: u64) {
-        self.add_bytes(bytes);
     }
 
     /// All is done.
