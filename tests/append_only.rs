@@ -342,6 +342,31 @@ fn it_is_switched_on_and_off_while_the_server_runs() {
 }
 
 #[test]
+fn a_snapshot_beside_the_log_is_an_older_state_and_saves_replace_it() {
+    let snapshot = ["--dbfilename", "dump.rdb", "--save", "3600 1"];
+    let without = Launch::new().with(&snapshot);
+    let server = without.start();
+    assert_eq!(server.client().line("SET key of-the-snapshot"), "OK");
+    server.stop();
+    // The first log begins with what there is.
+    let with = without.clone().with(&["--appendonly", "yes"]);
+    let server = with.start();
+    assert_eq!(server.client().line("GET key"), "\"of-the-snapshot\"");
+    assert_eq!(server.client().line("SET key of-the-log"), "OK");
+    server.signal(Signal::SIGKILL);
+    drop(server);
+    let server = with.start();
+    let mut client = server.client();
+    assert_eq!(client.line("GET key"), "\"of-the-log\"");
+    assert_eq!(client.line("SAVE"), "OK");
+    assert_eq!(client.line("SET other 1"), "OK");
+    let (status, log) = server.stop();
+    assert_eq!(status.code(), Some(0), "{log:?}");
+    let server = without.start();
+    assert_eq!(server.client().line("MGET key other"), "1) \"of-the-log\"\n2) \"1\"");
+}
+
+#[test]
 fn a_single_file_of_an_older_redis_becomes_the_base() {
     let launch = launch();
     std::fs::write(launch.file("appendonly.aof"), encode(&["SET", "old", "1"])).expect("a file");
@@ -433,6 +458,8 @@ fn a_folder_is_examined_and_its_last_file_mended() {
     server.ended();
     let (manifest, file) = ("appendonly.aof.manifest", "appendonly.aof.1.incr.aof");
     let at = |name: &str| launch.file(FOLDER).join(name);
+    let (whole, said) = check(&[], &launch.file(FOLDER));
+    assert!(whole && said.contains("a manifest of 2 files"), "{said}");
     let (whole, said) = check(&[], &at(manifest));
     assert!(whole && said.contains("11 commands, 1 checksums") && said.contains("a base of"), "{said}");
     if let Ok(output) = Command::new("redis-check-aof").arg(at(manifest)).output() {

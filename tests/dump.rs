@@ -345,10 +345,12 @@ fn a_file_of_redis_is_loaded_converted_and_mended() {
     let (done, said) = run(OURS, &["convert", &name("glasswing.snapshot"), &name("dump.rdb")]).expect("ours");
     assert!(done, "{said}");
     let (done, said) = run(OURS, &["convert", &name("glasswing.snapshot"), &name("dump.rdb")]).expect("ours");
-    assert!(!done && said.contains("is there already"), "{said}");
+    assert!(!done && said.contains("left as it is. Choose another name"), "{said}");
     let redis = start_redis(&["--dir", &folder]).expect("it started before");
     assert_eq!(sum(&mut Client::connect(redis.port())), there);
     drop(redis);
+    let (done, said) = run(OURS, &["convert", &name("dump.rdb"), &name("x.aof")]).expect("ours");
+    assert!(!done && said.contains("CONFIG SET appendonly yes"), "{said}");
     let (done, said) = run(OURS, &["convert", &name("dump.rdb"), &name("again.snapshot")]).expect("ours");
     assert!(done, "{said}");
     assert!(run(OURS, &["check", &name("again.snapshot")]).expect("ours").0);

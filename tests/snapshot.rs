@@ -300,7 +300,7 @@ fn a_file_that_is_not_whole_is_refused() {
     assert_eq!(server.client().line("SAVE"), "OK");
     server.stop();
     let good = std::fs::read(launch.file(FILE)).expect("the snapshot");
-    for length in [1, 7, 12, 40, good.len() / 3, good.len() / 2, good.len() - 1] {
+    for length in [0, 1, 7, 12, 40, good.len() / 3, good.len() / 2, good.len() - 1] {
         let words: &[&str] = if length < 40 { &[] } else { &["damaged at byte"] };
         refused(&launch, &good[..length], &format!("cut to {length}"), words);
     }

@@ -2,7 +2,7 @@
 //! the page that links them.
 
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -16,10 +16,17 @@ pub(super) const PAGE: &str = include_str!("index.html");
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-pub(super) async fn index() -> Response {
+/// What the page calls itself when the request does not say.
+const HERE: &str = "localhost:8080";
+
+pub(super) async fn index(headers: HeaderMap) -> Response {
+    let named = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let is_plain =
+        |host: &&str| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:-[]".contains(&byte));
+    let page = PAGE.replace("{here}", named.filter(is_plain).unwrap_or(HERE));
     let headers =
         [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CONTENT_SECURITY_POLICY, PAGE_POLICY)];
-    (headers, PAGE).into_response()
+    (headers, page).into_response()
 }
 
 pub(super) async fn metrics(State(shared): State<Shared>) -> Result<Response, Problem> {

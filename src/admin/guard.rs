@@ -127,8 +127,7 @@ impl Guard {
                         "the Host header names '{}', which is not known as a name of this server",
                         String::from_utf8_lossy(authority)
                     ),
-                    "ask by IP address or as localhost, add the name to the admin hosts, or set \
-                     an admin token on the server and send it",
+                    "ask by IP address or as localhost, or set an admin token on the server and send it",
                 ));
             }
         }

@@ -45,6 +45,7 @@ pub(super) fn gather(host: &Host) -> Figures {
         ..Figures::default()
     };
     clients(host, &mut figures);
+    figures.supervised = host.supervisor.name();
     host.process.fill(host.clock.stamp(), &mut figures);
     if let Some(used) = counted {
         figures.used_memory = used;
@@ -104,7 +105,7 @@ fn persistence(host: &Host, figures: &mut Figures) {
         figures.load = Some(Progress { keys_done: report.keys, keys_total: report.expected_keys });
         figures.load_start_unix_seconds = host.started_ms / 1_000;
         figures.load_done_bytes = report.bytes;
-        figures.load_total_bytes = std::fs::metadata(host.path_to_load()).map_or(0, |meta| meta.len());
+        figures.load_total_bytes = report.total_bytes;
         figures.load_seconds_left = report.seconds_left;
     }
     figures.rdb_last_load_keys_expired = host.expired_keys.load(Ordering::Relaxed);

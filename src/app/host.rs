@@ -50,6 +50,7 @@ pub(super) struct Host {
     pub(super) started_ms: u64,
     pub(super) workers: usize,
     pub(super) process: Process,
+    pub(super) supervisor: super::background::Supervisor,
     pub(super) replication_id: Mutex<String>,
     /// Handed to work on other threads.
     pub(super) me: Weak<Host>,

@@ -18,6 +18,7 @@ use crate::persist::snapshot::{self, Kind};
 use crate::store::{Arrival, Moment, Placed, Usage, idle_since, with_frequency};
 
 use super::host::Host;
+use super::saving::is_rdb;
 
 /// The name that Redis gives its file.
 const NAME_OF_REDIS: &str = "dump.rdb";
@@ -48,7 +49,7 @@ impl Counts {
 impl Host {
     /// The file to load: the one that is configured, or, where no name is and no such file is there, the one
     /// that a Redis left.
-    pub(super) fn path_to_load(&self) -> PathBuf {
+    fn path_to_load(&self) -> PathBuf {
         let path = self.snapshot_path();
         let of_redis = path.with_file_name(NAME_OF_REDIS);
         let is_default = self.config.current().dbfilename == Settings::default().dbfilename;
@@ -68,19 +69,11 @@ impl Host {
         Moment { usage: usage_of(&self.config.current()), ..Moment::at(self.clock.unix_ms()) }
     }
 
-    fn load_snapshot(&self, how: How) -> Result<Option<u64>, String> {
+    pub(super) fn load_snapshot(&self, how: How) -> Result<Option<u64>, String> {
         let path = self.path_to_load();
         let kind = snapshot::peek(&path, &*self.files).map_err(|error| error.to_string())?;
-        match kind {
-            Kind::Missing => return Ok(None),
-            Kind::Empty => {
-                // A file without a byte holds no data: Redis starts empty over it too.
-                if let Ok(Some(identity)) = self.files.identity(&path) {
-                    self.guard.remember(&path, identity);
-                }
-                return Ok(None);
-            }
-            _ => {}
+        if matches!(kind, Kind::Missing) {
+            return Ok(None);
         }
         let clock = self.clock.clone();
         let progress = Arc::new(Progress::new(Box::new(move || clock.stamp() / 1_000_000)));
@@ -134,6 +127,13 @@ impl Host {
             .load_rdb(&mut HandleReader::new(&*handle, 0), how, progress)
             .map_err(|error| told(&error))?;
         self.guard.remember(path, identity);
+        if !is_rdb(path) {
+            tracing::warn!(
+                "{} is an RDB file, and its name does not end in .rdb: the next save replaces it by a snapshot in \
+                 Glasswing's own format",
+                path.display()
+            );
+        }
         Ok(contents.keys)
     }
 

@@ -23,9 +23,10 @@ struct Seen {
     fault: Option<String>,
 }
 
-/// Whether this is a file of a log, or a manifest.
+/// Whether this is a file of a log, a manifest, or a folder with one.
 pub(super) fn is_log(path: &Path) -> bool {
-    is_manifest(path)
+    path.is_dir()
+        || is_manifest(path)
         || path.extension().is_some_and(|extension| extension == "aof")
         || RealFiles.open(path).is_ok_and(|handle| {
             let mut first = [0];
@@ -37,6 +38,23 @@ fn is_manifest(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "manifest")
 }
 
+/// The one manifest of a folder.
+fn manifest_in(folder: &Path) -> Result<PathBuf, String> {
+    let told = |error: std::io::Error| error.to_string();
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(told)? {
+        let path = entry.map_err(told)?.path();
+        if is_manifest(&path) && path.is_file() {
+            found.push(path);
+        }
+    }
+    match found.as_slice() {
+        [one] => Ok(one.clone()),
+        [] => Err("the folder holds no manifest of an append-only file".to_owned()),
+        _ => Err("the folder holds several manifests: name one of them".to_owned()),
+    }
+}
+
 /// Examines a file, or every file that a manifest names. `preamble` examines a base in Redis's own format, and says
 /// how long it is. With `fix` the last file is cut where it stops to be whole; a copy stays.
 pub(super) fn examine(
@@ -44,6 +62,9 @@ pub(super) fn examine(
     fix: bool,
     preamble: &dyn Fn(&Path) -> Result<u64, String>,
 ) -> Result<String, String> {
+    if path.is_dir() {
+        return examine(&manifest_in(path)?, fix, preamble);
+    }
     if !is_manifest(path) {
         return examine_file(path, fix, true, preamble);
     }

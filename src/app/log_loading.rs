@@ -47,11 +47,15 @@ impl Host {
         self.append_only.held().manifest = manifest;
         self.upgrade(&folder)?;
         let is_new = self.append_only.held().manifest.is_empty();
+        let mut had_data = true;
         let last = if is_new {
+            // Redis begins with nothing then, and its first save takes what was in the file away.
+            had_data = self.load_snapshot(How::default())?.is_some();
             self.begin_log(&folder)?;
             None
         } else {
             let loaded = self.load_log(false)?;
+            self.take_over_snapshot()?;
             let rewrites = &self.append_only.rewrites;
             rewrites.size_then.store(loaded.base_bytes, Ordering::Relaxed);
             rewrites.size_before.store(loaded.closed_bytes, Ordering::Relaxed);
@@ -61,7 +65,22 @@ impl Host {
         self.append_only.collect(true);
         self.stats.no_unsaved_changes();
         let keys = (0..self.store.databases()).map(|number| self.store.counts(number).keys as u64).sum();
-        Ok((!is_new).then_some(keys))
+        Ok(had_data.then_some(keys))
+    }
+
+    /// The log that was loaded is the newer state of the folder, so that the snapshot beside it may be replaced: an
+    /// earlier run of this server or the Redis before it wrote both.
+    fn take_over_snapshot(&self) -> Result<(), String> {
+        let path = self.snapshot_path();
+        let there = self.files.identity(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        if let Some(there) = there {
+            tracing::info!(
+                "{} is not loaded, since the append-only file is switched on; the next save replaces it",
+                path.display()
+            );
+            self.guard.remember(&path, there);
+        }
+        Ok(())
     }
 
     /// A single file, as Redis had it before version 7, becomes the base.
@@ -92,16 +111,8 @@ impl Host {
         Ok(())
     }
 
-    /// The first base holds what there is: nothing.
+    /// The first base holds what there is: what a snapshot held, or nothing.
     fn begin_log(&self, folder: &Folder) -> Result<(), String> {
-        let snapshot = self.path_to_load();
-        if snapshot.exists() {
-            tracing::warn!(
-                "The append-only file is switched on and empty, so {} is not loaded. To take over what is in it, \
-                 start with appendonly no, then CONFIG SET appendonly yes",
-                snapshot.display()
-            );
-        }
         let rdb = self.config.current().aof_use_rdb_preamble;
         let mut held = self.append_only.held();
         let name = held.manifest.add_base(folder.name(), rdb);

@@ -3,9 +3,11 @@
 //! [`run()`] is the program: read the configuration, open the log, listen, start workers and the admin
 //! port, load the snapshot, serve until told to end. [`host`] is what commands and the admin port ask
 //! of the rest of the server; [`saving`] and [`loading`] put
-//! store and files together, [`append_only`], [`rewriting`] and [`log_loading`] the log and its folder.
+//! store and files together, [`append_only`], [`rewriting`] and [`log_loading`] the log and its folder;
+//! [`background`] is about whoever started the process.
 
 mod append_only;
+mod background;
 mod control;
 mod figures;
 mod host;

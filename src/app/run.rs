@@ -4,11 +4,14 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
+
+use nix::sys::stat::fstat;
 
 use crate::admin::{self, AdminOptions, AdminServer, Secret};
 use crate::clock::Clock;
@@ -26,6 +29,7 @@ use crate::persist::jobs::{Clocks, Jobs, SavePoint};
 use crate::persist::ownership::Guard;
 use crate::store::{Store, StoreOptions};
 
+use super::background::{self, Supervisor};
 use super::control::{self, Admin};
 use super::host::{Host, log_level};
 use super::saving::progress_line;
@@ -57,11 +61,19 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
         },
         Ok(Startup::Check(args)) => print_outcome(super::tools::check(&args)),
         Ok(Startup::Convert(args)) => print_outcome(super::tools::convert(&args)),
-        Ok(Startup::Run(config)) => match serve(*config) {
-            Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+        Ok(Startup::Run(config)) => match open_log(&config.current()) {
+            Ok(log) => match serve(*config, log) {
+                Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+                Err(text) => {
+                    tracing::warn!("{text}");
+                    if !same_file(std::io::stdout(), std::io::stderr()) {
+                        // The log is elsewhere: whoever started the server by hand sees why it ended, too.
+                        eprintln!("{text}");
+                    }
+                    ExitCode::FAILURE
+                }
+            },
             Err(text) => {
-                tracing::warn!("{text}");
-                // The log may be a file: whoever started the server by hand sees why it ended, too.
                 eprintln!("{text}");
                 ExitCode::FAILURE
             }
@@ -71,6 +83,12 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Whether both lead to the same place, such as one terminal.
+fn same_file(one: impl AsFd, other: impl AsFd) -> bool {
+    let identity = |fd: BorrowedFd<'_>| fstat(fd).map(|stat| (stat.st_dev, stat.st_ino, stat.st_rdev));
+    identity(one.as_fd()).is_ok_and(|one| identity(other.as_fd()) == Ok(one))
 }
 
 /// Prints what a tool says, and tells by the exit code whether all is well.
@@ -94,12 +112,15 @@ fn unix_ns() -> u64 {
     CLOCK.get_or_init(Clock::system).unix_us() * 1_000
 }
 
-fn serve(config: Config) -> Result<i32, String> {
+fn serve(config: Config, log: log::LogHandle) -> Result<i32, String> {
     let settings = config.current();
-    std::env::set_current_dir(&settings.dir)
-        .map_err(|error| format!("Can't chdir to '{}': {error}", settings.dir.display()))?;
-    let log = open_log(&settings)?;
     log_panics();
+    let supervisor = Supervisor::find(settings.supervised, |name| std::env::var_os(name));
+    let in_background = settings.daemonize && supervisor == Supervisor::None;
+    if in_background {
+        background::leave_terminal()?;
+    }
+    supervisor.started();
     tracing::warn!("oO0OoO0OoO0Oo Glasswing is starting oO0OoO0OoO0Oo");
     allow_clients(settings.maxclients).unwrap_or_else(|reason| tracing::warn!("{reason}"));
     let tcp = bind_tcp(&settings.bind, settings.port, settings.tcp_backlog).map_err(|error| {
@@ -117,10 +138,10 @@ fn serve(config: Config) -> Result<i32, String> {
         .enable_all()
         .build()
         .map_err(|error| format!("the runtime could not be started: {error}"))?;
-    let host = build(config, log)?;
+    let host = build(config, log, supervisor)?;
     // Before the main runtime turns: the admin server has one of its own, and none may end inside another.
     start_admin(&host)?;
-    let pidfile = write_pidfile(&settings);
+    let pidfile = background::pidfile(&settings, in_background).and_then(write_pidfile);
     let code = runtime.block_on(live(&host, tcp, unix));
     if let Some(path) = pidfile {
         // Somebody may have tidied it away.
@@ -134,7 +155,10 @@ fn serve(config: Config) -> Result<i32, String> {
     code
 }
 
+/// Goes to the working folder, from which the log's name is taken, and opens the log.
 fn open_log(settings: &Settings) -> Result<log::LogHandle, String> {
+    std::env::set_current_dir(&settings.dir)
+        .map_err(|error| format!("Can't chdir to '{}': {error}", settings.dir.display()))?;
     let mut wanted = LogConfig::new(unix_ns);
     wanted.level = log_level(settings.loglevel);
     wanted.format = match settings.log_format {
@@ -179,11 +203,8 @@ pub(super) fn allow_clients(maxclients: u32) -> Result<(), String> {
     ))
 }
 
-fn write_pidfile(settings: &Settings) -> Option<PathBuf> {
-    if settings.pidfile.is_empty() {
-        return None;
-    }
-    let path = PathBuf::from(&settings.pidfile);
+fn write_pidfile(path: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(path);
     match std::fs::write(&path, format!("{}\n", std::process::id())) {
         Ok(()) => Some(path),
         Err(error) => {
@@ -193,7 +214,7 @@ fn write_pidfile(settings: &Settings) -> Option<PathBuf> {
     }
 }
 
-fn build(config: Config, log: log::LogHandle) -> Result<Arc<Host>, String> {
+fn build(config: Config, log: log::LogHandle, supervisor: Supervisor) -> Result<Arc<Host>, String> {
     let settings = config.current();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let workers = if settings.workers == 0 { cores } else { settings.workers };
@@ -240,6 +261,7 @@ fn build(config: Config, log: log::LogHandle) -> Result<Arc<Host>, String> {
         admin: OnceLock::new(),
         ending: tokio::sync::watch::Sender::new(None),
         shutting_down: AtomicBool::new(false),
+        supervisor,
         metrics,
         workers,
         config,
@@ -336,12 +358,14 @@ async fn live(host: &Arc<Host>, tcp: Vec<BoundListener>, unix: Option<BoundListe
             crate::observe::memory::start();
             host.status.loading.store(false, Ordering::SeqCst);
             tracing::info!("Ready to accept connections");
+            host.supervisor.ready();
             until_told_to_end(host, signals).await
         }
         Ok(false) => Ok(0),
         Err(text) => Err(text),
     };
     host.status.stopping.store(true, Ordering::SeqCst);
+    host.supervisor.stopping();
     acceptor.close();
     // The threads' loops may need this thread's runtime no more: their clients are told by flags.
     tokio::task::spawn_blocking(move || workers.stop()).await.map_err(|error| error.to_string())?;
@@ -380,7 +404,9 @@ async fn load(host: &Arc<Host>) -> Result<(), String> {
         tokio::select! {
             ended = &mut loading => break ended.map_err(|error| error.to_string())?,
             _ = shown.tick() => if let Some(progress) = host.load_progress() {
-                tracing::info!("Loading: {}", progress_line(&progress.report()));
+                let line = format!("Loading: {}", progress_line(&progress.report()));
+                tracing::info!("{line}");
+                host.supervisor.status(&line);
             },
         }
     };

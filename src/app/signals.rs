@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT.
+//! SIGTERM and SIGINT, which end the server, and SIGHUP, which does not.
 
 use std::io;
 
@@ -8,6 +8,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// A closed terminal sends it. Caught and never looked at: as in Redis it ends nothing.
+    _hang_up: Signal,
 }
 
 impl Signals {
@@ -16,6 +18,7 @@ impl Signals {
         Ok(Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            _hang_up: signal(SignalKind::hangup())?,
         })
     }
 

@@ -19,6 +19,9 @@ use crate::store::{Arrival, Moment, Placed, Store, StoreOptions, idle_since};
 use super::log_check;
 use super::saving::is_rdb;
 
+/// What `convert` says of a file that it cannot read. The server itself reads a log.
+const NEITHER: &str = "it is neither a snapshot nor an RDB file. To convert an append-only file, start the server with \
+                       it and save";
 /// More databases than anybody has.
 const DATABASES: usize = 16_384;
 /// Shards of a store that one thread fills.
@@ -89,7 +92,6 @@ pub(super) fn check(args: &CheckArgs) -> Result<String, String> {
 fn examine(path: &Path) -> Result<String, String> {
     match snapshot::peek(path, &RealFiles).map_err(|error| error.to_string())? {
         Kind::Missing => Err("there is no such file".to_owned()),
-        Kind::Empty => Ok(format!("{}: empty\n", path.display())),
         Kind::Redis => examine_rdb(path),
         Kind::Native(header) => examine_snapshot(path, &header),
         Kind::Unknown => Err("it is neither a snapshot nor an RDB file nor an append-only file".to_owned()),
@@ -263,13 +265,23 @@ impl Loaded {
 /// Writes a file anew in the format that the other name's ending says.
 pub(super) fn convert(args: &ConvertArgs) -> Result<String, String> {
     let failed = |why: String| format!("{}: {why}\n", args.from.display());
+    let refused = |why: &str| Err(format!("{}: {why}\n", args.to.display()));
+    if args.to.extension().is_some_and(|extension| extension == "aof" || extension == "manifest") {
+        return refused(
+            "an append-only file is not written here. Convert to a snapshot or an RDB file, start the server with \
+             that, and CONFIG SET appendonly yes",
+        );
+    }
+    if args.to.symlink_metadata().is_ok() {
+        return refused("there is a file of that name already, which is left as it is. Choose another name");
+    }
     let mut loaded = Loaded::new();
     match snapshot::peek(&args.from, &RealFiles).map_err(|error| failed(error.to_string()))? {
         Kind::Redis => loaded.rdb(&args.from, threads()).map_err(failed)?,
         Kind::Native(_) => loaded.snapshot(&args.from).map_err(failed)?,
         Kind::Missing => return Err(failed("there is no such file".to_owned())),
-        Kind::Empty | Kind::Unknown => {
-            return Err(failed("it is neither a snapshot nor an RDB file".to_owned()));
+        Kind::Unknown => {
+            return Err(failed(NEITHER.to_owned()));
         }
     }
     let saved = loaded.save(&args.to, is_rdb(&args.to), Guard::new());

@@ -13,7 +13,7 @@ const OFTEN_USED: &[(&str, &[&str])] = &[
 const USAGE: &str = "\
 Usage
   glasswing [/path/to/redis.conf] [--setting value ...] [-]
-  glasswing healthcheck [--url URL] [--timeout SECONDS]
+  glasswing healthcheck [--url URL] [--timeout SECONDS] [file, settings]
   glasswing check [--fix] FILE...
   glasswing convert FROM TO
   glasswing --version | --help
@@ -78,7 +78,7 @@ is 1024, likewise `m`, `mb`, `g` and `gb`.
 
 A setting with a limit in its last column needs something that this server does not have yet: any other value is
 refused at start and by `CONFIG SET`. Where it says nothing, the value is kept for compatibility even if it belongs
-to a part of Redis that is not there yet. `user`, `loadmodule`, `rename-command` and `sentinel` lines are refused.
+to a part of Redis that is not there yet. `loadmodule`, `rename-command` and `sentinel` lines are refused.
 ";
 
 /// The page `docs/configuration.md`.

@@ -25,17 +25,22 @@ pub(super) struct Loader {
     depth: usize,
     /// Users in the order of their lines.
     users: Vec<Definition>,
+    /// Values that need what is not there, by their rows' names, each with what is to be said about it: a later line
+    /// may take one back.
+    refused: Vec<(&'static str, StartupError)>,
 }
 
 /// A fault in the line itself, or in a file that it includes.
 enum Failure {
     Here(Fault),
+    /// It is one unless a later line sets the row of this name anew.
+    Unless(&'static str, Fault),
     Below(StartupError),
 }
 
 impl Loader {
     pub(super) fn new(settings: Settings, files: bool) -> Self {
-        Loader { settings, seen: Vec::new(), files, depth: 0, users: Vec::new() }
+        Loader { settings, seen: Vec::new(), files, depth: 0, users: Vec::new(), refused: Vec::new() }
     }
 
     /// Reads a text that came from `source`.
@@ -45,12 +50,15 @@ impl Loader {
             if line.is_empty() || line[0] == b'#' {
                 continue;
             }
-            self.line(line).map_err(|failure| match failure {
-                Failure::Below(error) => error,
-                Failure::Here(fault) => {
-                    StartupError::at(&Place { source, line: Some((number + 1, shown(line))) }, &fault)
+            let place = Place { source, line: Some((number + 1, shown(line))) };
+            match self.line(line) {
+                Ok(()) => {}
+                Err(Failure::Below(error)) => return Err(error),
+                Err(Failure::Here(fault)) => return Err(StartupError::at(&place, &fault)),
+                Err(Failure::Unless(row, fault)) => {
+                    self.refused.push((row, StartupError::at(&place, &fault)))
                 }
-            })?;
+            }
         }
         Ok(())
     }
@@ -75,7 +83,10 @@ impl Loader {
         };
         let Some((name, args)) = words.split_first() else { return Ok(()) };
         if let Some((row, _)) = find(name) {
-            return self.row(row, args).map_err(Failure::Here);
+            self.row(row, args).map_err(Failure::Here)?;
+            self.refused.retain(|(name, _)| *name != row.name);
+            let missing = |message| Failure::Unless(row.name, Fault::of_row(row, message));
+            return row.check_capability(&self.settings).map_err(missing);
         }
         let name = String::from_utf8_lossy(name).to_ascii_lowercase();
         if args.len() == 1 && FORGOTTEN.contains(&name.as_str()) {
@@ -99,7 +110,7 @@ impl Loader {
             _ => None,
         };
         let args = split.as_deref().unwrap_or(args);
-        row.parse(&mut self.settings, args, how).map_err(|message| Fault::of_row(row, message))?;
+        row.set(&mut self.settings, args, how).map_err(|message| Fault::of_row(row, message))?;
         if matches!(how, How::Load { first: true }) {
             self.seen.push(row.name);
         }
@@ -184,8 +195,17 @@ impl Loader {
         result.map_err(Failure::Below)
     }
 
-    /// What Redis checks when everything has been read: that the log file can be written.
+    /// The settings as they stand when everything has been read, if all of them can be had.
+    pub(super) fn settled(&self) -> Result<&Settings, StartupError> {
+        match self.refused.first() {
+            Some((_, error)) => Err(error.clone()),
+            None => Ok(&self.settings),
+        }
+    }
+
+    /// As [`Loader::settled`], with what Redis checks then: that the log file can be written.
     pub(super) fn finish(self) -> Result<(Settings, Vec<Definition>), StartupError> {
+        self.settled()?;
         let log = &self.settings.logfile;
         if !log.is_empty() {
             let path = self.settings.dir.join(log);
@@ -218,5 +238,5 @@ fn shown(line: &[u8]) -> &[u8] {
 pub fn check_text(text: &[u8]) -> Result<Settings, StartupError> {
     let mut loader = Loader::new(Settings::default(), false);
     loader.text(Source::Stdin, text)?;
-    Ok(loader.settings)
+    loader.settled().cloned()
 }

@@ -53,7 +53,17 @@ impl Row {
 
     /// Parses `args` into the setting's field and refuses what needs an absent capability.
     pub(super) fn parse(&self, settings: &mut Settings, args: &[Vec<u8>], how: How) -> Result<(), String> {
-        (self.update)(settings, &self.kind, args, how)?;
+        self.set(settings, args, how)?;
+        self.check_capability(settings)
+    }
+
+    /// Parses `args` into the setting's field.
+    pub(super) fn set(&self, settings: &mut Settings, args: &[Vec<u8>], how: How) -> Result<(), String> {
+        (self.update)(settings, &self.kind, args, how)
+    }
+
+    /// Refuses a value that needs an absent capability.
+    pub(super) fn check_capability(&self, settings: &Settings) -> Result<(), String> {
         let Some(requires) = &self.requires else { return Ok(()) };
         if requires.capability.present() {
             return Ok(());
@@ -156,12 +166,10 @@ pub enum Capability {
     ClientEviction,
     Cluster,
     CpuAffinity,
-    Daemonize,
     MaxMemory,
     OomScoreAdj,
     Replication,
     SocketMark,
-    Supervision,
     Syslog,
     Tls,
     Watchdog,
@@ -175,11 +183,9 @@ impl Capability {
             Capability::ActiveDefrag
             | Capability::Cluster
             | Capability::CpuAffinity
-            | Capability::Daemonize
             | Capability::OomScoreAdj
             | Capability::Replication
             | Capability::SocketMark
-            | Capability::Supervision
             | Capability::Syslog
             | Capability::Tls
             | Capability::Watchdog => false,
@@ -196,12 +202,10 @@ impl Capability {
             Capability::ClientEviction => "the eviction of clients by memory",
             Capability::Cluster => "cluster mode",
             Capability::CpuAffinity => "pinning threads to processors (use taskset or a cpuset)",
-            Capability::Daemonize => "going to the background by itself (use a service manager or nohup)",
             Capability::MaxMemory => "a memory limit with eviction",
             Capability::OomScoreAdj => "adjusting the kernel's out-of-memory score",
             Capability::Replication => "replication",
             Capability::SocketMark => "marking sockets for the packet filter",
-            Capability::Supervision => "telling upstart or systemd that it is ready",
             Capability::Syslog => "logging to syslog",
             Capability::Tls => "TLS",
             Capability::Watchdog => "the software watchdog",

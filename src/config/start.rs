@@ -11,7 +11,6 @@ use super::row::{Flags, How, Row};
 use super::table::{ROWS, Settings};
 use super::value::reason;
 use std::ffi::{OsStr, OsString};
-use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -57,7 +56,7 @@ pub struct ConvertArgs {
 /// The arguments of `glasswing healthcheck`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthcheckArgs {
-    /// What to ask; by default `/readyz` of the admin port that the environment names.
+    /// What to ask; by default `/readyz` of the admin port that the server's own arguments name.
     pub url: String,
     /// How long to wait for an answer.
     pub timeout: Duration,
@@ -72,7 +71,7 @@ pub struct HealthcheckArgs {
 pub fn startup(
     args: &[OsString],
     env: &[(String, String)],
-    stdin: &mut dyn Read,
+    stdin: &mut dyn std::io::Read,
 ) -> Result<Startup, StartupError> {
     match args.first().map(|arg| arg.as_bytes()) {
         Some(b"-v" | b"--version") => return Ok(Startup::Print(help::version_text())),
@@ -92,6 +91,24 @@ pub fn startup(
         Some(b"convert") => return convert(&args[1..]),
         _ => {}
     }
+    let Read { loader, defaults, file } = read(args, env, stdin)?;
+    let (settings, users) = loader.finish()?;
+    Ok(Startup::Run(Box::new(Config::new(settings, defaults, file).with_users(users))))
+}
+
+/// All sources of a server's settings, read.
+struct Read {
+    loader: Loader,
+    defaults: Settings,
+    /// The file that was named.
+    file: Option<PathBuf>,
+}
+
+fn read(
+    args: &[OsString],
+    env: &[(String, String)],
+    stdin: &mut dyn std::io::Read,
+) -> Result<Read, StartupError> {
     let here = std::env::current_dir().map_err(|error| {
         StartupError::plain(format!("The working folder cannot be read: {}\n", reason(&error)))
     })?;
@@ -111,8 +128,7 @@ pub fn startup(
         loader.text(Source::Stdin, &text)?;
     }
     loader.text(Source::CommandLine, &line.options)?;
-    let (settings, users) = loader.finish()?;
-    Ok(Startup::Run(Box::new(Config::new(settings, defaults, file).with_users(users))))
+    Ok(Read { loader, defaults, file })
 }
 
 /// A command line, taken apart: `[file] [--option value ...]... [-]`.
@@ -225,8 +241,9 @@ fn is_service_link(name: &str, value: &str) -> bool {
 
 fn check(args: &[OsString]) -> Result<Startup, StartupError> {
     const USAGE: &str = "Usage: glasswing check [--fix] FILE...\n\
-        Examines snapshots and RDB files and prints what is in them: exit code 0 when all are whole, 1 otherwise.\n\
-        --fix puts what could be read of a damaged RDB file in its place; the damaged file stays beside it.\n";
+        Examines snapshots, RDB files and append-only files (or their folder) and prints what is in them: exit code 0\n\
+        when all are whole, 1 otherwise. --fix puts what could be read of a damaged RDB or append-only file in its\n\
+        place; the damaged file stays beside it.\n";
     let mut asked = CheckArgs { files: Vec::new(), fix: false };
     for arg in args {
         match arg.as_bytes() {
@@ -247,7 +264,7 @@ fn check(args: &[OsString]) -> Result<Startup, StartupError> {
 fn convert(args: &[OsString]) -> Result<Startup, StartupError> {
     const USAGE: &str = "Usage: glasswing convert FROM TO\n\
         Writes the keys and libraries of a snapshot or an RDB file to a new file: an RDB file if TO ends in .rdb,\n\
-        a snapshot otherwise.\n";
+        a snapshot otherwise. It replaces no file.\n";
     match args {
         [help] if matches!(help.as_bytes(), b"-h" | b"--help") => Ok(Startup::Print(USAGE.into())),
         [from, to] => Ok(Startup::Convert(ConvertArgs { from: from.into(), to: to.into() })),
@@ -256,30 +273,40 @@ fn convert(args: &[OsString]) -> Result<Startup, StartupError> {
 }
 
 fn healthcheck(args: &[OsString], env: &[(String, String)]) -> Result<Startup, StartupError> {
-    const USAGE: &str = "Usage: glasswing healthcheck [--url http://127.0.0.1:8080/readyz] [--timeout seconds]\n\
-        Asks a running server whether it is ready: exit code 0 when it is, 1 when it is not.\n";
-    let port = env.iter().find(|(name, _)| name == "GLASSWING_ADMIN_PORT").map_or("8080", |(_, port)| port);
-    let mut asked =
-        HealthcheckArgs { url: format!("http://127.0.0.1:{port}/readyz"), timeout: Duration::from_secs(3) };
-    let mut words = args.iter().map(|arg| arg.to_string_lossy());
-    while let Some(word) = words.next() {
+    const USAGE: &str = "Usage: glasswing healthcheck [--url URL] [--timeout SECONDS] [the server's own arguments]\n\
+        Asks a running server whether it is ready: exit code 0 when it is, 1 when it is not. Without --url it asks\n\
+        /readyz on this machine, at the admin-port that the server's file, options and environment name (8080).\n";
+    let (mut url, mut timeout) = (None, Duration::from_secs(3));
+    let mut of_server: Vec<OsString> = Vec::new();
+    let mut rest = args.iter();
+    while let Some(arg) = rest.next() {
+        let word = arg.to_string_lossy();
         let (name, inline) = match word.split_once('=') {
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (&*word, None),
         };
-        let mut value = || inline.clone().or_else(|| words.next().map(|word| word.into_owned()));
+        let mut value =
+            || inline.clone().or_else(|| rest.next().map(|word| word.to_string_lossy().into_owned()));
         let refuse =
             || StartupError::plain(format!("glasswing healthcheck: '{word}' is not understood.\n{USAGE}"));
         match name {
             "-h" | "--help" => return Ok(Startup::Print(USAGE.into())),
-            "--url" => asked.url = value().ok_or_else(refuse)?,
+            "--url" => url = Some(value().ok_or_else(refuse)?),
             "--timeout" => {
                 let seconds =
                     value().and_then(|text| text.parse().ok()).filter(|seconds| (1..=3600).contains(seconds));
-                asked.timeout = Duration::from_secs(seconds.ok_or_else(refuse)?);
+                timeout = Duration::from_secs(seconds.ok_or_else(refuse)?);
             }
-            _ => return Err(refuse()),
+            _ => of_server.push(arg.clone()),
         }
     }
-    Ok(Startup::Healthcheck(asked))
+    let url = match url {
+        Some(url) => url,
+        // Standard input belongs to the server.
+        None => {
+            let read = read(&of_server, env, &mut std::io::empty())?;
+            format!("http://127.0.0.1:{}/readyz", read.loader.settled()?.admin_port)
+        }
+    };
+    Ok(Startup::Healthcheck(HealthcheckArgs { url, timeout }))
 }

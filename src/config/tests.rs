@@ -213,13 +213,16 @@ fn what_is_not_there_is_refused_with_its_name() {
         ("cluster-enabled yes", "cluster mode"),
         ("loadmodule x.so", "modules"),
         ("rename-command FLUSHALL ''", "renaming"),
-        ("daemonize yes", "background"),
     ] {
         let error = check_text(line.as_bytes()).expect_err(line).to_string();
         assert!(error.contains("this server does not have") && error.contains(word), "{error}");
     }
     let off = "appendonly no\ntls-port 0\nmaxmemory 0\nreplicaof no one\ncluster-enabled no\ndaemonize no\n";
     assert_eq!(check_text(off.as_bytes()), Ok(Settings::default()));
+    // What counts is the value in the end, and what is said is where it was set last.
+    assert_eq!(check_text(b"tls-port 1\ntls-port 0"), Ok(Settings::default()));
+    let error = check_text(b"tls-port 0\ntls-port 1\nport 1").expect_err("refused").to_string();
+    assert!(error.contains("at line 2"), "{error}");
     let config = start(&[]).expect("start");
     let error = set(&config, &[("timeout", "5"), ("tls-port", "1")]).expect_err("refused");
     assert!(error.starts_with(

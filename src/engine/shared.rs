@@ -1,7 +1,7 @@
 //! What all workers share.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use crate::clock::Clock;
 use crate::command::Registry;
@@ -31,6 +31,8 @@ pub struct Status {
     pub stopping: AtomicBool,
     /// Expired keys are removed actively.
     pub active_expiry: AtomicBool,
+    /// When a connection was last reported that spoke HTTP, in milliseconds since 1970.
+    pub slip_logged_ms: AtomicU64,
     /// What is known of its memory.
     pub memory: Memory,
 }
@@ -44,6 +46,7 @@ impl Status {
             logging: AtomicBool::default(),
             stopping: AtomicBool::default(),
             active_expiry: AtomicBool::new(true),
+            slip_logged_ms: AtomicU64::default(),
             memory,
         }
     }

@@ -140,6 +140,8 @@ impl Acceptor {
     async fn arrived(&self, accepted: io::Result<Accepted>) {
         match accepted {
             Ok(accepted) => self.place(accepted),
+            // The listener was shut down: CONFIG SET moved it, or the server ends. Its task is given up.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => std::future::pending().await,
             Err(error) => {
                 // Out of descriptors, mostly. Trying again at once would only burn the processor.
                 tracing::warn!(%error, "Error accepting a client connection");

@@ -3,7 +3,9 @@
 //! Somebody starts a server in the wrong folder, or with a name that belongs to another
 //! server: without this rule the first save would put an almost empty file in the place of
 //! their data. So the server remembers the identity of each file that it loaded or wrote,
-//! and a save refuses a file that is another one. A name that nothing has is free.
+//! and a save refuses a file that is another one. A name that nothing has is free. Where an
+//! append-only file was loaded, the snapshot beside it counts as loaded: it is an older state of
+//! the same data.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -31,6 +31,8 @@ pub struct Report {
     pub keys: u64,
     /// Bytes written or read.
     pub bytes: u64,
+    /// Bytes to read in all; 0 when not known.
+    pub total_bytes: u64,
     /// Keys that are expected in all; 0 when not known yet.
     pub expected_keys: u64,
     /// Milliseconds since the begin.
@@ -93,7 +95,7 @@ impl Progress {
         };
         let elapsed_ms = self.now_ms().saturating_sub(self.started_ms.load(Ordering::Relaxed));
         let seconds_left = (share > 0.0).then(|| elapsed_ms as f64 / 1e3 * (1.0 - share) / share);
-        Report { share, keys, bytes, expected_keys, elapsed_ms, seconds_left }
+        Report { share, keys, bytes, total_bytes, expected_keys, elapsed_ms, seconds_left }
     }
 
     /// Says how many bytes there are to read.

@@ -6,9 +6,9 @@ macro_rules! process_rows {
     workers: usize = 0 => "workers" int(0, 1024) [IMMUTABLE OURS] "Threads that serve clients; 0 is one for each processor core.";
     shards: usize = 4096 => "shards" power_of_two(16, 65536) [IMMUTABLE OURS] "Parts of the keyspace that are locked on their own.";
     databases: u32 = 16 => "databases" int(1, INT_MAX) [IMMUTABLE] "Number of databases, chosen with SELECT.";
-    daemonize: bool = false => "daemonize" yes_no() [IMMUTABLE] requires(Daemonize: "no") "Go to the background at start.";
-    supervised: Supervised = Supervised::No => "supervised" one_of(Supervised::NAMES) [IMMUTABLE] requires(Supervision: "no") "Tell a service manager when the server is ready.";
-    pidfile: String = String::new() => "pidfile" optional_text() [IMMUTABLE] "File that holds the process id while the server runs.";
+    daemonize: bool = false => "daemonize" yes_no() [IMMUTABLE] "Go to the background at start, unless a service manager supervises the process.";
+    supervised: Supervised = Supervised::No => "supervised" one_of(Supervised::NAMES) [IMMUTABLE] "Tell a service manager when the server is ready; auto goes by NOTIFY_SOCKET and UPSTART_JOB.";
+    pidfile: String = String::new() => "pidfile" optional_text() [IMMUTABLE] "File that holds the process id while the server runs; with daemonize yes it is /var/run/redis.pid where none is named.";
     always_show_logo: bool = false => "always-show-logo" yes_no() [IMMUTABLE] "Show the logo in the log even when it is not a terminal.";
     set_proc_title: bool = true => "set-proc-title" yes_no() [IMMUTABLE] "Show addresses in the process title.";
     proc_title_template: String = "{title} {listen-addr} {server-mode}".into() => "proc-title-template" checked(title_template) [APPLIED] "What the process title shows.";

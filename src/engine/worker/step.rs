@@ -9,6 +9,7 @@ use crate::command::ports::{Clients, Pause};
 use crate::command::row::Flags;
 use crate::command::session::ReplyMode;
 use crate::command::{Args, Session};
+use crate::engine::Engine;
 use crate::observe::{Counter, Refusal};
 use crate::resp::{Encoder, ProtocolError, RequestDecoder, Span};
 
@@ -19,6 +20,9 @@ use super::super::unit::{self, Ended, Scope};
 use super::Worker;
 use super::batch::{Batch, Connection, Next, Planned, Step};
 use super::sampled::{Sampled, error_of};
+
+/// Between two lines about connections that speak HTTP.
+const SLIP_LOG_PERIOD_MS: u64 = 60_000;
 
 impl Worker {
     pub(super) fn step(
@@ -63,7 +67,7 @@ impl Worker {
             .collect();
         if crate::resp::is_http_slip(&words[0]) {
             self.stats().refused(Refusal::CrossProtocol);
-            log_http_slip(&connection.session.client);
+            log_http_slip(batch.engine, &connection.session.client);
             batch.consumed = end;
             return Some(Next::Close);
         }
@@ -120,7 +124,7 @@ impl Worker {
         let Some(index) = command else {
             if crate::resp::is_http_slip(args.get(0)) {
                 self.stats().refused(Refusal::CrossProtocol);
-                log_http_slip(&session.client);
+                log_http_slip(engine, &session.client);
                 return Step::Stop(Next::Close);
             }
             session.client.last_command.store(usize::MAX, Ordering::Relaxed);
@@ -376,7 +380,16 @@ fn wait_for_room(room: Room, session: &Session, flags: Flags, whole: bool) -> Op
     Some(if matches!(room, Room::Evicting { .. }) { Next::Again } else { Next::Memory })
 }
 
-fn log_http_slip(client: &Client) {
+/// Says it once a minute, as Redis does: whoever does this may do it without end.
+fn log_http_slip(engine: &Engine, client: &Client) {
+    let (said_at, now_ms) = (&engine.status.slip_logged_ms, engine.clock.unix_ms());
+    let is_due = |last: u64| now_ms.abs_diff(last) > SLIP_LOG_PERIOD_MS;
+    if said_at
+        .try_update(Ordering::Relaxed, Ordering::Relaxed, |last| is_due(last).then_some(now_ms))
+        .is_err()
+    {
+        return;
+    }
     tracing::warn!(
         "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. \
          This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis \

@@ -25,7 +25,7 @@ pub(super) fn server(fields: &mut Fields, look: &Look<'_>) {
     // What Redis prints when another compiler than gcc built it.
     fields.put("gcc_version", "0.0.0");
     fields.put("process_id", figures.process_id);
-    fields.put("process_supervised", "no");
+    fields.put("process_supervised", figures.supervised.unwrap_or("no"));
     fields.put("run_id", &figures.run_id);
     fields.put("tcp_port", figures.tcp_port);
     fields.put("server_time_usec", figures.now_unix_us);

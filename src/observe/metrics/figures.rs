@@ -125,6 +125,8 @@ pub struct Figures {
     pub now_unix_us: u64,
     /// The path of the program that runs, or empty.
     pub executable: String,
+    /// The service manager that watches over the process: `systemd` or `upstart`.
+    pub supervised: Option<&'static str>,
     /// What durations are measured with, such as `POSIX clock_gettime`.
     pub monotonic_clock: String,
     /// How often a second the background work runs now.

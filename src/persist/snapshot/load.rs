@@ -37,8 +37,6 @@ pub enum Kind {
     Redis,
     /// Anything else.
     Unknown,
-    /// A file without a byte.
-    Empty,
     /// No file.
     Missing,
 }
@@ -79,7 +77,6 @@ pub fn peek(path: &Path, files: &dyn Files) -> Result<Kind, LoadError> {
             id: header.id,
         })),
         Err(LoadError::RedisRdb { .. }) => Ok(Kind::Redis),
-        Err(LoadError::NotASnapshot { .. }) if identity.size_bytes == 0 => Ok(Kind::Empty),
         Err(LoadError::NotASnapshot { .. }) => Ok(Kind::Unknown),
         Err(e) => Err(e),
     }

@@ -68,7 +68,11 @@ fn pause(ctx: &mut Context<'_>, args: Args<'_>) -> Outcome {
     let now_ms = ctx.now_ms();
     let clients = ctx.server.clients();
     let writes_only = all == Some(false) && clients.paused(now_ms) != Some(Pause::All);
-    clients.pause(writes_only, now_ms.saturating_add(timeout_ms));
+    // A moment past the end of Redis's clock lies before its beginning there: the pause is over at once.
+    if let Some(until_ms) = now_ms.checked_add(timeout_ms).filter(|&until_ms| i64::try_from(until_ms).is_ok())
+    {
+        clients.pause(writes_only, until_ms);
+    }
     Ok(Reply::Ok)
 }
 
