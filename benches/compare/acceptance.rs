@@ -82,15 +82,25 @@ pub fn cpu_ratio(workload: &str, pipeline: u32) -> Option<Target> {
         ("get" | "set" | "incr" | "mset", 16) => Some(Target::at_most(0.60, 0.50)),
         ("lpush" | "rpush" | "lpop", 16) => Some(Target::at_most(0.80, 0.65)),
         ("get" | "set", 1) => Some(Target::at_most(1.00, 0.90)),
+        ("sadd" | "hset" | "spop", 16) => Some(Target::at_most(0.65, 0.55)),
+        ("zadd" | "zpopmin", 16) => Some(Target::at_most(0.50, 0.40)),
+        ("lrange_100" | "lrange_300" | "lrange_600", 16) => Some(Target::at_most(0.60, 0.40)),
+        ("xadd" | "xreadgroup" | "xack", 16) => Some(Target::at_most(0.70, 0.55)),
+        ("publish_1" | "publish_100", 16) => Some(Target::at_most(0.80, 0.60)),
+        ("eval", 16) => Some(Target::at_most(1.00, 0.80)),
+        ("sinter" | "zunionstore", 1) => Some(Target::at_most(0.70, 0.40)),
+        ("bitcount" | "bitop" | "pfcount" | "geosearch", 1) => Some(Target::at_most(0.80, 0.30)),
+        ("sort" | "hgetall" | "smembers", 1) => Some(Target::at_most(0.70, 0.50)),
         _ => None,
     }
 }
 
 /// Throughput over Redis's with two workers against two io-threads, all on the same cores.
-pub fn workers_throughput_ratio(pipeline: u32) -> Option<Target> {
-    match pipeline {
-        1 => Some(Target::at_least(1.3, 1.5)),
-        16 => Some(Target::at_least(1.6, 2.2)),
+pub fn workers_throughput_ratio(workload: &str, pipeline: u32) -> Option<Target> {
+    match (workload, pipeline) {
+        ("get" | "set", 1) => Some(Target::at_least(1.3, 1.5)),
+        ("get" | "set", 16) => Some(Target::at_least(1.6, 2.2)),
+        ("eval", 16) => Some(Target::at_least(1.0, 1.6)),
         _ => None,
     }
 }
@@ -154,7 +164,7 @@ mod tests {
     fn only_the_workloads_of_the_table_have_a_target() {
         assert_eq!(cpu_ratio("get", 1), Some(Target::at_most(1.0, 0.9)));
         assert_eq!(cpu_ratio("incr", 1), None);
-        assert_eq!(cpu_ratio("zadd", 16), None);
+        assert_eq!(cpu_ratio("ping", 16), None);
         assert_eq!(keys_cpu_ratio(1_000_000), None);
     }
 }

@@ -67,23 +67,103 @@ pub fn list(client: &mut Client, name: &[u8], count: u64, value: &[u8]) -> Outco
     })
 }
 
-/// `SADD myset element:N ...` until the set has `count` members.
-pub fn set(client: &mut Client, count: u64) -> Outcome<()> {
-    in_chunks(client, count, |out, chunk| {
-        let members: Vec<[u8; 20]> = chunk.map(element).collect();
-        let mut args: Vec<&[u8]> = vec![b"SADD", b"myset"];
-        args.extend(members.iter().map(|member| member.as_slice()));
-        encode(out, &args);
+/// `SADD name element:N ...` for every N of `range`.
+pub fn set(client: &mut Client, name: &[u8], range: Range<u64>) -> Outcome<()> {
+    elements(client, &[b"SADD", name], range, |_| Vec::new())
+}
+
+/// `ZADD name N element:N ...` for every N of `range`.
+pub fn sorted_set(client: &mut Client, name: &[u8], range: Range<u64>) -> Outcome<()> {
+    elements(client, &[b"ZADD", name], range, |index| vec![index.to_string()])
+}
+
+/// `PFADD name element:N ...` for every N of `range`.
+pub fn hyperloglog(client: &mut Client, name: &[u8], range: Range<u64>) -> Outcome<()> {
+    elements(client, &[b"PFADD", name], range, |_| Vec::new())
+}
+
+/// `GEOADD places longitude latitude element:N ...`: a square of ten by ten degrees around 15, 37.
+pub fn places(client: &mut Client, count: u64) -> Outcome<()> {
+    elements(client, &[b"GEOADD", b"places"], 0..count, |index| {
+        let part = |step: u64| (scattered(index * 2 + step) % 1_000_000) as f64 / 1e5;
+        vec![format!("{:.5}", 10.0 + part(0)), format!("{:.5}", 32.0 + part(1))]
     })
 }
 
-/// `ZADD myzset N element:N ...` until the sorted set has `count` members.
-pub fn sorted_set(client: &mut Client, count: u64) -> Outcome<()> {
-    in_chunks(client, count, |out, chunk| {
-        let members: Vec<(String, [u8; 20])> =
-            chunk.map(|index| (index.to_string(), element(index))).collect();
-        let mut args: Vec<&[u8]> = vec![b"ZADD", b"myzset"];
-        args.extend(members.iter().flat_map(|(score, member)| [score.as_bytes(), member.as_slice()]));
+/// `RPUSH numbers ...`: `count` numbers in no order.
+pub fn numbers(client: &mut Client, count: u64) -> Outcome<()> {
+    each(client, 0..count, |out, index| {
+        encode(out, &[b"RPUSH", b"numbers", (scattered(index) % 1_000_000_000).to_string().as_bytes()]);
+    })
+}
+
+/// `HSET myhash element:N value` for `count` fields.
+pub fn hash(client: &mut Client, count: u64, value: &[u8]) -> Outcome<()> {
+    each(client, 0..count, |out, index| encode(out, &[b"HSET", b"myhash", &element(index), value]))
+}
+
+/// A string of 10 MB of bits without order.
+pub fn bits(client: &mut Client, name: &[u8], seed: u64) -> Outcome<()> {
+    const MEGABYTES: u64 = 10;
+    each(client, 0..MEGABYTES, |out, index| {
+        let words =
+            (0..1 << 17).flat_map(|word| scattered((seed << 32) + (index << 17) + word).to_ne_bytes());
+        encode(out, &[b"APPEND", name, &words.collect::<Vec<u8>>()]);
+    })
+}
+
+/// A stream of `count` entries, `N-1` each, and a group that begins before the first.
+pub fn stream(client: &mut Client, count: u64) -> Outcome<()> {
+    client.command(&["XGROUP", "CREATE", "mystream", "mygroup", "0", "MKSTREAM"])?;
+    let mut commands = Vec::new();
+    for start in (0..count).step_by(BATCH as usize) {
+        commands.clear();
+        let range = start..count.min(start + BATCH);
+        for index in range.clone() {
+            let id = format!("{index}-1");
+            encode(&mut commands, &[b"XADD", b"mystream", id.as_bytes(), b"field", b"value"]);
+        }
+        // An ID comes back as a length and a line.
+        client.pipeline_of_lines(&commands, 2 * usize::try_from(range.end - range.start)?)?;
+    }
+    Ok(())
+}
+
+/// Delivers all entries of that stream to a consumer of the group.
+pub fn deliver(client: &mut Client, count: u64) -> Outcome<()> {
+    const AT_ONCE: u64 = 10_000;
+    for _ in 0..count.div_ceil(AT_ONCE) {
+        let command = ["XREADGROUP", "GROUP", "mygroup", "me", "COUNT", "10000", "STREAMS", "mystream", ">"];
+        client.command(&command)?;
+    }
+    Ok(())
+}
+
+/// A number that looks like chance, always the same for the same `index`: the finalizer of SplitMix64.
+fn scattered(index: u64) -> u64 {
+    let mut mixed = index.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+/// `command element:N ...`, each element behind what `before` puts there.
+fn elements(
+    client: &mut Client,
+    command: &[&[u8]],
+    range: Range<u64>,
+    before: impl Fn(u64) -> Vec<String>,
+) -> Outcome<()> {
+    in_chunks(client, range.end - range.start, |out, chunk| {
+        let words: Vec<Vec<u8>> = chunk
+            .map(|index| range.start + index)
+            .flat_map(|index| {
+                let scores = before(index).into_iter().map(String::into_bytes);
+                scores.chain([element(index).to_vec()]).collect::<Vec<_>>()
+            })
+            .collect();
+        let mut args = command.to_vec();
+        args.extend(words.iter().map(Vec::as_slice));
         encode(out, &args);
     })
 }

@@ -5,7 +5,8 @@
 //! speak RESP, and uses nothing of the library.
 //!
 //! In reading order: `options` (the command line), `process` (servers as children on their
-//! cores), `resp` and `fill` (a small client), `workload` and `parse` (redis-benchmark),
+//! cores), `resp` and `fill` (a small client), `rows`, `subscribers`,
+//! `workload` and `parse` (redis-benchmark),
 //! `stats`, `acceptance` (the targets), `modes` (what is measured), `report` (what is written).
 
 mod acceptance;
@@ -17,7 +18,9 @@ mod parse;
 mod process;
 mod report;
 mod resp;
+mod rows;
 mod stats;
+mod subscribers;
 mod workload;
 
 use std::process::ExitCode;

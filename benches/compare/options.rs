@@ -11,7 +11,7 @@ Compares Glasswing with other servers of the Redis family, side by side.
 
     cargo bench --bench compare -- [options]
 
-  --mode LIST            workloads (default), workers, keys, memory, expiry, hold, or all
+  --mode LIST            workloads (default), types, workers, keys, memory, expiry, hold, or all
   --workloads LIST       get,set,...: every pipeline of it that is in the table; get@1: that one;
                          'all' for every workload there is (see below)
   --rounds N             rounds of each workload (default 5)
@@ -42,7 +42,9 @@ Compares Glasswing with other servers of the Redis family, side by side.
   --out DIR              where report.json and report.html go (default target/compare)
 
 Workloads: ping set get incr lpush rpush lpop rpop sadd hset spop zadd zpopmin mset
-lrange_100 lrange_300 lrange_500 lrange_600, each with @PIPELINE (without: 16).
+lrange_100 lrange_300 lrange_500 lrange_600 xadd xreadgroup xack publish_1 publish_100 eval
+sinter zunionstore bitcount bitop pfcount geosearch sort hgetall smembers, each with
+@PIPELINE (without: what its table says, else 16).
 ";
 
 /// One kind of measurement.
@@ -50,6 +52,8 @@ lrange_100 lrange_300 lrange_500 lrange_600, each with @PIPELINE (without: 16).
 pub enum Mode {
     /// redis-benchmark's workloads, server and load on cores of their own.
     Workloads,
+    /// The same for collections, streams, channels and scripts.
+    Types,
     /// Two workers against two io-threads, every core shared with the load.
     Workers,
     /// CPU per pipelined GET as the number of keys grows.
@@ -62,8 +66,9 @@ pub enum Mode {
     Hold,
 }
 
-const MODES: [(&str, Mode); 6] = [
+const MODES: [(&str, Mode); 7] = [
     ("workloads", Mode::Workloads),
+    ("types", Mode::Types),
     ("workers", Mode::Workers),
     ("keys", Mode::Keys),
     ("memory", Mode::Memory),

@@ -128,6 +128,11 @@ impl Client {
         Ok(Client { stream, decoder: Decoder::default(), out: Vec::new() })
     }
 
+    /// The connection itself; nothing may be under way.
+    pub fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
     /// Sends one command and waits for its reply. An error reply is a failure.
     pub fn command(&mut self, args: &[&str]) -> Outcome<Reply> {
         self.out.clear();

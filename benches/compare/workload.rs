@@ -1,65 +1,14 @@
-//! The workloads: how redis-benchmark is asked for each, what the server holds before it, and
-//! one measured run of it.
+//! The workloads: which are measured at which depth of pipelining, and one measured run.
 
 use std::process::{Command, Stdio};
 
 use crate::options::Options;
 use crate::process::{Owned, Placement, Server};
-use crate::{Outcome, fill, parse};
+use crate::rows::{ROWS, Row};
+use crate::subscribers::Subscribers;
+use crate::{Outcome, parse};
 
-/// What the server holds when a workload begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Before {
-    /// Nothing.
-    Empty,
-    /// Every key that the load may pick, as a string.
-    Strings,
-    /// Every counter that the load may pick, at 0.
-    Counters,
-    /// A list with an element for every request.
-    ListToEmpty,
-    /// A list of a thousand elements.
-    ListToRead,
-    /// A set with a member for every request.
-    SetToEmpty,
-    /// A sorted set with a member for every request.
-    SortedSetToEmpty,
-}
-
-struct Row {
-    name: &'static str,
-    /// What redis-benchmark's `-t` calls it, or the command itself.
-    asked: &'static [&'static str],
-    before: Before,
-}
-
-const fn row(name: &'static str, asked: &'static [&'static str], before: Before) -> Row {
-    Row { name, asked, before }
-}
-
-const ROWS: [Row; 17] = [
-    row("ping", &["-t", "ping_mbulk"], Before::Empty),
-    row("set", &["-t", "set"], Before::Strings),
-    row("get", &["-t", "get"], Before::Strings),
-    row("incr", &["-t", "incr"], Before::Counters),
-    row("lpush", &["-t", "lpush"], Before::Empty),
-    row("rpush", &["-t", "rpush"], Before::Empty),
-    row("lpop", &["-t", "lpop"], Before::ListToEmpty),
-    row("rpop", &["-t", "rpop"], Before::ListToEmpty),
-    row("sadd", &["-t", "sadd"], Before::Empty),
-    row("hset", &["-t", "hset"], Before::Empty),
-    row("spop", &["-t", "spop"], Before::SetToEmpty),
-    row("zadd", &["-t", "zadd"], Before::Empty),
-    row("zpopmin", &["-t", "zpopmin"], Before::SortedSetToEmpty),
-    row("mset", &["-t", "mset"], Before::Strings),
-    // With -t, redis-benchmark would push the list in the same run, and the server's CPU time
-    // would be that of both.
-    row("lrange_100", &["LRANGE", "mylist", "0", "99"], Before::ListToRead),
-    row("lrange_300", &["LRANGE", "mylist", "0", "299"], Before::ListToRead),
-    row("lrange_500", &["LRANGE", "mylist", "0", "499"], Before::ListToRead),
-];
-
-/// Those that the tables of the issue name.
+/// Those of strings and lists that have a target.
 const WITH_TARGET: [(&str, u32); 9] = [
     ("get", 16),
     ("set", 16),
@@ -70,6 +19,34 @@ const WITH_TARGET: [(&str, u32); 9] = [
     ("mset", 16),
     ("get", 1),
     ("set", 1),
+];
+
+/// Collections, streams, channels and scripts. What answers with many elements goes without a pipeline: sixteen such
+/// replies on their way would measure memory.
+const OF_TYPES: [(&str, u32); 23] = [
+    ("sadd", 16),
+    ("hset", 16),
+    ("spop", 16),
+    ("zadd", 16),
+    ("zpopmin", 16),
+    ("lrange_100", 16),
+    ("lrange_300", 16),
+    ("lrange_600", 16),
+    ("xadd", 16),
+    ("xreadgroup", 16),
+    ("xack", 16),
+    ("publish_1", 16),
+    ("publish_100", 16),
+    ("eval", 16),
+    ("sinter", 1),
+    ("zunionstore", 1),
+    ("bitcount", 1),
+    ("bitop", 1),
+    ("pfcount", 1),
+    ("geosearch", 1),
+    ("sort", 1),
+    ("hgetall", 1),
+    ("smembers", 1),
 ];
 
 /// A row of the table at one depth of pipelining.
@@ -123,8 +100,9 @@ impl Workload {
                 }
                 Some((name, pipeline)) => selected.push(Workload::new(name, pipeline.parse()?)?),
                 None => {
+                    let tables = WITH_TARGET.iter().chain(&OF_TYPES);
                     let known: Vec<u32> =
-                        WITH_TARGET.iter().filter(|(name, _)| name == item).map(|pair| pair.1).collect();
+                        tables.filter(|(name, _)| name == item).map(|pair| pair.1).collect();
                     for pipeline in if known.is_empty() { vec![16] } else { known } {
                         selected.push(Workload::new(item, pipeline)?);
                     }
@@ -134,12 +112,20 @@ impl Workload {
         Ok(selected)
     }
 
+    /// The workloads of mode types: those that `wanted` names, all of them when it is empty.
+    pub fn of_types(wanted: &[String]) -> Outcome<Vec<Workload>> {
+        if wanted.is_empty() {
+            return OF_TYPES.iter().map(|(name, pipeline)| Workload::new(name, *pipeline)).collect();
+        }
+        Workload::select(wanted)
+    }
+
     /// The workload of that name.
     pub fn new(name: &str, pipeline: u32) -> Outcome<Workload> {
         if pipeline == 0 || pipeline > 10_000 {
             return Err(format!("{name}@{pipeline}: a pipeline is 1 to 10000").into());
         }
-        match ROWS.iter().find(|row| row.name == name) {
+        match Row::find(name) {
             Some(row) => Ok(Workload { row, pipeline }),
             None => Err(format!("unknown workload {name} (--help lists them)").into()),
         }
@@ -155,31 +141,12 @@ impl Workload {
         format!("{}@{}", self.row.name, self.pipeline)
     }
 
-    /// The most requests of a run: those that empty a collection need it filled before.
-    pub fn most_requests(&self) -> u64 {
-        match self.row.before {
-            Before::ListToEmpty => 3_000_000,
-            Before::SetToEmpty | Before::SortedSetToEmpty => 1_000_000,
-            _ => 20_000_000,
-        }
-    }
-
-    /// Empties the server and gives it what the workload needs.
-    pub fn prepare(&self, server: &Server, options: &Options, requests: u64) -> Outcome<()> {
-        let mut client = server.connect()?;
-        client.command(&["FLUSHALL", "SYNC"])?;
+    /// Empties the server and gives it what the workload needs. What comes back is kept until the run is over.
+    pub fn prepare(&self, server: &Server, options: &Options, requests: u64) -> Outcome<Option<Subscribers>> {
         let value = vec![b'x'; options.value_bytes];
         // A pipeline's last batches ask for a few more than is counted.
         let enough = requests + u64::from(options.clients) * u64::from(self.pipeline);
-        match self.row.before {
-            Before::Empty => Ok(()),
-            Before::Strings => fill::strings(&mut client, 0..options.keys, &value),
-            Before::Counters => fill::counters(&mut client, options.keys),
-            Before::ListToEmpty => fill::list(&mut client, b"mylist", enough, &value),
-            Before::ListToRead => fill::list(&mut client, b"mylist", 1_000, &value),
-            Before::SetToEmpty => fill::set(&mut client, enough),
-            Before::SortedSetToEmpty => fill::sorted_set(&mut client, enough),
-        }
+        self.row.prepare(server, options.keys, enough, &value)
     }
 
     /// Runs it once, on a server that is prepared, over `keys` random keys. With several load
@@ -234,15 +201,15 @@ impl Workload {
     /// How many requests last about a round, from a short run on `server`.
     pub fn calibrate(&self, server: &Server, load: &Load<'_>, keys: u64) -> Outcome<u64> {
         if let Some(requests) = load.options.requests {
-            return Ok(requests.min(self.most_requests()));
+            return Ok(requests.min(self.row.most_requests()));
         }
-        let trial = if self.pipeline > 1 { 100_000 } else { 20_000 };
-        self.prepare(server, load.options, trial)?;
+        let trial = self.row.trial_requests(self.pipeline);
+        let _held = self.prepare(server, load.options, trial)?;
         let sample = self.run(server, load, keys, trial)?;
         let wanted = sample.throughput * load.options.round.as_secs_f64();
         // Two figures are enough, and easier to repeat by hand.
         let unit = 10f64.powf(wanted.max(10.0).log10().floor() - 1.0);
         let rounded = (wanted / unit).round() * unit;
-        Ok((rounded as u64).clamp(10_000, self.most_requests()))
+        Ok((rounded as u64).clamp(self.row.least_requests(), self.row.most_requests()))
     }
 }

@@ -40,6 +40,7 @@ pub fn run(options: &Options, machine: Machine) -> Outcome<Report> {
 fn one(options: &Options, mode: Mode) -> Outcome<(Section, Vec<ServerFacts>)> {
     match mode {
         Mode::Workloads => workloads::run(options),
+        Mode::Types => workloads::run_types(options),
         Mode::Workers => workloads::run_workers(options),
         Mode::Keys => keys::run(options),
         Mode::Memory => memory::run(options),

@@ -45,7 +45,7 @@ const CPU: Focus = Focus {
 const THROUGHPUT: Focus = Focus {
     name: "Throughput",
     pick: |sample| sample.throughput,
-    target: |workload| acceptance::workers_throughput_ratio(workload.pipeline),
+    target: |workload| acceptance::workers_throughput_ratio(workload.name(), workload.pipeline),
 };
 
 /// Server and load on cores of their own.
@@ -56,6 +56,21 @@ pub fn run(options: &Options) -> Outcome<(Section, Vec<ServerFacts>)> {
     let mut section = Section {
         id: "workloads",
         title: format!("redis-benchmark's workloads, {}", cores(&placement)),
+        notes: notes(&load, &placement),
+        ..Section::default()
+    };
+    let facts = fill_section(&mut section, options, &load, &workloads, &CPU)?;
+    Ok((section, facts))
+}
+
+/// Collections, streams, channels and scripts, server and load on cores of their own.
+pub fn run_types(options: &Options) -> Outcome<(Section, Vec<ServerFacts>)> {
+    let placement = placement(options);
+    let load = Load { options, placement: &placement, processes: options.load_processes.unwrap_or(1) };
+    let workloads = Workload::of_types(&options.workloads)?;
+    let mut section = Section {
+        id: "types",
+        title: format!("Collections, streams, channels and scripts, {}", cores(&placement)),
         notes: notes(&load, &placement),
         ..Section::default()
     };
@@ -76,7 +91,7 @@ pub fn run_workers(options: &Options) -> Outcome<(Section, Vec<ServerFacts>)> {
     let placement = Placement { server_cores: every.clone(), load_cores: every, workers: options.workers };
     let load =
         Load { options: &options, placement: &placement, processes: options.load_processes.unwrap_or(2) };
-    let workloads = [("get", 1), ("set", 1), ("get", 16), ("set", 16)]
+    let workloads = [("get", 1), ("set", 1), ("get", 16), ("set", 16), ("eval", 16)]
         .map(|(name, pipeline)| Workload::new(name, pipeline));
     let workloads = workloads.into_iter().collect::<Outcome<Vec<Workload>>>()?;
     let mut section = Section {
@@ -146,7 +161,7 @@ fn measure(field: &Field, load: &Load<'_>, workload: Workload) -> Outcome<Measur
     for round in 0..options.rounds {
         for place in order(round, field.servers.len()) {
             let server = &field.servers[place];
-            workload.prepare(server, options, requests)?;
+            let _held = workload.prepare(server, options, requests)?;
             samples[place].push(workload.run(server, load, options.keys, requests)?);
         }
         let now: Vec<String> = samples.iter().map(|of| format!("{:.3}", of[round].cpu_us)).collect();
