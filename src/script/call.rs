@@ -15,6 +15,7 @@ use super::convert;
 use super::current;
 use super::fault::Raised;
 use super::running::Watch;
+use super::sandbox::give;
 
 /// Buffers that one call leaves to the next.
 #[derive(Default)]
@@ -77,7 +78,7 @@ fn call_with(
     match done {
         None => Ok(Err(Raised::new(b"redis.call/pcall can only be called inside a script invocation"))),
         Some(Err(raised)) => Ok(Err(raised)),
-        Some(Ok(())) => convert::to_lua(lua, &scratch.reply),
+        Some(Ok(())) => give(lua, scratch.reply.len(), || convert::to_lua(lua, &scratch.reply)),
     }
 }
 

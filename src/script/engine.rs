@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use bstr::BStr;
 use mlua::{Lua, Table, Value};
 use sha1::{Digest, Sha1};
 
@@ -19,7 +20,7 @@ use crate::observe::metrics::ScriptFigures;
 
 use super::functions::Libraries;
 use super::running::{LongRuns, Watch};
-use super::sandbox::Sandbox;
+use super::sandbox::{Sandbox, give};
 use super::shebang::{self, Flags};
 use super::state::{self, Compiled, Scripts, Sha, Trials};
 use super::usage::StateBytes;
@@ -162,9 +163,12 @@ impl ScriptEngine {
         }
         let sandbox = &state.sandbox;
         let function = state.function(&compiled).map_err(no_state)?;
-        let (keys, args) = arguments(&sandbox.lua, call).map_err(no_state)?;
-        sandbox.base.raw_set("KEYS", keys).map_err(no_state)?;
-        sandbox.base.raw_set("ARGV", args).map_err(no_state)?;
+        let given = give(&sandbox.lua, bytes_given(call), || {
+            let (keys, args) = arguments(&sandbox.lua, call)?;
+            sandbox.base.raw_set("KEYS", keys)?;
+            sandbox.base.raw_set("ARGV", args)
+        });
+        given.map_err(no_state)?;
         sandbox.watch.begin(&compiled.name, false, read_only);
         sandbox.watch.allow_oom.set(compiled.flags.has(Flags::ALLOW_OOM));
         let ended = run(ctx, sandbox, &compiled.trials, || sandbox.call(&function, None));
@@ -186,7 +190,8 @@ impl ScriptEngine {
             return Ok(Reply::Sent);
         }
         let sandbox = &functions.sandbox;
-        let arguments = arguments(&sandbox.lua, call).map_err(no_state)?;
+        let given = give(&sandbox.lua, bytes_given(call), || arguments(&sandbox.lua, call));
+        let arguments = given.map_err(no_state)?;
         sandbox.watch.begin(&function.name, true, read_only);
         sandbox.watch.allow_oom.set(function.flags.has(Flags::ALLOW_OOM));
         sandbox.watch.called_by(call.args.all());
@@ -213,18 +218,19 @@ fn may_run(ctx: &Context<'_>, flags: Flags, read_only: bool) -> Result<bool, Com
     Ok(read_only || flags.has(Flags::NO_WRITES))
 }
 
+/// What a word takes beside its bytes, about: a string's head and its place in a table.
+const BESIDE_A_WORD: usize = 40;
+
+/// What KEYS and ARGV take, about.
+fn bytes_given(call: &ScriptCall<'_>) -> usize {
+    call.args.rest().map(|word| word.len() + BESIDE_A_WORD).sum()
+}
+
 /// KEYS and ARGV.
 fn arguments(lua: &Lua, call: &ScriptCall<'_>) -> mlua::Result<(Table, Table)> {
-    let (keys, args) = (lua.create_table()?, lua.create_table()?);
-    for (at, word) in call.args.rest().enumerate() {
-        let word = lua.create_string(word)?;
-        if at < call.keys {
-            keys.raw_set(at + 1, word)?;
-        } else {
-            args.raw_set(at - call.keys + 1, word)?;
-        }
-    }
-    Ok((keys, args))
+    let words = || call.args.rest().map(BStr::new);
+    let keys = lua.create_sequence_from(words().take(call.keys))?;
+    Ok((keys, lua.create_sequence_from(words().skip(call.keys))?))
 }
 
 /// Runs `body` as the script of this context, and puts back what the script may have changed of it.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use mlua::{ChunkMode, Function, HookTriggers, Lua, LuaOptions, MultiValue, StdLib, Table, Value, VmState};
+use mlua::{ChunkMode, Function, HookTriggers, Lua, LuaOptions, StdLib, Table, Value, VmState};
 
 use super::fault::{self, Raised};
 use super::running::{Ending, Watch};
@@ -83,11 +83,6 @@ impl Sandbox {
     /// Runs a compiled chunk or a function. What it returns, or the error as a table (or, when memory ran
     /// out, a string).
     pub(super) fn call(&self, body: &Function, arguments: Option<(Table, Table)>) -> Result<Value, Value> {
-        let mut values: MultiValue =
-            [Value::Function(self.handler.clone()), Value::Function(body.clone())].into_iter().collect();
-        if let Some((keys, args)) = arguments {
-            values.extend([Value::Table(keys), Value::Table(args)]);
-        }
         let limit = self.watch.memory_limit();
         if self.limit.replace(limit) != limit {
             self.lua
@@ -96,7 +91,10 @@ impl Sandbox {
         }
         // What mlua panics at is that there are more than some 8,000 values at once in our hands: arguments of one
         // call, or results.
-        let ended = catch_unwind(AssertUnwindSafe(|| self.run.call::<(bool, Value)>(values)));
+        let ended = catch_unwind(AssertUnwindSafe(|| match arguments {
+            Some((keys, args)) => self.run.call::<(bool, Value)>((&self.handler, body, keys, args)),
+            None => self.run.call((&self.handler, body)),
+        }));
         let ended = ended.unwrap_or_else(|_| {
             self.full.set(true);
             Err(Raised::new(b"too many values in one call").raise())
@@ -139,6 +137,22 @@ impl Sandbox {
     pub(super) fn protect(&self, table: Table) -> mlua::Result<Table> {
         self.protect.call(table)
     }
+}
+
+/// What a script is given at once without asking whether its memory suffices.
+const FREE_BYTES: usize = 4 * 1024;
+
+/// Makes Lua values of `bytes` bytes. While there is a limit of memory, mlua makes each of them in a protected call of
+/// its own, which costs more than all else: for a few bytes the limit is lifted meanwhile. What they add counts from
+/// the script's own next step on.
+pub(super) fn give<T>(lua: &Lua, bytes: usize, make: impl FnOnce() -> mlua::Result<T>) -> mlua::Result<T> {
+    if bytes > FREE_BYTES {
+        return make();
+    }
+    let limit = lua.set_memory_limit(0)?;
+    let made = make();
+    lua.set_memory_limit(limit)?;
+    made
 }
 
 fn compile(lua: &Lua, code: &[u8], name: &str, globals: &Table) -> Result<Function, String> {
