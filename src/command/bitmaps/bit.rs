@@ -34,6 +34,9 @@ pub static COMMANDS: &[Command] = &[
     },
 ];
 
+/// Longer strings are shown as raw in any case.
+const SHORT: usize = 44;
+
 /// Reads the offset of a bit, which has to lie in a string of at most `proto-max-bulk-len` bytes.
 fn offset(ctx: &Context<'_>, args: &mut Args<'_>) -> Result<usize, CommandError> {
     let bad = CommandError::fixed("ERR bit offset is not an integer or out of range");
@@ -62,7 +65,8 @@ fn setbit(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     let mut digits = itoa::Buffer::new();
     let before = ctx.view.string_to_change(key)?;
     let at = offset / 8;
-    let old = bytes(before, &mut digits).get(at).copied();
+    let before = bytes(before, &mut digits);
+    let (old, length) = (before.get(at).copied(), before.len());
     let was = old.unwrap_or(0) & mask(offset) != 0;
     // A string that is long enough and holds the bit already does not change.
     if old.is_none() || was != on {
@@ -70,6 +74,9 @@ fn setbit(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
             bytes[at] = if on { bytes[at] | mask(offset) } else { bytes[at] & !mask(offset) };
         })?;
         ctx.effect(key, EventClass::String, "setbit");
+    } else if length <= SHORT {
+        // Its bytes stay, but from now on Redis shows it as raw, however short it is.
+        ctx.view.edit_string(key, length, |_| ())?;
     }
     Ok(Reply::flag(was))
 }
@@ -113,6 +120,18 @@ mod tests {
             (integer) 0
             > GET number
             "3"
+            > SET short d
+            OK
+            > SETBIT short 0 0
+            (integer) 0
+            > OBJECT ENCODING short
+            "raw"
+            > SET number 1
+            OK
+            > SETBIT number 7 1
+            (integer) 1
+            > OBJECT ENCODING number
+            "raw"
             "#,
         );
     }
