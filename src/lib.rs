@@ -14,6 +14,7 @@ pub mod net;
 pub mod observe;
 pub mod persist;
 pub mod pubsub;
+pub mod replica;
 pub mod resp;
 pub mod script;
 pub mod store;

@@ -3,17 +3,17 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::{Context, Poll};
+
+use smallvec::SmallVec;
 
 use crate::clock::Clock;
-use crate::command::effects::Effects;
+use crate::command::effects::{Effect, Effects};
 use crate::config::{AppendFsync, Config, Settings};
-use crate::engine::log::EffectLog;
+use crate::engine::log::Keeper;
 use crate::engine::{Engine, Status};
 use crate::observe::Stats;
 use crate::persist::aof::{Folder, Hooks, Log, Manifest, Policy, Segment};
 use crate::persist::files::RealFiles;
-use crate::store::{Loss, Store};
 
 /// Whether the log is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,12 +82,11 @@ fn policy_of(settings: &Settings) -> Policy {
 }
 
 impl AppendOnly {
-    /// A log that is not written yet. What expires or is evicted goes into it, too.
+    /// A log that is not written yet.
     pub(super) fn new(
         config: &Config,
         clock: &Clock,
         stats: &Arc<Stats>,
-        store: &Arc<Store>,
         status: &Arc<Status>,
     ) -> Result<Arc<AppendOnly>, String> {
         let (time, events) = (clock.clone(), (clock.clone(), Arc::clone(stats), config.clone()));
@@ -112,12 +111,6 @@ impl AppendOnly {
             engine: OnceLock::new(),
         });
         this.configure(&config.current(), false);
-        let told = Arc::clone(&this);
-        store.on_loss(move |database, key, why| {
-            if told.status.logging.load(Ordering::Relaxed) {
-                told.lost(database, key, why);
-            }
-        });
         let syncs = Arc::clone(&this);
         std::thread::Builder::new()
             .name("log-sync".to_owned())
@@ -158,24 +151,7 @@ impl AppendOnly {
 
     /// From now on units collect their effects, or do not. Nobody holds any key.
     pub(super) fn collect(&self, on: bool) {
-        self.status.logging.store(on, Ordering::SeqCst);
-    }
-
-    fn lost(&self, database: usize, key: &[u8], why: Loss) {
-        let settings = self.config.current();
-        let lazily = match why {
-            Loss::Expired => settings.lazyfree_lazy_expire,
-            Loss::Evicted => settings.lazyfree_lazy_eviction,
-        };
-        let command: &[u8] = if lazily { b"UNLINK" } else { b"DEL" };
-        self.append_command(database, &[command, key]);
-    }
-
-    /// Appends one command.
-    pub(super) fn append_command(&self, database: usize, words: &[&[u8]]) {
-        let mut effects = Effects::default();
-        effects.push(database, words.iter().copied());
-        self.append(&effects);
+        self.status.logging.set(Keeper::File, on);
     }
 
     /// All files' size.
@@ -206,41 +182,25 @@ impl AppendOnly {
         tracing::info!("{what} AOF incr file {name} on server start");
         Ok(())
     }
-}
 
-impl EffectLog for AppendOnly {
-    fn append(&self, effects: &Effects) {
+    /// Adds what a unit did.
+    pub(super) fn append(&self, effects: &Effects) {
         let time = self.timed.load(Ordering::Relaxed).then(|| self.clock.unix_ms() / 1_000);
         self.log.append(|feeder| {
-            for (count, group) in effects.groups() {
+            for (_, group) in effects.groups() {
+                let group: SmallVec<[Effect<'_>; 4]> = group.filter(|effect| !effect.for_replicas).collect();
+                let Some(first) = group.first() else { continue };
                 if let Some(now_s) = time {
                     feeder.time(now_s);
                 }
-                let mut group = group.peekable();
-                if count > 1 {
-                    feeder.multi(group.peek().map(|effect| effect.database));
+                if group.len() > 1 {
+                    feeder.multi(Some(first.database));
                 }
-                group.for_each(|effect| feeder.command(effect.database, effect.bytes));
-                if count > 1 {
+                group.iter().for_each(|effect| feeder.command(effect.database, effect.bytes));
+                if group.len() > 1 {
                     feeder.exec();
                 }
             }
         });
-    }
-
-    fn end(&self) -> u64 {
-        self.log.end()
-    }
-
-    fn settle(&self) -> bool {
-        self.log.settle()
-    }
-
-    fn poll_safe(&self, end: u64, cx: &mut Context<'_>) -> Poll<()> {
-        if self.log.is_safe(end, cx.waker()) { Poll::Ready(()) } else { Poll::Pending }
-    }
-
-    fn error(&self) -> Option<String> {
-        self.log.error()
     }
 }

@@ -1,14 +1,17 @@
 //! Gathers the figures that INFO and the metrics show.
 
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use crate::admin::InfoSection;
+use crate::command::client::ClientFlag;
 use crate::observe::Figures;
 use crate::observe::info::{self, Selection};
-use crate::observe::metrics::{AofFigures, DbFigures, Progress, WorkerFigures};
+use crate::observe::metrics::{
+    AofFigures, DbFigures, Progress, ReplicaFigures, ReplicationFigures, WorkerFigures,
+};
 use crate::persist::jobs::{self, JobKind};
 use crate::pubsub::Kind;
+use crate::replica::{self, Phase};
 
 use super::append_only::Mode;
 use super::host::Host;
@@ -26,7 +29,6 @@ pub(super) fn gather(host: &Host) -> Figures {
         config_file: host.config.config_file().map_or_else(String::new, |path| path.display().to_string()),
         role: "master".to_owned(),
         run_id: host.run_id.clone(),
-        replication_id: host.replication_id.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         tcp_port: settings.port,
         now_unix_us: now_us,
         monotonic_clock: "time-stamp counter, calibrated".to_owned(),
@@ -36,7 +38,6 @@ pub(super) fn gather(host: &Host) -> Figures {
         start_time_unix_seconds: host.started_ms / 1_000,
         maxmemory_policy: settings.maxmemory_policy.name().to_owned(),
         config_io_threads: u64::from(settings.io_threads),
-        repl_backlog_size: settings.repl_backlog_size_bytes,
         latency_percentiles: settings.latency_tracking_info_percentiles.0.clone(),
         databases,
         workers: (0..host.workers)
@@ -46,6 +47,7 @@ pub(super) fn gather(host: &Host) -> Figures {
     };
     clients(host, &mut figures);
     figures.supervised = host.supervisor.name();
+    replication(host, &mut figures);
     host.process.fill(host.clock.stamp(), &mut figures);
     if let Some(used) = counted {
         figures.used_memory = used;
@@ -58,7 +60,6 @@ pub(super) fn gather(host: &Host) -> Figures {
 }
 
 fn clients(host: &Host, figures: &mut Figures) {
-    figures.connected_clients = host.clients.count() as u64;
     figures.pubsub_channels = host.pubsub.count(Kind::Channel) as u64;
     figures.pubsub_patterns = host.pubsub.count(Kind::Pattern) as u64;
     figures.pubsubshard_channels = host.pubsub.count(Kind::Shard) as u64;
@@ -72,9 +73,46 @@ fn clients(host: &Host, figures: &mut Figures) {
             *largest = (*largest).max(input as u64);
             let largest = &mut figures.client_recent_max_output_buffer;
             *largest = (*largest).max(output as u64);
-            figures.mem_clients_normal += client.memory() as u64;
+            if client.has(ClientFlag::Replica) {
+                figures.mem_clients_replicas += client.memory() as u64;
+            } else {
+                figures.connected_clients += 1;
+                figures.mem_clients_normal += client.memory() as u64;
+            }
         });
     }
+}
+
+fn replication(host: &Host, figures: &mut Figures) {
+    let stream = host.replication.figures(host.monotonic_ms());
+    let size_limit = host.config.current().repl_backlog_size_bytes;
+    let figures_of = |replica: &replica::ReplicaFigures| ReplicaFigures {
+        address: replica.address.clone(),
+        port: replica.port,
+        state: match replica.phase {
+            Phase::Online => "online",
+            Phase::Sending => "send_bulk",
+            Phase::Idle | Phase::Waiting | Phase::Writing | Phase::Gone => "wait_bgsave",
+        },
+        offset: replica.offset,
+        lag_seconds: replica.lag_s,
+    };
+    figures.replication = ReplicationFigures {
+        offset: stream.end,
+        kept: stream.kept,
+        size_limit,
+        first_byte: stream.first,
+        kept_bytes: stream.length,
+        memory: stream.memory,
+        good_replicas: stream.good,
+        full_syncs: stream.full,
+        partial_syncs: stream.resumed,
+        partial_refused: stream.refused,
+        sent_bytes: stream.sent,
+        buffer_bytes: stream.length.saturating_sub(size_limit),
+        replicas: stream.replicas.iter().map(figures_of).collect(),
+        id: stream.id,
+    };
 }
 
 /// What is not the data set itself: the tables, the clients' buffers, what a save holds, and what the
@@ -90,6 +128,8 @@ fn memory(host: &Host, figures: &mut Figures) {
     let overhead = figures.used_memory_startup
         + tables as u64
         + figures.mem_clients_normal
+        + figures.mem_clients_replicas
+        + figures.replication.memory
         + host.store.saves().retained_bytes() as u64;
     figures.used_memory_overhead = overhead.min(figures.used_memory);
     figures.used_memory_dataset = figures.used_memory.saturating_sub(overhead);
@@ -114,7 +154,9 @@ fn persistence(host: &Host, figures: &mut Figures) {
     let now_ms = host.clock.unix_ms();
     figures.rdb_changes_since_last_save = host.stats.unsaved_changes();
     log(host, &jobs, figures);
-    if let Some(running) = jobs.running.as_ref().filter(|running| running.kind == JobKind::Save) {
+    if let Some(running) =
+        jobs.running.as_ref().filter(|running| matches!(running.kind, JobKind::Save | JobKind::Sync))
+    {
         let report = &running.progress;
         figures.save = Some(Progress { keys_done: report.keys, keys_total: report.expected_keys });
         figures.save_seconds_left = report.seconds_left;

@@ -51,7 +51,8 @@ pub(super) struct Host {
     pub(super) workers: usize,
     pub(super) process: Process,
     pub(super) supervisor: super::background::Supervisor,
-    pub(super) replication_id: Mutex<String>,
+    pub(super) replication: Arc<crate::replica::Replication>,
+    pub(super) effect_logs: Arc<super::effect_logs::EffectLogs>,
     /// Handed to work on other threads.
     pub(super) me: Weak<Host>,
     /// How many keys the last load put in.
@@ -68,6 +69,8 @@ pub(super) struct Host {
     pub(super) ending: tokio::sync::watch::Sender<Option<i32>>,
     /// A SHUTDOWN is under way.
     pub(super) shutting_down: AtomicBool,
+    /// It waits for replicas, and may be given up.
+    pub(super) waits_for_replicas: AtomicBool,
 }
 
 impl std::fmt::Debug for Host {
@@ -143,6 +146,14 @@ impl Server for Host {
         &self.pubsub
     }
 
+    fn replication(&self) -> &crate::replica::Replication {
+        &self.replication
+    }
+
+    fn begin_syncs(&self) {
+        self.begin_due_syncs();
+    }
+
     fn clients(&self) -> &dyn Clients {
         &*self.clients
     }
@@ -193,6 +204,7 @@ impl Server for Host {
             }
         }
         self.append_only.configure(new, self.running());
+        self.replication.configure(super::syncing::limits_of(new), self.monotonic_ms());
         if old.appendonly != new.appendonly {
             self.switch_log(new.appendonly).map_err(|error| {
                 refused("appendonly", "Unable to turn on AOF. Check server logs.", &error)
@@ -214,6 +226,7 @@ impl Server for Host {
         self.stats.reset();
         self.store.reset_garbage_count();
         self.status.memory.reset();
+        self.replication.reset_counts();
     }
 
     fn clock(&self) -> &Clock {
@@ -241,12 +254,12 @@ impl Server for Host {
     }
 
     fn abort_shutdown(&self) -> bool {
-        // An end is either refused or done: there is nothing between that could be given up.
-        false
+        // Only while replicas are waited for is an end neither refused nor done.
+        self.waits_for_replicas.swap(false, Ordering::SeqCst)
     }
 
     fn change_replication_id(&self) {
-        *self.replication_id.lock().unwrap_or_else(PoisonError::into_inner) = super::run::random_id();
+        self.replication.rename(super::run::random_id());
     }
 
     fn shutdown(&self, how: Shutdown) -> Result<(), String> {

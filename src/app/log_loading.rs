@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use crate::command::ports::Scripts as _;
+use crate::engine::log::Keeper;
 use crate::engine::replay::{ReplayError, Replayer};
 use crate::persist::aof::reader::{Fault, Problem, Read, Reader};
 use crate::persist::aof::{FileInfo, FileType, Folder};
@@ -342,6 +343,9 @@ impl Host {
             append_only.collect(false);
             append_only.log.write_all().map_err(|error| format!("the log cannot be written: {error}"))?;
         }
+        // What is loaded has happened before: replicas do not hear of it, as in Redis.
+        let followed = self.status.logging.has(Keeper::Stream);
+        self.status.logging.set(Keeper::Stream, false);
         let mut view = self.store.view_whole(Moment::at(self.clock.unix_ms()), 0);
         for number in 0..self.store.databases() {
             view.flush(number, true);
@@ -349,6 +353,7 @@ impl Host {
         drop(view);
         self.scripts.flush_libraries();
         let loaded = self.load_log(true);
+        self.status.logging.set(Keeper::Stream, followed);
         if mode != Mode::Off {
             append_only.collect(true);
         }

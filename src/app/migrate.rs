@@ -56,8 +56,8 @@ impl Migrations for Host {
             if unchanged && acknowledged(index) {
                 view.remove(key);
                 view.changed(key);
-                if self.status.logging.load(std::sync::atomic::Ordering::Relaxed) {
-                    self.append_only.append_command(database, &[b"DEL", &departing.key]);
+                if self.status.logging.any() {
+                    self.effect_logs.append_command(database, &[b"DEL", &departing.key]);
                 }
                 self.stats.outside().add(Counter::Changes, 1);
             }

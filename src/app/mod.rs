@@ -9,6 +9,7 @@
 mod append_only;
 mod background;
 mod control;
+mod effect_logs;
 mod figures;
 mod host;
 mod loading;
@@ -19,6 +20,7 @@ mod rewriting;
 mod run;
 mod saving;
 mod signals;
+mod syncing;
 mod tools;
 mod users;
 

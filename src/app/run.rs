@@ -18,8 +18,9 @@ use crate::clock::Clock;
 use crate::command::Registry;
 use crate::command::ports::Shutdown;
 use crate::config::{self, Config, Settings, Startup};
+use crate::engine::log::{EffectLog, Keeper};
 use crate::engine::world::World;
-use crate::engine::{ClientTable, Engine};
+use crate::engine::{ClientTable, Engine, Status};
 use crate::net::{Acceptor, BoundListener, bind_tcp, bind_unix};
 use crate::observe::log::{self, LogConfig};
 use crate::observe::trace::{TraceSettings, Tracer};
@@ -27,10 +28,12 @@ use crate::observe::{Metrics, Process, Stats};
 use crate::persist::files::RealFiles;
 use crate::persist::jobs::{Clocks, Jobs, SavePoint};
 use crate::persist::ownership::Guard;
+use crate::replica::Replication;
 use crate::store::{Store, StoreOptions};
 
 use super::background::{self, Supervisor};
 use super::control::{self, Admin};
+use super::effect_logs::EffectLogs;
 use super::host::{Host, log_level};
 use super::saving::progress_line;
 use super::signals::Signals;
@@ -235,7 +238,9 @@ fn build(config: Config, log: log::LogHandle, supervisor: Supervisor) -> Result<
     let metrics = Metrics::new(Arc::clone(&stats)).map_err(|error| format!("the metrics clash: {error}"))?;
     let acl = super::users::at_start(&config, registry.catalog())?;
     let status = Engine::status();
-    let append_only = super::append_only::AppendOnly::new(&config, &clock, &stats, &store, &status)?;
+    let append_only = super::append_only::AppendOnly::new(&config, &clock, &stats, &status)?;
+    let replication = replication(&settings, &status);
+    let effect_logs = EffectLogs::new(&append_only, &replication, &status, &config, &store);
     let host = Arc::new_cyclic(|me| Host {
         acl: Arc::new(acl),
         tracer: tracer(&stats),
@@ -243,6 +248,8 @@ fn build(config: Config, log: log::LogHandle, supervisor: Supervisor) -> Result<
         world: Arc::new(World::new(workers)),
         status,
         append_only,
+        effect_logs,
+        replication,
         pubsub: crate::pubsub::PubSub::default(),
         jobs: Jobs::new(clocks),
         scripts: crate::script::ScriptEngine::new(clock.clone(), config.clone()),
@@ -251,7 +258,6 @@ fn build(config: Config, log: log::LogHandle, supervisor: Supervisor) -> Result<
         run_id: random_id(),
         started_ms: clock.unix_ms(),
         process: Process::new(),
-        replication_id: Mutex::new(random_id()),
         me: me.clone(),
         loaded_keys: AtomicU64::new(0),
         expired_keys: AtomicU64::new(0),
@@ -262,6 +268,7 @@ fn build(config: Config, log: log::LogHandle, supervisor: Supervisor) -> Result<
         ending: tokio::sync::watch::Sender::new(None),
         shutting_down: AtomicBool::new(false),
         supervisor,
+        waits_for_replicas: AtomicBool::new(false),
         metrics,
         workers,
         config,
@@ -274,6 +281,14 @@ fn build(config: Config, log: log::LogHandle, supervisor: Supervisor) -> Result<
     host.status.loading.store(true, Ordering::SeqCst);
     host.process.note_startup();
     Ok(host)
+}
+
+/// The stream of what happens: kept from the first replica on.
+fn replication(settings: &Settings, status: &Arc<Status>) -> Arc<Replication> {
+    let limits = super::syncing::limits_of(settings);
+    let told = Arc::clone(status);
+    let switch = Box::new(move |on| told.logging.set(Keeper::Stream, on));
+    Arc::new(Replication::new(random_id(), limits, Arc::clone(&status.replicas_lacking), switch))
 }
 
 fn tracer(stats: &Arc<Stats>) -> Tracer {
@@ -330,7 +345,7 @@ async fn live(host: &Arc<Host>, tcp: Vec<BoundListener>, unix: Option<BoundListe
         world: Arc::clone(&host.world),
         status: Arc::clone(&host.status),
         tracer: host.tracer.clone(),
-        log: Arc::clone(&host.append_only) as Arc<dyn crate::engine::log::EffectLog>,
+        log: Arc::clone(&host.effect_logs) as Arc<dyn EffectLog>,
         server: Arc::clone(host) as Arc<dyn crate::command::ports::Server>,
     });
     let _ = host.append_only.engine.set(Arc::clone(&engine));
@@ -486,6 +501,7 @@ fn chores(host: &Arc<Host>) {
     host.process.usage(host.clock.stamp());
     host.judge_saves();
     host.tend_log();
+    host.tend_replication();
     let settings = host.config.current();
     let points: Vec<SavePoint> = settings
         .save

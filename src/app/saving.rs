@@ -152,6 +152,10 @@ impl Host {
     pub(super) fn end(&self, how: Shutdown) -> Result<(), String> {
         let save = how.save.unwrap_or_else(|| !self.config.current().save.is_empty());
         tracing::warn!("User requested shutdown...");
+        if !how.now && !self.wait_for_replicas() {
+            tracing::warn!("Shutdown manually aborted.");
+            return Err("Errors trying to SHUTDOWN. Check logs.".to_owned());
+        }
         let mut code = 0;
         if save && !self.status.loading.load(Ordering::Relaxed) {
             tracing::info!("Saving the final snapshot before exiting.");

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use crate::acl::DEFAULT_USER;
 use crate::config::{OutputLimit, OutputLimits};
 use crate::pubsub::{Limit, Message, Subscriber};
+use crate::replica::{Link, Peer, Replication};
 use crate::resp::Protocol;
 use crate::store::WatchFlag;
 
@@ -76,6 +77,8 @@ pub enum ClientFlag {
     Monitor = 1 << 14,
     /// What the next command has to look at has changed with this one: its batch ends here.
     BatchOver = 1 << 15,
+    /// A replica: it follows the stream of what happens.
+    Replica = 1 << 16,
 }
 
 /// The shared record of one client.
@@ -131,6 +134,10 @@ pub struct Client {
     pub mail_bytes: AtomicUsize,
     /// The number of the user whose rights it has.
     pub user_id: AtomicU64,
+    /// How far the replicas' stream reached with its last change.
+    pub written_to: AtomicU64,
+    /// What it has said as a replica, and how far it is.
+    link: OnceLock<Arc<Link>>,
     flags: AtomicU32,
     text: Mutex<ClientText>,
     mailbox: Mutex<Mailbox>,
@@ -196,6 +203,8 @@ impl Client {
             mail_bytes: AtomicUsize::new(0),
             flags: AtomicU32::new(if unix { ClientFlag::UnixSocket as u32 } else { 0 }),
             user_id: AtomicU64::new(0),
+            written_to: AtomicU64::new(0),
+            link: OnceLock::new(),
             text: Mutex::new(ClientText { user: DEFAULT_USER.to_vec(), ..ClientText::default() }),
             mailbox: Mutex::default(),
             mail: AtomicBool::new(false),
@@ -290,8 +299,28 @@ impl Client {
         }
     }
 
-    /// The limit of its class. A monitor gets what it did not ask for, as a subscriber does.
+    /// What it has said as a replica.
+    pub fn link(&self) -> Option<&Arc<Link>> {
+        self.link.get()
+    }
+
+    /// The same; it begins to be one.
+    pub fn link_in(self: &Arc<Client>, replication: &Replication) -> &Arc<Link> {
+        self.link.get_or_init(|| replication.link(self.peer(), self.address.to_string()))
+    }
+
+    /// How replication reaches it.
+    pub fn peer(self: &Arc<Client>) -> Weak<dyn Peer> {
+        let weak: Weak<Client> = Arc::downgrade(self);
+        weak
+    }
+
+    /// The limit of its class. A monitor gets what it did not ask for, as a subscriber does. What a replica has yet
+    /// to get lies in the stream, where its limit is held.
     pub fn output_limit(&self, limits: &OutputLimits) -> OutputLimit {
+        if self.has(ClientFlag::Replica) {
+            return OutputLimit::default();
+        }
         let listens = self.any(ClientFlag::Subscriber as u32 | ClientFlag::Monitor as u32);
         if listens { limits.pubsub } else { limits.normal }
     }
@@ -323,9 +352,11 @@ impl Client {
         mailbox.out.shrink_to(KEPT_PIECES);
     }
 
-    /// Bytes that wait for it: replies that it has not taken, and its mailbox.
+    /// Bytes that wait for it: replies that it has not taken, its mailbox, and what a replica has yet to get.
     pub fn waiting_bytes(&self) -> usize {
-        self.output_pending.load(Ordering::Relaxed) + self.mail_bytes.load(Ordering::Relaxed)
+        self.output_pending.load(Ordering::Relaxed)
+            + self.mail_bytes.load(Ordering::Relaxed)
+            + self.link.get().map_or(0, |link| link.waiting_bytes())
     }
 
     /// Bytes that it takes: buffers, queued commands, watched keys, subscriptions.
@@ -346,6 +377,25 @@ impl Client {
     pub fn kill(&self) {
         self.set(ClientFlag::Killed, true);
         self.wake();
+    }
+}
+
+impl Peer for Client {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn wake(&self) {
+        Client::wake(self);
+    }
+
+    fn close(&self) {
+        self.kill();
+    }
+
+    fn cut_off(&self) {
+        self.set(ClientFlag::Overflowed, true);
+        Client::wake(self);
     }
 }
 

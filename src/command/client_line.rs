@@ -39,6 +39,9 @@ fn load(figure: &AtomicUsize) -> usize {
 /// What a client is and is doing, one letter each.
 fn letters(client: &Client) -> String {
     let mut letters = String::new();
+    if client.has(ClientFlag::Replica) {
+        letters.push('S');
+    }
     if client.has(ClientFlag::Monitor) {
         letters.push('O');
     }

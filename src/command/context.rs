@@ -57,6 +57,8 @@ pub enum Replay {
     Instead(Vec<Vec<Vec<u8>>>),
     /// Nothing although it changed something.
     Nothing,
+    /// The command as it was sent although it changed nothing here, by replicas alone: they have listeners, too.
+    ByReplicas,
 }
 
 /// The context of one command. The engine makes one for each unit of work and reuses it for the

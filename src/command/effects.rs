@@ -22,6 +22,7 @@ struct Encoded {
     end: usize,
     database: usize,
     begins_group: bool,
+    for_replicas: bool,
 }
 
 /// A command of a group.
@@ -31,6 +32,8 @@ pub struct Effect<'a> {
     pub database: usize,
     /// The command as the protocol has it.
     pub bytes: &'a [u8],
+    /// It changed nothing: replicas repeat it, a log does not.
+    pub for_replicas: bool,
 }
 
 /// What was grown by a large value is given back.
@@ -49,6 +52,15 @@ impl Effects {
 
     /// Adds a command.
     pub fn push<'a>(&mut self, database: usize, words: impl ExactSizeIterator<Item = &'a [u8]>) {
+        self.add(database, words, false);
+    }
+
+    fn add<'a>(
+        &mut self,
+        database: usize,
+        words: impl ExactSizeIterator<Item = &'a [u8]>,
+        for_replicas: bool,
+    ) {
         let begins_group = std::mem::take(&mut self.apart) || self.commands.is_empty();
         put_count(&mut self.bytes, b'*', words.len());
         for word in words {
@@ -56,7 +68,7 @@ impl Effects {
             self.bytes.extend_from_slice(word);
             self.bytes.extend_from_slice(b"\r\n");
         }
-        self.commands.push(Encoded { end: self.bytes.len(), database, begins_group });
+        self.commands.push(Encoded { end: self.bytes.len(), database, begins_group, for_replicas });
     }
 
     /// Forgets everything.
@@ -82,7 +94,7 @@ impl Effects {
             let commands = group.iter().scan(begin, |begin, command| {
                 let bytes = &self.bytes[*begin..command.end];
                 *begin = command.end;
-                Some(Effect { database: command.database, bytes })
+                Some(Effect { database: command.database, bytes, for_replicas: command.for_replicas })
             });
             Some((group.len(), commands))
         })
@@ -96,15 +108,36 @@ fn put_count(out: &mut Vec<u8>, sign: u8, count: usize) {
 }
 
 impl Context<'_> {
+    /// Notes that keys were found expired: they are deleted, whatever is said of them afterwards.
+    fn note_expired(&mut self) {
+        let Some(effects) = &mut self.effects else { return };
+        let command: &[u8] = if self.settings.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };
+        for (database, key) in self.view.take_expired() {
+            effects.push(database, [command, &key].into_iter());
+        }
+    }
+
+    /// The unit ends: notes what was found expired after its last command, apart from what it did.
+    pub fn note_last_expired(&mut self) {
+        if let Some(effects) = &mut self.effects {
+            effects.begin_group();
+        }
+        self.note_expired();
+    }
+
     /// Notes as what the command that has just run is repeated. `changes` is what the unit had changed before
     /// it, `database` the one that it ran in.
     #[cold]
     pub fn note_effects(&mut self, database: usize, changes: u64, args: &Args<'_>) {
         let changed = self.view.tally.changes > changes;
         let replay = std::mem::take(&mut self.replay);
+        self.note_expired();
         let Some(effects) = &mut self.effects else { return };
         match replay {
             Replay::Nothing => {}
+            Replay::ByReplicas => {
+                effects.add(database, (0..args.len()).map(|index| args.get(index)), true);
+            }
             Replay::Instead(commands) => {
                 for command in &commands {
                     effects.push(database, command.iter().map(Vec::as_slice));

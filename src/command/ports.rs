@@ -64,6 +64,10 @@ pub trait Server: Send + Sync {
     fn save_users(&self) -> Result<(), String>;
     /// Channels and who listens to them.
     fn pubsub(&self) -> &crate::pubsub::PubSub;
+    /// The stream of what happens, and who follows it.
+    fn replication(&self) -> &crate::replica::Replication;
+    /// Begins the full synchronizations that are due.
+    fn begin_syncs(&self);
     /// Scripts and functions.
     fn scripts(&self) -> &dyn Scripts;
     /// Values in Redis's own format.

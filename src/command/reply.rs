@@ -34,6 +34,8 @@ pub enum Reply {
     Park(Box<Park>),
     /// The same, for a client that is to be served by other arguments than it sent, or hears of lost keys.
     ParkAs(Box<ParkAs>),
+    /// The client waits until something is so, whatever its keys are (WAIT).
+    Until(Box<Until>),
     /// The answer follows when this work is done, on a thread of its own (SAVE). The connection waits;
     /// nobody else does.
     Later(Work),
@@ -73,6 +75,7 @@ impl Reply {
             }
             Reply::Close(reply) => reply.write(out),
             // Where nothing may wait, its time is up at once.
+            Reply::Until(until) => (until.answer)().write(out),
             Reply::ParkAs(park) => park.park.on_timeout.write(out),
         }
     }
@@ -144,6 +147,22 @@ pub struct ParkAs {
     pub arguments: Vec<(usize, Vec<u8>)>,
     /// Whether it is to be served as well when a key of its is gone or holds another type.
     pub hears_of_loss: bool,
+}
+
+/// What a client waits for that no key brings.
+pub struct Until {
+    /// How long it waits, in milliseconds; 0 is for ever.
+    pub timeout_ms: u64,
+    /// Whether it is so. If not, the client is woken when it may be.
+    pub is_met: Box<dyn Fn() -> bool + Send + Sync>,
+    /// What it is told then, or when the time is up.
+    pub answer: Box<dyn Fn() -> Reply + Send + Sync>,
+}
+
+impl std::fmt::Debug for Until {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Until").field("timeout_ms", &self.timeout_ms).finish_non_exhaustive()
+    }
 }
 
 /// `Outcome` of a handler that only answers OK.

@@ -152,6 +152,10 @@ impl Bench {
                 self.parked = true;
                 park.park.on_timeout.write(&mut out);
             }
+            Ok(Reply::Until(until)) => {
+                self.parked = true;
+                (until.answer)().write(&mut out);
+            }
             Ok(Reply::Park(park)) => {
                 self.parked = true;
                 park.on_timeout.write(&mut out);
@@ -259,6 +263,8 @@ pub(crate) struct FakeServer {
     pub(crate) acl: Arc<Acl>,
     /// Channels.
     pub(crate) pubsub: crate::pubsub::PubSub,
+    /// The stream that nobody follows.
+    pub(crate) replication: crate::replica::Replication,
     /// What INFO shows beside the counters.
     pub(crate) figures: Mutex<Figures>,
     /// What the server was asked to do: `save`, `reload`, a shutdown.
@@ -275,6 +281,22 @@ impl Done {
         };
         self.events.iter().map(show).collect()
     }
+}
+
+/// A stream that is not kept.
+fn nobody_follows() -> crate::replica::Replication {
+    let limits = crate::replica::Limits {
+        backlog_bytes: 1 << 20,
+        hard_bytes: 0,
+        soft_bytes: 0,
+        soft_ms: 0,
+        timeout_ms: 60_000,
+        ping_ms: 10_000,
+        keep_ms: 0,
+        wanted: 0,
+        lag_ms: 10_000,
+    };
+    crate::replica::Replication::new("0".repeat(40), limits, Arc::default(), Box::new(|_| {}))
 }
 
 impl FakeServer {
@@ -306,6 +328,7 @@ impl FakeServer {
             client,
             me: Weak::clone(me),
             pubsub: crate::pubsub::PubSub::default(),
+            replication: nobody_follows(),
             figures: Mutex::default(),
             asked: Mutex::default(),
             scripts: std::sync::OnceLock::new(),
@@ -412,6 +435,12 @@ impl Server for FakeServer {
     }
     fn change_replication_id(&self) {
         self.note("change the replication id".to_owned());
+    }
+    fn replication(&self) -> &crate::replica::Replication {
+        &self.replication
+    }
+    fn begin_syncs(&self) {
+        self.note("begin syncs".to_owned());
     }
     fn scripts(&self) -> &dyn Scripts {
         match self.scripts.get() {

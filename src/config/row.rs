@@ -204,7 +204,7 @@ impl Capability {
             Capability::CpuAffinity => "pinning threads to processors (use taskset or a cpuset)",
             Capability::MaxMemory => "a memory limit with eviction",
             Capability::OomScoreAdj => "adjusting the kernel's out-of-memory score",
-            Capability::Replication => "replication",
+            Capability::Replication => "the role of a replica",
             Capability::SocketMark => "marking sockets for the packet filter",
             Capability::Syslog => "logging to syslog",
             Capability::Tls => "TLS",

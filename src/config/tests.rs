@@ -209,7 +209,7 @@ fn a_fault_names_file_line_and_what_is_allowed() {
 fn what_is_not_there_is_refused_with_its_name() {
     for (line, word) in [
         ("tls-port 6380", "TLS"),
-        ("replicaof 127.0.0.1 6379", "replication"),
+        ("replicaof 127.0.0.1 6379", "the role of a replica"),
         ("cluster-enabled yes", "cluster mode"),
         ("loadmodule x.so", "modules"),
         ("rename-command FLUSHALL ''", "renaming"),

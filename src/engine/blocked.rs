@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 
 use crate::command::client::Client;
 use crate::command::observed::{Call, notable_ns};
-use crate::command::reply::{Park, ParkAs, Serve};
+use crate::command::reply::{Park, ParkAs, Serve, Until};
 use crate::command::session::Session;
 use crate::command::{Args, Context, KeyAt, Reply};
 use crate::config::Settings;
@@ -38,6 +38,8 @@ pub struct Parked {
     /// How long the command ran before it parked: what counts if nobody serves it.
     pub ran_ns: u64,
     on_timeout: Reply,
+    /// What it waits for, where no key brings it.
+    until: Option<Until>,
 }
 
 /// What whoever serves the client needs.
@@ -83,7 +85,22 @@ pub fn park_as(ctx: &mut Context<'_>, how: ParkAs, args: &Args<'_>) -> Parked {
         }
     }
     let deadline_ms = (park.timeout_ms > 0).then(|| ctx.now_ms().saturating_add(park.timeout_ms));
-    Parked { waiter, keys, deadline_ms, command: ctx.command, ran_ns: 0, on_timeout: park.on_timeout }
+    let on_timeout = park.on_timeout;
+    Parked { waiter, keys, deadline_ms, command: ctx.command, ran_ns: 0, on_timeout, until: None }
+}
+
+/// The client waits for what no key brings.
+pub fn park_until(ctx: &Context<'_>, until: Until) -> Parked {
+    let deadline_ms = (until.timeout_ms > 0).then(|| ctx.now_ms().saturating_add(until.timeout_ms));
+    Parked {
+        waiter: Arc::new(Waiter::new(Box::new(()))),
+        keys: Vec::new(),
+        deadline_ms,
+        command: ctx.command,
+        ran_ns: 0,
+        on_timeout: Reply::Nothing,
+        until: Some(until),
+    }
 }
 
 /// Copies a request's arguments out of the read buffer.
@@ -263,6 +280,11 @@ impl Parked {
         self.waiter.is_served()
     }
 
+    /// Whether what the client waits for is so. If not, it is woken when it may be.
+    pub fn is_met(&self) -> bool {
+        self.until.as_ref().is_some_and(|until| (until.is_met)())
+    }
+
     /// Takes the client out of all queues: it was served, its time is up, or it has gone. True if this
     /// call won the right to answer it, false if somebody has served it.
     ///
@@ -291,7 +313,10 @@ impl Parked {
 
     /// What the client is told when its time is up.
     pub fn write_timeout(&self, out: &mut Encoder) {
-        self.on_timeout.write(out);
+        match &self.until {
+            Some(until) => (until.answer)().write(out),
+            None => self.on_timeout.write(out),
+        }
     }
 }
 

@@ -7,6 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::command::client::{Client, ClientFlag};
 use crate::command::ports::{Clients, Pause};
 
+/// The flags of clients that are not closed for what they take.
+const KEPT: u32 = ClientFlag::NoEvict as u32 | ClientFlag::Killed as u32 | ClientFlag::Replica as u32;
+
 /// The clients of one worker, by id.
 type Part = BTreeMap<u64, Arc<Client>>;
 
@@ -95,7 +98,9 @@ impl ClientTable {
 
     /// Counts anew what a client takes. Its worker calls this, or who evicts.
     pub fn count_bytes(&self, client: &Client) {
-        let now = if client.has(ClientFlag::Killed) { 0 } else { client.memory() };
+        // As in Redis, replicas have a limit of their own.
+        let uncounted = client.any(ClientFlag::Killed as u32 | ClientFlag::Replica as u32);
+        let now = if uncounted { 0 } else { client.memory() };
         let before = client.counted_bytes.swap(now, Ordering::Relaxed);
         // The sum wraps on the way, never in the end.
         self.bytes.fetch_add(now.wrapping_sub(before), Ordering::Relaxed);
@@ -118,7 +123,7 @@ impl ClientTable {
                 all.push((client.counted_bytes.load(Ordering::Relaxed), Arc::clone(client)));
             });
         }
-        all.retain(|(_, client)| !client.any(ClientFlag::NoEvict as u32 | ClientFlag::Killed as u32));
+        all.retain(|(_, client)| !client.any(KEPT));
         all.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
         let mut closed = Vec::new();
         for (_, client) in all {

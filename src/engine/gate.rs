@@ -36,6 +36,8 @@ pub struct Situation<'a> {
     pub writes_stopped: bool,
     /// The append-only file cannot be written.
     pub log_failing: bool,
+    /// Too few replicas follow.
+    pub replicas_lacking: bool,
 }
 
 /// A refusal with its reason for the counters.
@@ -71,6 +73,9 @@ pub fn check(command: &Registered, index: usize, args: &Args<'_>, at: &Situation
     {
         return Err((Refusal::Misconfigured, why));
     }
+    if at.replicas_lacking && does(flags, at, Flags::WRITE) {
+        return Err((Refusal::NoReplicas, CommandError::fixed(NOREPLICAS)));
+    }
     if at.client.has(ClientFlag::Subscriber)
         && !flags.has(Flags::SUBSCRIBER)
         && !at.client.has(ClientFlag::Resp3)
@@ -80,6 +85,11 @@ pub fn check(command: &Registered, index: usize, args: &Args<'_>, at: &Situation
     if at.loading && lacks(flags, at, Flags::LOADING) {
         let text = "LOADING Redis is loading the dataset in memory";
         return Err((Refusal::Loading, CommandError::fixed(text)));
+    }
+    if at.client.has(ClientFlag::Replica) && flags.any(Flags::WRITE | Flags::READONLY | Flags::MAY_REPLICATE)
+    {
+        let text = "ERR Replica can't interact with the keyspace";
+        return Err((Refusal::Context, CommandError::fixed(text)));
     }
     Ok(())
 }
@@ -122,6 +132,8 @@ const MISCONF: &str = "MISCONF Redis is configured to save RDB snapshots, but it
      disk. Commands that may modify the data set are disabled, because this instance is configured to report \
      errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis \
      logs for details about the RDB error.";
+
+const NOREPLICAS: &str = "NOREPLICAS Not enough good replicas to write.";
 
 /// What a write is told while the append-only file cannot be written.
 #[cold]

@@ -2,7 +2,7 @@
 //! when its replies may leave.
 
 use std::cell::RefCell;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context as TaskContext, Poll};
 
 use crate::command::Context;
@@ -12,8 +12,9 @@ use super::shared::Engine;
 
 /// Whoever keeps effects. Nobody is asked unless [`super::Status::logging`] is set.
 pub trait EffectLog: Send + Sync {
-    /// Adds what a unit did. The unit still holds its locks: the order of the calls is the order of the log.
-    fn append(&self, effects: &Effects);
+    /// Adds what a unit did. The unit still holds its locks: the order of the calls is the order of the log. How far
+    /// the replicas' stream reaches with it.
+    fn append(&self, effects: &Effects) -> u64;
     /// How far the log reaches.
     fn end(&self) -> u64;
     /// Whether everything up to now is as safe as a reply promises. Writes it if that is all it takes.
@@ -24,12 +25,50 @@ pub trait EffectLog: Send + Sync {
     fn error(&self) -> Option<String>;
 }
 
+/// One who keeps effects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Keeper {
+    /// The append-only file.
+    File = 1,
+    /// The stream that replicas follow.
+    Stream = 2,
+}
+
+/// Who keeps effects: units collect them while anybody does.
+#[derive(Debug, Default)]
+pub struct Keepers(AtomicU8);
+
+impl Keepers {
+    /// Whether anybody does.
+    #[inline]
+    pub fn any(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether this one does.
+    pub fn has(&self, keeper: Keeper) -> bool {
+        self.0.load(Ordering::Relaxed) & keeper as u8 != 0
+    }
+
+    /// From now on this one does, or does not.
+    pub fn set(&self, keeper: Keeper, on: bool) {
+        if on {
+            self.0.fetch_or(keeper as u8, Ordering::SeqCst);
+        } else {
+            self.0.fetch_and(!(keeper as u8), Ordering::SeqCst);
+        }
+    }
+}
+
 /// Keeps nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct NoLog;
 
 impl EffectLog for NoLog {
-    fn append(&self, _: &Effects) {}
+    fn append(&self, _: &Effects) -> u64 {
+        0
+    }
 
     fn end(&self) -> u64 {
         0
@@ -56,7 +95,7 @@ thread_local! {
 /// What a unit that begins now collects its effects in; `None` while nobody keeps them.
 #[inline]
 pub fn effects(engine: &Engine) -> Option<Box<Effects>> {
-    if engine.status.logging.load(Ordering::Relaxed) { Some(fresh()) } else { None }
+    if engine.status.logging.any() { Some(fresh()) } else { None }
 }
 
 #[cold]
@@ -74,10 +113,12 @@ pub fn commit(engine: &Engine, ctx: &mut Context<'_>) {
 
 #[cold]
 fn hand_over(engine: &Engine, ctx: &mut Context<'_>) {
+    ctx.note_last_expired();
     let Some(mut effects) = ctx.effects.take() else { return };
     ctx.collect_replay = false;
     if !effects.is_empty() {
-        engine.log.append(&effects);
+        let reached = engine.log.append(&effects);
+        ctx.session.client.written_to.store(reached, Ordering::Relaxed);
         effects.clear();
     }
     SPARE.set(Some(effects));

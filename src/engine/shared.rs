@@ -12,7 +12,7 @@ use crate::observe::trace::Tracer;
 use crate::store::Store;
 
 use super::clients::ClientTable;
-use super::log::EffectLog;
+use super::log::{EffectLog, Keepers};
 use super::memory::Memory;
 use super::world::World;
 
@@ -25,8 +25,10 @@ pub struct Status {
     pub writes_stopped: AtomicBool,
     /// The append-only file cannot be written, and writes are to stop for it.
     pub log_failing: AtomicBool,
-    /// Units collect their effects for [`Engine::log`].
-    pub logging: AtomicBool,
+    /// Who wants the units' effects from [`Engine::log`].
+    pub logging: Keepers,
+    /// Fewer replicas follow than `min-replicas-to-write` wants.
+    pub replicas_lacking: Arc<AtomicBool>,
     /// The server is ending: no new commands.
     pub stopping: AtomicBool,
     /// Expired keys are removed actively.
@@ -43,7 +45,8 @@ impl Status {
             loading: AtomicBool::default(),
             writes_stopped: AtomicBool::default(),
             log_failing: AtomicBool::default(),
-            logging: AtomicBool::default(),
+            logging: Keepers::default(),
+            replicas_lacking: Arc::default(),
             stopping: AtomicBool::default(),
             active_expiry: AtomicBool::new(true),
             slip_logged_ms: AtomicU64::default(),

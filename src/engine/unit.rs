@@ -97,6 +97,7 @@ pub fn context<'a>(
     let collect_events = notify::is_wanted(scope.engine, scope.settings);
     view.set_notes_keys(collect_events);
     let effects = log::effects(scope.engine);
+    view.set_tells_expired(effects.is_some());
     Context {
         view,
         out,
@@ -213,6 +214,7 @@ fn settle(
         }
         Ok(Reply::Park(park)) => Ended::Parked(blocked::park(ctx, *park, args)),
         Ok(Reply::ParkAs(park)) => Ended::Parked(blocked::park_as(ctx, *park, args)),
+        Ok(Reply::Until(until)) => Ended::Parked(blocked::park_until(ctx, *until)),
         Ok(Reply::Later(work)) => Ended::Later(work),
         Ok(Reply::Close(reply)) => {
             reply.write(ctx.out);

@@ -26,6 +26,8 @@ use crate::strand::{Resumed, Stack, Strand};
 use super::stream::Stream;
 use super::worker::{Apart, Shared};
 
+mod follow;
+
 /// A buffer for replies that has grown beyond this is given back.
 const KEPT_REPLY_BYTES: usize = 1024 * 1024;
 /// Room made for a request that came in pieces, when its length is unknown.
@@ -165,6 +167,11 @@ impl Task {
                 return Poll::Ready(Ok(Woken::Mail));
             }
         }
+        if self.client.has(ClientFlag::Replica)
+            && let Some(woken) = self.send_stream(cx)?
+        {
+            return Poll::Ready(Ok(woken));
+        }
         if !self.rest.is_empty() {
             let read = ready!(self.poll_more(cx, hint))?;
             return Poll::Ready(Ok(if read == 0 { Woken::Closed } else { Woken::Ran(self.run_rest(false)) }));
@@ -179,7 +186,11 @@ impl Task {
             return Poll::Ready(Ok(Woken::Closed));
         }
         self.count_read(read);
+        let follows = self.client.has(ClientFlag::Replica);
         let ran = worker.run(&mut self.connection, &input[..read], out, false);
+        if follows && !out.is_empty() {
+            return Poll::Ready(Err(self.reject_replies(out)));
+        }
         self.rest.extend_from_slice(&input[ran.consumed..read]);
         let began = if worker.wants_writing() { self.engine.clock.stamp() } else { 0 };
         let wrote = self.write_now(cx, out);
@@ -224,7 +235,12 @@ impl Task {
         let shared = Rc::clone(&self.shared);
         let mut shared = shared.borrow_mut();
         let Shared { worker, out, .. } = &mut *shared;
+        let follows = self.client.has(ClientFlag::Replica);
         let ran = worker.run(&mut self.connection, &self.rest, out, whole);
+        if follows && !out.is_empty() {
+            let _ = self.reject_replies(out);
+            return Next::Close;
+        }
         self.rest.advance(ran.consumed);
         self.pending.append(out);
         if worker.wants_writing() {
@@ -327,7 +343,7 @@ impl Task {
             return Err(self.cut_off());
         }
         // What waits for the log leaves with the rest, once it is safe.
-        let logging = self.engine.status.logging.load(Ordering::Relaxed);
+        let logging = self.engine.status.logging.any();
         if self.pending.is_empty() && (!logging || self.engine.log.settle()) {
             match self.stream.poll_write(cx, out) {
                 Poll::Ready(Ok(written)) => {
@@ -370,7 +386,7 @@ impl Task {
         if self.pending.is_empty() {
             return Ok(());
         }
-        if self.engine.status.logging.load(Ordering::Relaxed) && !self.engine.log.settle() {
+        if self.engine.status.logging.any() && !self.engine.log.settle() {
             let end = self.engine.log.end();
             poll_fn(|cx| self.engine.log.poll_safe(end, cx)).await;
         }
@@ -497,7 +513,7 @@ impl Task {
             let error = match event {
                 Event::Gone => return Ok(false),
                 Event::TimeUp if deadline.is_none() => continue,
-                Event::Served | Event::TimeUp => None,
+                Event::Served | Event::Met | Event::TimeUp => None,
                 Event::Unblocked { error } => {
                     error.then_some("UNBLOCKED client unblocked via CLIENT UNBLOCK")
                 }
@@ -506,6 +522,8 @@ impl Task {
             let won = self.shared.borrow_mut().worker.unpark(&mut self.connection, error, &mut pending);
             self.pending = pending;
             if !won {
+                // What served it may have been changed in its name.
+                self.client.written_to.store(self.engine.server.replication().end(), Ordering::Relaxed);
                 self.take_mail();
             }
             return Ok(true);
@@ -519,6 +537,9 @@ impl Task {
         }
         if self.connection.parked.as_ref().is_none_or(Parked::is_served) {
             return Poll::Ready(Ok(Event::Served));
+        }
+        if self.connection.parked.as_ref().is_some_and(Parked::is_met) {
+            return Poll::Ready(Ok(Event::Met));
         }
         if self.client.has(ClientFlag::Unblock) {
             self.client.set(ClientFlag::Unblock, false);
@@ -545,6 +566,7 @@ const MONTH_MS: u64 = 30 * 24 * 3_600 * 1_000;
 /// What ends a client's wait.
 enum Event {
     Served,
+    Met,
     TimeUp,
     Unblocked { error: bool },
     Gone,

@@ -192,7 +192,8 @@ fn close_idle(engine: &Engine, index: usize) {
     let now_ms = engine.clock.unix_ms();
     engine.clients.each_of(index, |client| {
         let idle_ms = now_ms.saturating_sub(client.active_ms.load(Ordering::Relaxed));
-        if idle_ms > timeout_ms && !client.has(ClientFlag::Blocked) {
+        // Replicas have a timeout of their own.
+        if idle_ms > timeout_ms && !client.any(ClientFlag::Blocked as u32 | ClientFlag::Replica as u32) {
             tracing::debug!(client = client.id, "Closing idle client");
             engine.stats.worker(index).incr(Counter::IdleDisconnections);
             client.kill();

@@ -41,6 +41,8 @@ pub enum JobKind {
     Save,
     /// Rewrites the append-only file.
     Rewrite,
+    /// Writes what replicas begin with.
+    Sync,
 }
 
 /// Why a job was not started: one is running.

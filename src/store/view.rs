@@ -91,6 +91,8 @@ pub struct View<'s> {
     pub tally: Tally,
     /// Keys that changed and that clients wait for, with their database's number.
     pub(super) ready: Vec<(usize, Vec<u8>)>,
+    /// Whether the unit tells of `expired`: if not, the store's owner is told at once.
+    tells_expired: bool,
     expired: Vec<(usize, Vec<u8>)>,
     /// Whether `noted` is kept.
     notes_keys: bool,
@@ -121,6 +123,7 @@ impl<'s> View<'s> {
             no_touch: false,
             tally: Tally::default(),
             ready: Vec::new(),
+            tells_expired: false,
             expired: Vec::new(),
             notes_keys: false,
             noted: Vec::new(),
@@ -438,7 +441,9 @@ impl<'s> View<'s> {
         self.tally.expired += 1;
         self.notify_hooks(place.held, entry.key());
         self.note(entry.key(), Noted::Expired);
-        self.store.tell_lost(self.number, entry.key(), Loss::Expired);
+        if !self.tells_expired {
+            self.store.tell_lost(self.number, entry.key(), Loss::Expired);
+        }
         self.expired.push((self.number, entry.key().to_vec()));
         self.dispose(place.held, entry);
     }
@@ -521,6 +526,11 @@ impl<'s> View<'s> {
     /// Says whether to note what happens to keys beside the commands' own effects.
     pub fn set_notes_keys(&mut self, on: bool) {
         self.notes_keys = on;
+    }
+
+    /// Says whether the unit itself tells which keys it found expired, in the order of its own changes.
+    pub fn set_tells_expired(&mut self, on: bool) {
+        self.tells_expired = on;
     }
 
     #[inline]

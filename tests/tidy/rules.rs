@@ -14,16 +14,20 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("store", &["clock", "data"]),
     ("persist", &["data", "store"]),
     ("pubsub", &["data", "resp"]),
-    ("command", &["acl", "clock", "config", "data", "observe", "pubsub", "resp", "store"]),
-    ("engine", &["acl", "clock", "command", "config", "data", "observe", "pubsub", "resp", "store"]),
+    ("replica", &[]),
+    ("command", &["acl", "clock", "config", "data", "observe", "pubsub", "replica", "resp", "store"]),
+    (
+        "engine",
+        &["acl", "clock", "command", "config", "data", "observe", "pubsub", "replica", "resp", "store"],
+    ),
     ("script", &["acl", "clock", "command", "config", "data", "observe", "resp", "store", "strand"]),
-    ("net", &["clock", "command", "config", "engine", "observe", "resp", "strand"]),
+    ("net", &["clock", "command", "config", "engine", "observe", "replica", "resp", "strand"]),
     ("admin", &["clock", "config", "observe"]),
     (
         "app",
         &[
             "acl", "admin", "clock", "command", "config", "data", "engine", "net", "observe", "persist",
-            "pubsub", "resp", "script", "store",
+            "pubsub", "replica", "resp", "script", "store",
         ],
     ),
     // The map of the crate and the program: they name rooms, and wire nothing.

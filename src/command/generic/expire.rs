@@ -403,7 +403,7 @@ mod tests {
     fn replayed(bench: &Bench) -> String {
         match &bench.done.replay {
             Replay::AsSent => "as sent".to_owned(),
-            Replay::Nothing => "nothing".to_owned(),
+            Replay::Nothing | Replay::ByReplicas => "nothing".to_owned(),
             Replay::Instead(commands) => {
                 let words = |command: &Vec<Vec<u8>>| {
                     command.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect::<Vec<_>>()

@@ -1,5 +1,6 @@
 //! PUBLISH and SPUBLISH.
 
+use crate::command::context::Replay;
 use crate::command::row::{Access, Channels, Command, Flags, Group, Keys};
 use crate::command::{Args, Context, Outcome, Reply};
 use crate::pubsub::Limit;
@@ -42,15 +43,23 @@ fn limit(ctx: &Context<'_>) -> Limit {
     Limit { hard_bytes: set.hard_bytes, soft_bytes: set.soft_bytes }
 }
 
+fn repeat_on_replicas(ctx: &mut Context<'_>) {
+    if ctx.collect_replay {
+        ctx.replay = Replay::ByReplicas;
+    }
+}
+
 fn publish(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     let (channel, message) = (args.bytes(), args.bytes());
     args.finish()?;
+    repeat_on_replicas(ctx);
     Ok(Reply::Int(ctx.server.pubsub().publish(channel, message, limit(ctx)) as i64))
 }
 
 fn spublish(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     let (channel, message) = (args.bytes(), args.bytes());
     args.finish()?;
+    repeat_on_replicas(ctx);
     Ok(Reply::Int(ctx.server.pubsub().publish_sharded(channel, message, limit(ctx)) as i64))
 }
 

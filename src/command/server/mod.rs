@@ -14,6 +14,7 @@ mod monitor;
 mod replication;
 mod saving;
 mod slowlog;
+mod sync;
 #[cfg(test)]
 mod tests;
 
@@ -31,14 +32,17 @@ pub static COMMANDS: &[Command] = &[
     modules::MODULE,
     replication::FAILOVER,
     monitor::MONITOR,
+    sync::PSYNC,
+    sync::REPLCONF,
     replication::REPLICAOF,
     replication::ROLE,
     replication::SLAVEOF,
-    replication::WAIT,
     saving::BGREWRITEAOF,
     saving::BGSAVE,
     saving::LASTSAVE,
     saving::SAVE,
     saving::SHUTDOWN,
     slowlog::SLOWLOG,
+    sync::SYNC,
+    sync::WAIT,
 ];

@@ -1,9 +1,12 @@
-//! FAILOVER, ROLE, REPLICAOF, SLAVEOF and WAIT, as a server without replicas answers them.
+//! FAILOVER, ROLE, REPLICAOF and SLAVEOF, as a server answers them that is nobody's replica.
 
-use crate::command::reply::{OK, Park};
+use crate::command::reply::OK;
 use crate::command::row::{Acl, Command, Flags, Group};
 use crate::command::{Args, CommandError, Context, Outcome, Reply};
 use crate::data::parse_i64;
+use crate::replica::Phase;
+
+use super::sync::monotonic_ms;
 
 const REPLICAOF_FLAGS: Flags =
     Flags::NO_ASYNC_LOADING.with(Flags::ADMIN).with(Flags::NOSCRIPT).with(Flags::STALE);
@@ -55,19 +58,6 @@ pub(super) const ROLE: Command = Command {
     ..Command::BASE
 };
 
-pub(super) const WAIT: Command = Command {
-    name: "WAIT",
-    syntax: "numreplicas timeout",
-    summary: "Waits until so many replicas have the connection's writes.",
-    since: "3.0.0",
-    group: Group::Generic,
-    flags: Flags::NOSCRIPT,
-    acl: Acl::CONNECTION.with(Acl::NOT_GROUP),
-    run: wait,
-    tips: &["request_policy:all_shards", "response_policy:agg_min"],
-    ..Command::BASE
-};
-
 /// There are no replicas to hand over to, and no failover is under way. All options are read first.
 fn failover(_: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     if args.remaining() == 1 && args.keyword("ABORT") {
@@ -104,28 +94,21 @@ fn replicaof(_: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     if !parse_i64(port).is_some_and(|port| (0..=65_535).contains(&port)) {
         return Err(CommandError::fixed("ERR Invalid master port"));
     }
-    Err(CommandError::fixed("ERR this server cannot be a replica: replication is not available"))
+    Err(CommandError::fixed("ERR this server cannot be a replica: it can only have some"))
 }
 
 fn role(ctx: &mut Context<'_>, _: Args<'_>) -> Outcome {
+    let figures = ctx.server.replication().figures(monotonic_ms(ctx));
+    let online: Vec<_> = figures.replicas.iter().filter(|replica| replica.phase == Phase::Online).collect();
     ctx.out.array(3);
     ctx.out.bulk(b"master");
-    // The offset of a replication stream that nobody has asked for.
-    ctx.out.int(0);
-    ctx.out.array(0);
-    Ok(Reply::Sent)
-}
-
-/// There are no replicas: none acknowledges anything, and whoever wants one waits for the timeout.
-fn wait(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
-    let wanted = args.int();
-    let timeout_ms = args.int_or(CommandError::fixed("ERR timeout is not an integer or out of range"));
-    args.finish()?;
-    let timeout_ms = u64::try_from(timeout_ms).map_err(|_| CommandError::TimeoutNegative)?;
-    if wanted <= 0 || ctx.in_transaction {
-        return Ok(Reply::Int(0));
+    ctx.out.int(figures.end as i64);
+    ctx.out.array(online.len());
+    for replica in online {
+        ctx.out.array(3);
+        ctx.out.bulk(replica.address.as_bytes());
+        ctx.out.bulk(replica.port.to_string().as_bytes());
+        ctx.out.bulk(replica.offset.to_string().as_bytes());
     }
-    let on_timeout = Reply::Int(0);
-    let (keys, needs) = (Vec::new(), Vec::new());
-    Ok(Reply::Park(Box::new(Park { keys, needs, timeout_ms, serve: |_, _, _| Ok(None), on_timeout })))
+    Ok(Reply::Sent)
 }

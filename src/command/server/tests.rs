@@ -137,7 +137,7 @@ fn roles_waits_and_modules() {
 #[test]
 fn another_server_is_no_master_for_us() {
     let answer = Bench::new().line("REPLICAOF 127.0.0.1 6379");
-    assert_eq!(answer, "(error) ERR this server cannot be a replica: replication is not available");
+    assert_eq!(answer, "(error) ERR this server cannot be a replica: it can only have some");
     assert!(Bench::new().line("MODULE HELP").starts_with(" 1) MODULE <subcommand>"));
     let loading = "(error) ERR Error loading the extension. Please check the server logs.";
     assert_eq!(Bench::new().line("MODULE LOAD /no/such/module.so"), loading);

@@ -32,7 +32,7 @@ fn replayed(bench: &mut Bench, line: &str) -> Option<String> {
     let reply = bench.line(line);
     assert!(!reply.starts_with("(error)"), "{line}: {reply}");
     match &bench.done.replay {
-        Replay::AsSent | Replay::Nothing => None,
+        Replay::AsSent | Replay::Nothing | Replay::ByReplicas => None,
         Replay::Instead(commands) => {
             let words = commands.iter().flatten();
             Some(words.map(|word| String::from_utf8_lossy(word)).collect::<Vec<_>>().join(" "))

@@ -6,7 +6,7 @@ macro_rules! replication_rows {
     replicaof: Option<Master> = None => "replicaof" | "slaveof" shape("<host> <port>, or no one") [IMMUTABLE MULTI] requires(Replication: "") "The master to follow.";
     masterauth: Secret = Secret::default() => "masterauth" optional_text() [SECRET] requires(Replication: "") "Password for the master.";
     masteruser: Secret = Secret::default() => "masteruser" optional_text() [SECRET] requires(Replication: "") "User for the master.";
-    min_replicas_to_write: u32 = 0 => "min-replicas-to-write" | "min-slaves-to-write" int(0, INT_MAX) [APPLIED] requires(Replication: "0") "Refuse writes with fewer replicas than this.";
+    min_replicas_to_write: u32 = 0 => "min-replicas-to-write" | "min-slaves-to-write" int(0, INT_MAX) [APPLIED] "Refuse writes with fewer replicas than this.";
     min_replicas_max_lag_s: u32 = 10 => "min-replicas-max-lag" | "min-slaves-max-lag" int(0, INT_MAX) [APPLIED] "Seconds a replica may lag and still count.";
     replica_serve_stale_data: bool = true => "replica-serve-stale-data" | "slave-serve-stale-data" yes_no() [] "Answer while the link to the master is down.";
     replica_read_only: bool = true => "replica-read-only" | "slave-read-only" yes_no() [] "Refuse writes on a replica.";

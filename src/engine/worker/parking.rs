@@ -37,6 +37,9 @@ impl Worker {
         transaction::unwatch(&scope, &mut connection.session);
         connection.session.forget_subscriptions(engine.server.pubsub());
         connection.session.stop_monitoring(engine.server.pubsub());
+        if let Some(link) = connection.session.client.link() {
+            engine.server.replication().remove(link, engine.clock.stamp() / 1_000_000);
+        }
         engine.clients.remove(&connection.session.client);
         engine.stats.worker(self.index).incr(Counter::ConnectionsClosed);
     }

@@ -146,6 +146,7 @@ impl Worker {
             loading: engine.status.loading.load(Ordering::Relaxed),
             writes_stopped: engine.status.writes_stopped.load(Ordering::Relaxed),
             log_failing: engine.status.log_failing.load(Ordering::Relaxed),
+            replicas_lacking: engine.status.replicas_lacking.load(Ordering::Relaxed),
             out_of_memory: room == Room::None,
         };
         let checked = gate::check(registered, index, args, &situation).and_then(|()| match &batch.busy {
@@ -290,7 +291,8 @@ impl Worker {
     }
 
     fn paused(&mut self, session: &Session, flags: Flags) -> bool {
-        if flags.has(Flags::UNPAUSED) {
+        // A replica says how far it is, whatever happens.
+        if flags.has(Flags::UNPAUSED) || session.client.has(ClientFlag::Replica) {
             return false;
         }
         let stamp = self.wall.stamp();

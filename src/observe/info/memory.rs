@@ -63,11 +63,10 @@ fn limits_and_ratios(fields: &mut Fields, look: &Look<'_>) {
 fn buffers(fields: &mut Fields, look: &Look<'_>) {
     let figures = look.figures;
     fields.put("mem_not_counted_for_evict", figures.mem_not_counted_for_evict);
-    fields.absent(&[
-        ("mem_replication_backlog", "0"),
-        ("mem_total_replication_buffers", "0"),
-        ("mem_clients_slaves", "0"),
-    ]);
+    let stream = &figures.replication;
+    fields.put("mem_replication_backlog", stream.memory.saturating_sub(stream.buffer_bytes));
+    fields.put("mem_total_replication_buffers", stream.memory);
+    fields.put("mem_clients_slaves", figures.mem_clients_replicas);
     fields.put("mem_clients_normal", figures.mem_clients_normal);
     fields.absent(&[("mem_cluster_links", "0")]);
     fields.put("mem_aof_buffer", look.figures.aof.buffered);

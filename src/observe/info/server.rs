@@ -1,6 +1,7 @@
 //! Server, Replication and CPU.
 
 use super::{Fields, Look};
+use crate::observe::metrics::ReplicaFigures;
 
 /// What this program waits for sockets with: what tokio uses on the system.
 const MULTIPLEXING: &str = if cfg!(target_os = "linux") { "epoll" } else { "kqueue" };
@@ -45,12 +46,25 @@ pub(super) fn server(fields: &mut Fields, look: &Look<'_>) {
 pub(super) fn replication(fields: &mut Fields, look: &Look<'_>) {
     let figures = look.figures;
     fields.put("role", &figures.role);
-    fields.absent(&[("connected_slaves", "0"), ("master_failover_state", "no-failover")]);
-    fields.put("master_replid", &figures.replication_id);
+    let stream = &figures.replication;
+    fields.put("connected_slaves", stream.replicas.len());
+    if let Some(good) = stream.good_replicas {
+        fields.put("min_slaves_good_slaves", good);
+    }
+    for (number, replica) in stream.replicas.iter().enumerate() {
+        let ReplicaFigures { address, port, state, offset, lag_seconds } = replica;
+        let line = format_args!("ip={address},port={port},state={state},offset={offset},lag={lag_seconds}");
+        fields.put(format!("slave{number}"), line);
+    }
+    fields.absent(&[("master_failover_state", "no-failover")]);
+    fields.put("master_replid", &stream.id);
     fields.put("master_replid2", "0".repeat(40));
-    fields.absent(&[("master_repl_offset", "0"), ("second_repl_offset", "-1"), ("repl_backlog_active", "0")]);
-    fields.put("repl_backlog_size", figures.repl_backlog_size);
-    fields.absent(&[("repl_backlog_first_byte_offset", "0"), ("repl_backlog_histlen", "0")]);
+    fields.put("master_repl_offset", stream.offset);
+    fields.absent(&[("second_repl_offset", "-1")]);
+    fields.put("repl_backlog_active", u8::from(stream.kept));
+    fields.put("repl_backlog_size", stream.size_limit);
+    fields.put("repl_backlog_first_byte_offset", stream.first_byte);
+    fields.put("repl_backlog_histlen", stream.kept_bytes);
 }
 
 pub(super) fn cpu(fields: &mut Fields, look: &Look<'_>) {

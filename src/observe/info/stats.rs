@@ -18,13 +18,17 @@ fn traffic(fields: &mut Fields, look: &Look<'_>) {
     fields.put("instantaneous_ops_per_sec", rates.commands_per_sec);
     fields.put("total_net_input_bytes", counter(Counter::NetInputBytes));
     fields.put("total_net_output_bytes", counter(Counter::NetOutputBytes));
-    fields.absent(&[("total_net_repl_input_bytes", "0"), ("total_net_repl_output_bytes", "0")]);
+    let stream = &look.figures.replication;
+    fields.absent(&[("total_net_repl_input_bytes", "0")]);
+    fields.put("total_net_repl_output_bytes", stream.sent_bytes);
     let kilobytes = |bytes: u64| format!("{:.2}", bytes as f64 / 1024.0);
     fields.put("instantaneous_input_kbps", kilobytes(rates.input_bytes_per_sec));
     fields.put("instantaneous_output_kbps", kilobytes(rates.output_bytes_per_sec));
     fields.absent(&[("instantaneous_input_repl_kbps", "0.00"), ("instantaneous_output_repl_kbps", "0.00")]);
     fields.put("rejected_connections", counter(Counter::ConnectionsRejected));
-    fields.absent(&[("sync_full", "0"), ("sync_partial_ok", "0"), ("sync_partial_err", "0")]);
+    fields.put("sync_full", stream.full_syncs);
+    fields.put("sync_partial_ok", stream.partial_syncs);
+    fields.put("sync_partial_err", stream.partial_refused);
 }
 
 fn expiry_and_eviction(fields: &mut Fields, look: &Look<'_>) {

@@ -7,7 +7,7 @@
 //! that dashboards ask for and 1.45 does not give by default: `redis_memory_fragmentation_ratio`,
 //! its older name, and `redis_total_system_memory_bytes`.
 
-use super::figures::{DbFigures, Figures};
+use super::figures::{DbFigures, Figures, ReplicaFigures};
 use super::text::Kind::{self, Counter as Count, Gauge, Summary};
 use super::text::Text;
 use crate::observe::counters::Counter;
@@ -130,7 +130,9 @@ const ROWS: &[Row] = &[
     row("config_maxclients", Gauge, "", Of(|s| s.figures.maxclients as f64)),
     row("config_maxmemory", Gauge, "", Of(|s| s.figures.maxmemory as f64)),
     row("connected_clients", Gauge, "", Of(|s| s.figures.connected_clients as f64)),
-    row("connected_slaves", Gauge, "", Absent(0.0)),
+    row("connected_slave_lag_seconds", Gauge, "Lag of connected slave", Each(replica_lags)),
+    row("connected_slave_offset_bytes", Gauge, "Offset of connected slave", Each(replica_offsets)),
+    row("connected_slaves", Gauge, "", Of(|s| s.figures.replication.replicas.len() as f64)),
     row("connections_received_total", Count, "", Of(|s| s.counter(Counter::ConnectionsReceived))),
     row("cpu_sys_children_seconds_total", Count, "", Absent(0.0)),
     row("cpu_sys_main_thread_seconds_total", Count, "", Maybe(|s| s.figures.cpu_sys_main_thread_seconds)),
@@ -162,9 +164,9 @@ const ROWS: &[Row] = &[
     row("latest_fork_seconds", Gauge, "", Absent(0.0)),
     row("lazyfree_pending_objects", Gauge, "", Of(|s| s.figures.lazyfree_pending_objects as f64)),
     row("loading_dump_file", Gauge, "", Of(|s| f64::from(u8::from(s.figures.loading)))),
-    row("master_repl_offset", Gauge, "", Absent(0.0)),
+    row("master_repl_offset", Gauge, "", Of(|s| s.figures.replication.offset as f64)),
     row("mem_clients_normal", Gauge, "", Of(|s| s.figures.mem_clients_normal as f64)),
-    row("mem_clients_slaves", Gauge, "", Absent(0.0)),
+    row("mem_clients_slaves", Gauge, "", Of(|s| s.figures.mem_clients_replicas as f64)),
     row("mem_fragmentation_bytes", Gauge, "", Of(|s| minus(s.figures.used_memory_rss, s.figures.used_memory))),
     row("mem_fragmentation_ratio", Gauge, "", Of(|s| ratio(s.figures.used_memory_rss, s.figures.used_memory))),
     row("mem_not_counted_for_eviction_bytes", Gauge, "", Of(|s| s.figures.mem_not_counted_for_evict as f64)),
@@ -195,13 +197,13 @@ const ROWS: &[Row] = &[
     row("rdb_last_cow_size_bytes", Gauge, "", Of(|s| s.figures.rdb_last_cow_size as f64)),
     row("rdb_last_save_timestamp_seconds", Gauge, "", Of(|s| s.figures.rdb_last_save_unix_seconds as f64)),
     row("rejected_connections_total", Count, "", Of(|s| s.counter(Counter::ConnectionsRejected))),
-    row("repl_backlog_first_byte_offset", Gauge, "", Absent(0.0)),
-    row("repl_backlog_history_bytes", Gauge, "", Absent(0.0)),
-    row("repl_backlog_is_active", Gauge, "", Absent(0.0)),
-    row("replica_partial_resync_accepted", Gauge, "", Absent(0.0)),
-    row("replica_partial_resync_denied", Gauge, "", Absent(0.0)),
-    row("replica_resyncs_full", Gauge, "", Absent(0.0)),
-    row("replication_backlog_bytes", Gauge, "", Of(|s| s.figures.repl_backlog_size as f64)),
+    row("repl_backlog_first_byte_offset", Gauge, "", Of(|s| s.figures.replication.first_byte as f64)),
+    row("repl_backlog_history_bytes", Gauge, "", Of(|s| s.figures.replication.kept_bytes as f64)),
+    row("repl_backlog_is_active", Gauge, "", Of(|s| f64::from(u8::from(s.figures.replication.kept)))),
+    row("replica_partial_resync_accepted", Gauge, "", Of(|s| s.figures.replication.partial_syncs as f64)),
+    row("replica_partial_resync_denied", Gauge, "", Of(|s| s.figures.replication.partial_refused as f64)),
+    row("replica_resyncs_full", Gauge, "", Of(|s| s.figures.replication.full_syncs as f64)),
+    row("replication_backlog_bytes", Gauge, "", Of(|s| s.figures.replication.size_limit as f64)),
     row("second_repl_offset", Gauge, "", Absent(-1.0)),
     row("slave_expires_tracked_keys", Gauge, "", Absent(0.0)),
     row("slowlog_last_id", Gauge, "Last id of slowlog", Of(|s| s.figures.slowlog_last_id as f64)),
@@ -273,6 +275,25 @@ fn db_expiring(text: &mut Text, name: &str, scrape: &Scrape<'_>) {
 /// INFO has a line for a database only when it holds keys.
 fn db_ttl(text: &mut Text, name: &str, scrape: &Scrape<'_>) {
     each_db(text, name, scrape, |db| (db.keys > 0).then_some(db.avg_ttl_ms as f64 / 1e3));
+}
+
+fn each_replica(text: &mut Text, name: &str, scrape: &Scrape<'_>, value: fn(&ReplicaFigures) -> u64) {
+    for replica in &scrape.figures.replication.replicas {
+        let labels = [
+            ("slave_ip", replica.address.as_str()),
+            ("slave_port", &replica.port.to_string()),
+            ("slave_state", replica.state),
+        ];
+        text.sample(name, &labels, value(replica) as f64);
+    }
+}
+
+fn replica_lags(text: &mut Text, name: &str, scrape: &Scrape<'_>) {
+    each_replica(text, name, scrape, |replica| replica.lag_seconds);
+}
+
+fn replica_offsets(text: &mut Text, name: &str, scrape: &Scrape<'_>) {
+    each_replica(text, name, scrape, |replica| replica.offset);
 }
 
 fn errors(text: &mut Text, name: &str, scrape: &Scrape<'_>) {

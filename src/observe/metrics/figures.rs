@@ -34,6 +34,54 @@ impl Progress {
     }
 }
 
+/// One replica.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReplicaFigures {
+    /// The address to reach it at.
+    pub address: String,
+    /// The port that it listens on.
+    pub port: i64,
+    /// `wait_bgsave`, `send_bulk` or `online`.
+    pub state: &'static str,
+    /// How far in the stream it says it is.
+    pub offset: u64,
+    /// For how many seconds nothing has been heard of it.
+    pub lag_seconds: u64,
+}
+
+/// The stream of what happens, and who follows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReplicationFigures {
+    /// The 40 hexadecimal digits that replicas know the data set by.
+    pub id: String,
+    /// The stream's offset.
+    pub offset: u64,
+    /// Whether it is kept for replicas that come back.
+    pub kept: bool,
+    /// `repl-backlog-size`.
+    pub size_limit: u64,
+    /// The number of the first byte that is kept.
+    pub first_byte: u64,
+    /// Bytes that are kept.
+    pub kept_bytes: u64,
+    /// What keeping them takes.
+    pub memory: u64,
+    /// Replicas that count for `min-replicas-to-write`; None when that is not set.
+    pub good_replicas: Option<u64>,
+    /// Full synchronizations.
+    pub full_syncs: u64,
+    /// Replicas that went on where they had been.
+    pub partial_syncs: u64,
+    /// Replicas that wanted to and could not.
+    pub partial_refused: u64,
+    /// Bytes that were sent to replicas.
+    pub sent_bytes: u64,
+    /// Bytes that replicas have yet to be sent beyond what is kept anyway.
+    pub buffer_bytes: u64,
+    /// The replicas.
+    pub replicas: Vec<ReplicaFigures>,
+}
+
 /// Scripts and functions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ScriptFigures {
@@ -133,14 +181,12 @@ pub struct Figures {
     pub hz: u64,
     /// `hz`.
     pub configured_hz: u64,
-    /// The 40 hexadecimal digits that replicas would know the data set by.
-    pub replication_id: String,
+    /// Replication.
+    pub replication: ReplicationFigures,
     /// `maxmemory-policy`.
     pub maxmemory_policy: String,
     /// `io-threads` as CONFIG GET shows it.
     pub config_io_threads: u64,
-    /// `repl-backlog-size`.
-    pub repl_backlog_size: u64,
     // Clients.
     /// Clients that are connected.
     pub connected_clients: u64,
@@ -185,6 +231,8 @@ pub struct Figures {
     pub mem_not_counted_for_evict: u64,
     /// Memory of the clients' buffers.
     pub mem_clients_normal: u64,
+    /// Memory of the replicas' buffers.
+    pub mem_clients_replicas: u64,
     /// Values waiting to be freed off the workers.
     pub lazyfree_pending_objects: u64,
     /// Values that were freed off the workers.

@@ -13,7 +13,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::{Registry, TextEncoder};
 
-pub use figures::{AofFigures, DbFigures, Figures, Progress, ScriptFigures, WorkerFigures};
+pub use figures::{
+    AofFigures, DbFigures, Figures, Progress, ReplicaFigures, ReplicationFigures, ScriptFigures,
+    WorkerFigures,
+};
 
 use super::stats::Stats;
 

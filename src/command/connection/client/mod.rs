@@ -65,10 +65,12 @@ const HELP: Command = Command {
 /// Whether a client is of the type that a filter names.
 fn is_of_type(client: &Client, name: &[u8]) -> Result<bool, CommandError> {
     match TYPES.iter().position(|known| known.as_bytes().eq_ignore_ascii_case(name)) {
-        // While there is no replication, everybody listens to channels or is a normal client.
-        Some(index) => {
-            Ok(TYPES[index] == if client.has(ClientFlag::Subscriber) { "pubsub" } else { "normal" })
-        }
+        // Nobody is a master: this server follows none.
+        Some(index) => Ok(if client.has(ClientFlag::Replica) {
+            ["slave", "replica"].contains(&TYPES[index])
+        } else {
+            TYPES[index] == if client.has(ClientFlag::Subscriber) { "pubsub" } else { "normal" }
+        }),
         None => Err(unknown_type(name)),
     }
 }
