@@ -96,7 +96,8 @@ impl Host {
             let delay_ms = u64::from(settings.repl_diskless_sync_delay_s) * 1_000;
             let enough = settings.repl_diskless_sync_max_replicas as usize;
             let waited = links.iter().any(|link| link.waited_ms(now_ms) >= delay_ms);
-            if !waited && !(enough > 0 && links.len() >= enough) {
+            let all_came = enough > 0 && links.len() >= enough;
+            if !waited && !all_came {
                 return None;
             }
         }

@@ -88,7 +88,7 @@ fn follow(ctx: &mut Context<'_>, place: Option<(&[u8], &[u8])>) -> Outcome {
     if client.has(ClientFlag::Replica) || client.has(ClientFlag::Monitor) {
         return Ok(Reply::Nothing);
     }
-    if ctx.out.len() > 0 {
+    if !ctx.out.is_empty() {
         return Err(CommandError::fixed("ERR SYNC and PSYNC are invalid with pending output"));
     }
     let (server, now_ms) = (ctx.server, monotonic_ms(ctx));
