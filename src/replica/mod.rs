@@ -17,10 +17,14 @@
 //! ```
 
 mod backlog;
+mod feeder;
+mod figures;
 mod link;
 mod stream;
 #[cfg(test)]
 mod tests;
 
+pub use feeder::Feeder;
+pub use figures::{ReplicaFigures, StreamFigures};
 pub use link::{Announced, Capabilities, Link, Patience, Peer, Phase, Target};
-pub use stream::{Feeder, Limits, ReplicaFigures, Replication, StreamFigures, Switch, Taken};
+pub use stream::{Limits, Replication, Switch, Taken};

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use bytes::Bytes;
 
 use super::backlog::Backlog;
+use super::feeder::Feeder;
+use super::figures::{ReplicaFigures, StreamFigures};
 use super::link::{Link, Peer, Phase, Target};
 
 /// How much of the stream a connection takes at once.
@@ -82,47 +84,6 @@ impl std::fmt::Debug for Replication {
     }
 }
 
-/// Puts commands behind each other as the stream has them.
-pub struct Feeder<'a> {
-    backlog: &'a mut Backlog,
-    selected: &'a mut Option<usize>,
-    /// A block was begun.
-    begun: bool,
-}
-
-impl Feeder<'_> {
-    /// What follows belongs together, and begins in `database`. Its SELECT stands before, as in Redis.
-    pub fn multi(&mut self, database: Option<usize>) {
-        if let Some(database) = database {
-            self.select(database);
-        }
-        self.put(b"*1\r\n$5\r\nMULTI\r\n");
-    }
-
-    /// What belongs together ends.
-    pub fn exec(&mut self) {
-        self.put(b"*1\r\n$4\r\nEXEC\r\n");
-    }
-
-    /// A command in the form of the protocol.
-    pub fn command(&mut self, database: usize, bytes: &[u8]) {
-        self.select(database);
-        self.put(bytes);
-    }
-
-    fn select(&mut self, database: usize) {
-        if *self.selected != Some(database) {
-            *self.selected = Some(database);
-            let number = database.to_string();
-            self.put(format!("*2\r\n$6\r\nSELECT\r\n${}\r\n{number}\r\n", number.len()).as_bytes());
-        }
-    }
-
-    fn put(&mut self, bytes: &[u8]) {
-        self.begun |= self.backlog.push(bytes);
-    }
-}
-
 /// What a replica's connection got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
@@ -132,52 +93,6 @@ pub enum Taken {
     Nothing,
     /// It has got all that it wanted: its connection ends.
     Over,
-}
-
-/// One replica as INFO and ROLE show it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReplicaFigures {
-    /// The address to reach it at.
-    pub address: String,
-    /// The port that it listens on.
-    pub port: i64,
-    /// Where it is.
-    pub phase: Phase,
-    /// How far it says it is.
-    pub offset: u64,
-    /// For how many seconds nothing has been heard of it.
-    pub lag_s: u64,
-    /// What waits for it, bytes.
-    pub waiting_bytes: u64,
-}
-
-/// What INFO and the metrics show.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StreamFigures {
-    /// The name of what the stream is of.
-    pub id: String,
-    /// The stream's offset.
-    pub end: u64,
-    /// Whether it is kept.
-    pub kept: bool,
-    /// The number of the first byte that is kept.
-    pub first: u64,
-    /// How many bytes are kept.
-    pub length: u64,
-    /// What they take.
-    pub memory: u64,
-    /// Replicas that count for `min-replicas-to-write`, if that is set.
-    pub good: Option<u64>,
-    /// Full synchronizations that were asked for.
-    pub full: u64,
-    /// Replicas that went on where they were.
-    pub resumed: u64,
-    /// Replicas that wanted to and could not.
-    pub refused: u64,
-    /// Bytes that were sent to replicas.
-    pub sent: u64,
-    /// The replicas, in the order in which they came.
-    pub replicas: Vec<ReplicaFigures>,
 }
 
 impl Replication {
