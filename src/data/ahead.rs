@@ -1,17 +1,36 @@
 //! Where a search for an element of a large collection will read: what a batch fetches before it runs.
 
-/// The two places that a search reads which are far from what was read before.
+/// The places that a search reads which are far from what was read before, in this order. What a place depends on
+/// is read to say where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ahead {
-    /// The slot of the hash table where the search begins.
+    /// Where the search begins: the slot of a hash table, or the head of a segment.
     Slot,
-    /// The entry that the slot names. To say where it is the slot is read.
+    /// The slot in the segment, where there is one.
+    Inner,
+    /// The entry that the slot names.
     Entry,
 }
 
-/// Where something begins, as an address to fetch and nothing else.
-pub fn address_of<T>(what: &T) -> *const u8 {
-    std::ptr::from_ref(what).cast()
+impl Ahead {
+    /// All, in their order.
+    pub const ALL: [Self; 3] = [Self::Slot, Self::Inner, Self::Entry];
+}
+
+/// Bytes to fetch, and nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// Where they begin.
+    pub address: *const u8,
+    /// How many there are, as far as is known.
+    pub bytes: usize,
+}
+
+impl Stretch {
+    /// Where something is.
+    pub fn of<T: ?Sized>(what: &T) -> Self {
+        Self { address: std::ptr::from_ref(what).cast(), bytes: size_of_val(what) }
+    }
 }
 
 #[cfg(test)]
@@ -31,8 +50,9 @@ mod tests {
         }
         for number in 0..1_000 {
             let hash = element_hash(format!("member:{number}").as_bytes());
-            assert!(set.ahead(hash, Ahead::Slot).is_some() && set.ahead(hash, Ahead::Entry).is_some());
+            assert!(Ahead::ALL.iter().all(|what| set.ahead(hash, *what).is_some()));
             assert!(sorted.ahead(hash, Ahead::Slot).is_some() && sorted.ahead(hash, Ahead::Entry).is_some());
+            assert!(sorted.ahead(hash, Ahead::Inner).is_none());
         }
         let mut small = Set::new();
         small.insert(b"1", &SetLimits::default());

@@ -261,10 +261,10 @@ impl Store {
     pub fn prefetch_elements(&self, number: usize, wanted: &[(KeyHash, &[u8])]) {
         let Some(database) = self.existing(self.physical(number)) else { return };
         let mut hashes: SmallVec<[Option<u32>; 16]> = SmallVec::from_elem(None, wanted.len());
-        for what in [Ahead::Slot, Ahead::Entry] {
+        for what in Ahead::ALL {
             let mut held: Option<(KeyHash, Option<ShardGuard<'_>>)> = None;
             for (&(key, element), hash) in wanted.iter().zip(&mut hashes) {
-                if what == Ahead::Entry && hash.is_none() {
+                if what != Ahead::Slot && hash.is_none() {
                     continue;
                 }
                 if held.as_ref().is_none_or(|(of, _)| *of != key) {
@@ -277,10 +277,8 @@ impl Store {
                     continue;
                 };
                 let hash = *hash.get_or_insert_with(|| element_hash(element));
-                if let Some(address) = object.ahead(hash, what) {
-                    super::prefetch::read(address);
-                    // What is stored may begin near the end of a line.
-                    super::prefetch::read(address.wrapping_add(40));
+                if let Some(stretch) = object.ahead(hash, what) {
+                    super::prefetch::read_all(stretch);
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! The values that live behind an entry's pointer, and the types that commands ask for.
 
-use crate::data::ahead::Ahead;
+use crate::data::ahead::{Ahead, Stretch};
 use crate::data::{Hash, List, Set, SortedSet, Stream};
 
 /// The type of a value, as TYPE names it.
@@ -63,7 +63,7 @@ impl Object {
 
     /// Where a search for an element with this hash will read, in a large collection of distinct elements.
     #[inline]
-    pub fn ahead(&self, element: u32, what: Ahead) -> Option<*const u8> {
+    pub fn ahead(&self, element: u32, what: Ahead) -> Option<Stretch> {
         match self {
             Object::Set(set) => set.ahead(element, what),
             Object::Hash(hash) => hash.ahead(element, what),

@@ -12,9 +12,9 @@ mod tests;
 
 use packed::Packed;
 
-use super::ahead::Ahead;
+use super::ahead::{Ahead, Stretch};
 use super::list::size_class;
-use super::table::{Entry, Limits, Table, Text, hash_of, place_of};
+use super::table::{self, Limits, Pairs, Table, place_of};
 
 /// A map of byte strings to byte strings.
 ///
@@ -27,34 +27,7 @@ pub struct Hash {
 #[derive(Clone)]
 enum Form {
     Packed(Packed),
-    Table(Box<Table<Pair>>),
-}
-
-#[derive(Debug, Clone)]
-struct Pair {
-    field: Text,
-    value: Text,
-}
-
-impl Entry for Pair {
-    #[inline]
-    fn key(&self) -> &[u8] {
-        self.field.as_bytes()
-    }
-
-    fn owned_bytes(&self) -> usize {
-        self.field.owned_bytes() + self.value.owned_bytes()
-    }
-}
-
-impl Pair {
-    fn new(field: &[u8], value: &[u8]) -> Self {
-        Self { field: Text::new(field), value: Text::new(value) }
-    }
-
-    fn as_bytes(&self) -> (&[u8], &[u8]) {
-        (self.field.as_bytes(), self.value.as_bytes())
-    }
+    Table(Box<Table<Pairs>>),
 }
 
 const _: () = assert!(size_of::<Hash>() <= 32);
@@ -78,7 +51,7 @@ impl Hash {
     ///
     /// [`element_hash`]: crate::data::element_hash
     #[inline]
-    pub fn ahead(&self, hash: u32, what: Ahead) -> Option<*const u8> {
+    pub fn ahead(&self, hash: u32, what: Ahead) -> Option<Stretch> {
         match &self.form {
             Form::Table(table) => table.ahead(hash, what),
             Form::Packed(_) => None,
@@ -104,27 +77,14 @@ impl Hash {
                 return true;
             }
         }
-        let hash = hash_of(field);
-        let table = self.table_mut();
-        match table.find(hash, field) {
-            Some(id) => {
-                table.update(id, |pair| pair.value.assign(value));
-                false
-            }
-            None => {
-                table.push(hash, Pair::new(field, value));
-                true
-            }
-        }
+        self.table_mut().set(field, value)
     }
 
     /// The value of `field`.
     pub fn get(&self, field: &[u8]) -> Option<&[u8]> {
         match &self.form {
             Form::Packed(pairs) => pairs.find(field).map(|place| pairs.value(place)),
-            Form::Table(table) => {
-                table.find(hash_of(field), field).map(|id| table.entry(id).value.as_bytes())
-            }
+            Form::Table(table) => table.get(field),
         }
     }
 
@@ -138,13 +98,7 @@ impl Hash {
                 }
                 None => false,
             },
-            Form::Table(table) => match table.find(hash_of(field), field) {
-                Some(id) => {
-                    table.remove(id);
-                    true
-                }
-                None => false,
-            },
+            Form::Table(table) => table.remove(field),
         }
     }
 
@@ -163,7 +117,7 @@ impl Hash {
     pub fn iter(&self) -> Iter<'_> {
         Iter(match &self.form {
             Form::Packed(pairs) => Walk::Packed(pairs.iter()),
-            Form::Table(table) => Walk::Table(table.entries().iter()),
+            Form::Table(table) => Walk::Table(table.iter()),
         })
     }
 
@@ -171,10 +125,9 @@ impl Hash {
     ///
     /// O(1), or O(number of fields) while the hash is packed.
     pub fn random(&self, pick: u64) -> Option<(&[u8], &[u8])> {
-        let at = place_of(pick, self.len());
         match &self.form {
-            Form::Packed(pairs) => pairs.iter().nth(at),
-            Form::Table(table) => table.entries().get(at).map(Pair::as_bytes),
+            Form::Packed(pairs) => pairs.iter().nth(place_of(pick, pairs.len())),
+            Form::Table(table) => table.random(pick),
         }
     }
 
@@ -183,16 +136,14 @@ impl Hash {
     ///
     /// A packed hash is shown whole. A table is walked so that a field that is
     /// there from the first call to the last is shown at least once, whatever is
-    /// added and removed in between; see `table/scan.rs`.
+    /// added and removed in between; see [`Table::scan`].
     pub fn scan(&self, cursor: u64, count: usize, mut show: impl FnMut(&[u8], &[u8])) -> u64 {
         match &self.form {
             Form::Packed(pairs) => {
                 pairs.iter().for_each(|(field, value)| show(field, value));
                 0
             }
-            Form::Table(table) => {
-                table.scan(cursor, count, |pair| show(pair.field.as_bytes(), pair.value.as_bytes()))
-            }
+            Form::Table(table) => table.scan(cursor, count, show),
         }
     }
 
@@ -201,7 +152,7 @@ impl Hash {
     pub fn memory_usage(&self) -> usize {
         match &self.form {
             Form::Packed(pairs) => pairs.memory_usage(),
-            Form::Table(table) => size_class(size_of::<Table<Pair>>()) + table.memory_usage(),
+            Form::Table(table) => size_class(size_of::<Table<Pairs>>()) + table.memory_usage(),
         }
     }
 
@@ -214,11 +165,11 @@ impl Hash {
     }
 
     /// The table of the hash, which becomes one if it is not.
-    fn table_mut(&mut self) -> &mut Table<Pair> {
+    fn table_mut(&mut self) -> &mut Table<Pairs> {
         if let Form::Packed(pairs) = &self.form {
             let mut table = Table::new();
             for (field, value) in pairs.iter() {
-                table.push(hash_of(field), Pair::new(field, value));
+                table.set(field, value);
             }
             self.form = Form::Table(Box::new(table));
         }
@@ -258,7 +209,7 @@ pub struct Iter<'a>(Walk<'a>);
 #[derive(Debug, Clone)]
 enum Walk<'a> {
     Packed(packed::Iter<'a>),
-    Table(std::slice::Iter<'a, Pair>),
+    Table(table::Iter<'a, Pairs>),
 }
 
 impl<'a> Iterator for Iter<'a> {
@@ -267,7 +218,14 @@ impl<'a> Iterator for Iter<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         match &mut self.0 {
             Walk::Packed(pairs) => pairs.next(),
-            Walk::Table(pairs) => pairs.next().map(Pair::as_bytes),
+            Walk::Table(pairs) => pairs.next(),
+        }
+    }
+
+    fn fold<B, F: FnMut(B, Self::Item) -> B>(self, init: B, each: F) -> B {
+        match self.0 {
+            Walk::Packed(pairs) => pairs.fold(init, each),
+            Walk::Table(pairs) => pairs.fold(init, each),
         }
     }
 

@@ -1,9 +1,8 @@
 //! The set: distinct byte strings, in no order.
 //!
 //! Integers only, and not too many of them: sorted in one array (Redis's intset).
-//! Anything else: the hash table of `table`, whose members stand in one row, so
-//! that a random one is found in O(1). The way from the first form to the second
-//! is not taken back.
+//! Anything else: the hash table of `table`, which finds a member, or a random one, in O(1) and grows a piece at a
+//! time. The way from the first form to the second is not taken back.
 
 pub mod combine;
 mod ints;
@@ -17,10 +16,10 @@ use std::borrow::Cow;
 use ints::Ints;
 pub use member::Member;
 
-use super::ahead::Ahead;
+use super::ahead::{Ahead, Stretch};
 use super::list::size_class;
 use super::number::parse_i64;
-use super::table::{Table, Text, hash_of, place_of};
+use super::table::{self, Keys, Table, place_of};
 
 /// A set of byte strings.
 ///
@@ -33,7 +32,7 @@ pub struct Set {
 #[derive(Clone)]
 enum Form {
     Ints(Ints),
-    Table(Box<Table<Text>>),
+    Table(Box<Table<Keys>>),
 }
 
 const _: () = assert!(size_of::<Set>() <= 32);
@@ -71,7 +70,7 @@ impl Set {
     ///
     /// [`element_hash`]: crate::data::element_hash
     #[inline]
-    pub fn ahead(&self, hash: u32, what: Ahead) -> Option<*const u8> {
+    pub fn ahead(&self, hash: u32, what: Ahead) -> Option<Stretch> {
         match &self.form {
             Form::Table(table) => table.ahead(hash, what),
             Form::Ints(_) => None,
@@ -94,26 +93,14 @@ impl Set {
             }
             return added;
         }
-        let hash = hash_of(member);
-        let table = self.table_mut();
-        if table.find(hash, member).is_some() {
-            return false;
-        }
-        table.push(hash, Text::new(member));
-        true
+        self.table_mut().set(member, b"")
     }
 
     /// Takes a member out; false when it was not there.
     pub fn remove(&mut self, member: &[u8]) -> bool {
         match &mut self.form {
             Form::Ints(ints) => parse_i64(member).is_some_and(|value| ints.remove(value)),
-            Form::Table(table) => match table.find(hash_of(member), member) {
-                Some(id) => {
-                    table.remove(id);
-                    true
-                }
-                None => false,
-            },
+            Form::Table(table) => table.remove(member),
         }
     }
 
@@ -121,7 +108,7 @@ impl Set {
     pub fn contains(&self, member: &[u8]) -> bool {
         match &self.form {
             Form::Ints(ints) => parse_i64(member).is_some_and(|value| ints.contains(value)),
-            Form::Table(table) => table.find(hash_of(member), member).is_some(),
+            Form::Table(table) => table.get(member).is_some(),
         }
     }
 
@@ -135,25 +122,30 @@ impl Set {
 
     /// The members, in ascending order as long as the set is an array of integers.
     pub fn iter(&self) -> Iter<'_> {
-        Iter { set: self, next: 0 }
+        Iter(match &self.form {
+            Form::Ints(ints) => Walk::Ints(ints, 0),
+            Form::Table(table) => Walk::Table(table.iter()),
+        })
     }
 
     /// A member, each equally likely when `pick` is uniform over all of `u64`.
     pub fn random(&self, pick: u64) -> Option<Cow<'_, [u8]>> {
-        self.member_at(place_of(pick, self.len())).map(Member::to_bytes)
+        self.random_member(pick).map(Member::to_bytes)
     }
 
     /// Takes out a member, chosen as [`Set::random`] does.
     pub fn pop_random(&mut self, pick: u64) -> Option<Vec<u8>> {
-        let len = self.len();
-        if len == 0 {
-            return None;
+        match &mut self.form {
+            Form::Ints(ints) => {
+                let at = place_of(pick, ints.len());
+                (at < ints.len()).then(|| Member::Int(ints.remove_at(at)).to_bytes().into_owned())
+            }
+            Form::Table(table) => {
+                let member = table.random(pick)?.0.to_vec();
+                table.remove(&member);
+                Some(member)
+            }
         }
-        let at = place_of(pick, len);
-        Some(match &mut self.form {
-            Form::Ints(ints) => Member::Int(ints.remove_at(at)).to_bytes().into_owned(),
-            Form::Table(table) => table.remove(at as u32).into_bytes(),
-        })
     }
 
     /// Shows members from `cursor` on (0 begins) and gives the next cursor, 0 when
@@ -161,14 +153,14 @@ impl Set {
     ///
     /// An array of integers is shown whole. A table is walked so that a member
     /// that is there from the first call to the last is shown at least once,
-    /// whatever is added and removed in between; see `table/scan.rs`.
+    /// whatever is added and removed in between; see [`Table::scan`].
     pub fn scan(&self, cursor: u64, count: usize, mut show: impl FnMut(Member<'_>)) -> u64 {
         match &self.form {
             Form::Ints(_) => {
                 self.iter().for_each(show);
                 0
             }
-            Form::Table(table) => table.scan(cursor, count, |member| show(Member::Bytes(member.as_bytes()))),
+            Form::Table(table) => table.scan(cursor, count, |member, _| show(Member::Bytes(member))),
         }
     }
 
@@ -177,7 +169,7 @@ impl Set {
     pub fn memory_usage(&self) -> usize {
         match &self.form {
             Form::Ints(ints) => ints.memory_usage(),
-            Form::Table(table) => size_class(size_of::<Table<Text>>()) + table.memory_usage(),
+            Form::Table(table) => size_class(size_of::<Table<Keys>>()) + table.memory_usage(),
         }
     }
 
@@ -189,20 +181,19 @@ impl Set {
         }
     }
 
-    fn member_at(&self, index: usize) -> Option<Member<'_>> {
+    fn random_member(&self, pick: u64) -> Option<Member<'_>> {
         match &self.form {
-            Form::Ints(ints) => ints.get(index).map(Member::Int),
-            Form::Table(table) => table.entries().get(index).map(|text| Member::Bytes(text.as_bytes())),
+            Form::Ints(ints) => ints.get(place_of(pick, ints.len())).map(Member::Int),
+            Form::Table(table) => table.random(pick).map(|(member, _)| Member::Bytes(member)),
         }
     }
 
     /// The table of the set, which becomes one if it is not.
-    fn table_mut(&mut self) -> &mut Table<Text> {
+    fn table_mut(&mut self) -> &mut Table<Keys> {
         if let Form::Ints(_) = &self.form {
             let mut table = Table::new();
             for member in self.iter() {
-                let bytes = member.to_bytes();
-                table.push(hash_of(&bytes), Text::new(&bytes));
+                member.with_bytes(|bytes| table.set(bytes, b""));
             }
             self.form = Form::Table(Box::new(table));
         }
@@ -236,23 +227,46 @@ impl std::fmt::Debug for Set {
 
 /// The members of a set.
 #[derive(Debug, Clone)]
-pub struct Iter<'a> {
-    set: &'a Set,
-    next: usize,
+pub struct Iter<'a>(Walk<'a>);
+
+#[derive(Debug, Clone)]
+enum Walk<'a> {
+    /// The integers and how many have been given.
+    Ints(&'a Ints, usize),
+    Table(table::Iter<'a, Keys>),
 }
 
 impl<'a> Iterator for Iter<'a> {
     type Item = Member<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Member<'a>> {
-        let member = self.set.member_at(self.next)?;
-        self.next += 1;
-        Some(member)
+        match &mut self.0 {
+            Walk::Ints(ints, given) => {
+                let int = ints.get(*given)?;
+                *given += 1;
+                Some(Member::Int(int))
+            }
+            Walk::Table(members) => members.next().map(|(member, _)| Member::Bytes(member)),
+        }
+    }
+
+    fn fold<B, F: FnMut(B, Self::Item) -> B>(self, init: B, mut each: F) -> B {
+        match self.0 {
+            Walk::Ints(ints, given) => {
+                (given..ints.len()).filter_map(|at| ints.get(at)).map(Member::Int).fold(init, each)
+            }
+            Walk::Table(members) => {
+                members.fold(init, |result, (member, _)| each(result, Member::Bytes(member)))
+            }
+        }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.set.len() - self.next;
-        (left, Some(left))
+        match &self.0 {
+            Walk::Ints(ints, given) => (ints.len() - given, Some(ints.len() - given)),
+            Walk::Table(members) => members.size_hint(),
+        }
     }
 }
 

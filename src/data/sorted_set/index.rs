@@ -16,7 +16,7 @@
 //! lower, whatever grows or shrinks in between.
 
 use super::members::Id;
-use crate::data::ahead::address_of;
+use crate::data::ahead::Stretch;
 use crate::data::list::size_class;
 
 /// A hash and the entry that has it.
@@ -182,9 +182,9 @@ impl Index {
 
     /// Where a search for this hash begins.
     #[inline]
-    pub fn home(&self, hash: u32) -> *const u8 {
+    pub fn home(&self, hash: u32) -> Stretch {
         let segment = &self.segments[self.segment_of(hash)];
-        address_of(&segment.slots[segment.home(hash)])
+        Stretch::of(&segment.slots[segment.home(hash)])
     }
 
     /// Adds an entry that is not there.

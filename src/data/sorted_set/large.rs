@@ -5,7 +5,7 @@ use super::leaf::{Item, Leaf};
 use super::members::{Id, Members, Scored};
 use super::order::Order;
 use super::{Added, before};
-use crate::data::ahead::Ahead;
+use crate::data::ahead::{Ahead, Stretch};
 use crate::data::table::hash_of;
 
 /// Members with their scores, and the tree that gives ranks.
@@ -33,7 +33,7 @@ impl Large {
 
     /// Where a search for a member with this hash will read.
     #[inline]
-    pub fn ahead(&self, hash: u32, what: Ahead) -> Option<*const u8> {
+    pub fn ahead(&self, hash: u32, what: Ahead) -> Option<Stretch> {
         self.table.ahead(hash, what)
     }
 

@@ -4,9 +4,10 @@
 //! A new block moves nothing, so no insertion takes longer because there are many. [`Index`] finds them.
 
 use super::index::Index;
-use crate::data::ahead::{Ahead, address_of};
+use super::text::Text;
+use crate::data::ahead::{Ahead, Stretch};
 use crate::data::list::size_class;
-use crate::data::table::{Text, hash_of};
+use crate::data::table::hash_of;
 
 /// The place of an entry. Removing another entry may change it.
 pub type Id = u32;
@@ -64,10 +65,11 @@ impl Members {
 
     /// Where a search for a member with this hash will read.
     #[inline]
-    pub fn ahead(&self, hash: u32, what: Ahead) -> Option<*const u8> {
+    pub fn ahead(&self, hash: u32, what: Ahead) -> Option<Stretch> {
         match what {
             Ahead::Slot => Some(self.index.home(hash)),
-            Ahead::Entry => self.index.find(hash, |_| true).map(|id| address_of(self.entry(id))),
+            Ahead::Inner => None,
+            Ahead::Entry => self.index.find(hash, |_| true).map(|id| Stretch::of(self.entry(id))),
         }
     }
 

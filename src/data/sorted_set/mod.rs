@@ -20,6 +20,7 @@ mod packed;
 mod serial;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::ops::Bound;
 
@@ -28,7 +29,7 @@ use iter::Walk;
 use large::Large;
 use packed::Packed;
 
-use super::ahead::Ahead;
+use super::ahead::{Ahead, Stretch};
 use super::list::size_class;
 use super::table::{Limits, place_of};
 
@@ -85,7 +86,7 @@ impl SortedSet {
     ///
     /// [`element_hash`]: crate::data::element_hash
     #[inline]
-    pub fn ahead(&self, hash: u32, what: Ahead) -> Option<*const u8> {
+    pub fn ahead(&self, hash: u32, what: Ahead) -> Option<Stretch> {
         match &self.form {
             Form::Large(large) => large.ahead(hash, what),
             Form::Packed(_) => None,

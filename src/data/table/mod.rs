@@ -1,80 +1,89 @@
-//! What the large forms of sets, hashes and sorted sets stand on.
+//! What the large forms of sets and hashes are, and what small and large forms of other types share with them.
 //!
-//! Here live the hash table over a dense row of entries, its cursor walk, the byte
-//! string that is stored in place when it is short, and the packed buffer of the
-//! small forms. Here never lives what a member, a field or a score means: the
-//! rooms `set`, `hash` and `sorted_set` say that.
+//! Here live the hash table of byte strings with its cursor walk, and the packed buffer of the small forms. Here never
+//! lives what a member, a field or a score means: the rooms `set`, `hash` and `sorted_set` say that.
 //!
-//! A [`Table`] is two arrays. `entries` holds what is stored, without holes, so a
-//! random entry is one index away. `slots` is the hash table proper: open
-//! addressing with linear probing, each slot the hash of an entry and its place.
+//! A [`Table`] is made of segments. Each holds the records of a range of hashes, up to 64 of them, in one buffer
+//! (`segment.rs`). A full one is split in two, for the lower and the upper half of its range, and two that are
+//! nearly empty are joined. So no insertion and no removal moves more than one segment's records, however many the table
+//! has, and little memory stands empty. Up to 64 records there is one segment and nothing around it; beyond, directories
+//! lead from a hash to its segment:
 //!
 //! ```text
-//! slots    [ - | h7:2 | h7:0 | - | h4:1 | - | - | - ]    hash : id
-//! entries  [ 0: "apple" | 1: "pear" | 2: "plum" ]
+//! tree      directory ─> chapter, of up to 256 segments     tree.rs
+//! chapter   directory ─> segment, of up to 64 records       chapter.rs
+//! segment   slots     ─> record                             segment.rs
 //! ```
-//!
-//! Removing an entry moves the last one into its place, and closes the gap that
-//! it leaves among the slots (no tombstones). So an entry always stands between
-//! its home slot (the low bits of its hash) and the next empty slot, and that
-//! is what the walk in `scan.rs` relies on.
 
+mod chapter;
+mod iter;
 mod limits;
 pub mod packed;
-mod scan;
+mod record;
+mod segment;
 pub mod serial;
-mod text;
+#[cfg(test)]
+mod tests;
+mod tree;
 
 use std::hash::BuildHasher;
 use std::sync::LazyLock;
 
 use siphasher::sip::SipHasher13;
 
+pub use iter::Iter;
 pub use limits::Limits;
-pub use text::Text;
+use segment::Segment;
+use tree::Tree;
 
-use super::ahead::{Ahead, address_of};
-use super::list::size_class;
+use super::ahead::{Ahead, Stretch};
 
-/// What a table stores.
-pub trait Entry {
-    /// The bytes that the entry is found by.
-    fn key(&self) -> &[u8];
-    /// The bytes that it owns on the heap.
-    fn owned_bytes(&self) -> usize;
-}
+/// What a table's records are.
+pub trait Records {
+    /// Whether they have values. Without, a value is empty and takes nothing.
+    const VALUES: bool;
 
-/// The place of an entry in its table. Removing another entry may change it.
-pub type Id = u32;
-
-/// A hash table over a dense row of entries. See the module's description.
-#[derive(Debug, Clone)]
-pub struct Table<E> {
-    entries: Vec<E>,
-    /// Empty, or a power of two of which at most three quarters are taken.
-    slots: Vec<Slot>,
-    /// What the entries own on the heap.
-    owned_bytes: usize,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Slot {
-    hash: u32,
-    id: Id,
-}
-
-impl Slot {
-    const EMPTY: Self = Self { hash: 0, id: Id::MAX };
-
-    fn is_empty(self) -> bool {
-        self.id == Id::MAX
+    /// The hash of a key.
+    fn hash(key: &[u8]) -> u32 {
+        hash_of(key)
     }
 }
 
-const FEWEST_SLOTS: usize = 4;
+/// Keys alone.
+#[derive(Debug, Clone)]
+pub struct Keys;
 
-/// Slots are addressed by a hash of 32 bits.
-const MOST_SLOTS: usize = 1 << 32;
+impl Records for Keys {
+    const VALUES: bool = false;
+}
+
+/// Keys with values.
+#[derive(Debug, Clone)]
+pub struct Pairs;
+
+impl Records for Pairs {
+    const VALUES: bool = true;
+}
+
+/// A hash table. See the module's description.
+#[derive(Debug)]
+pub struct Table<R> {
+    form: Form<R>,
+    len: usize,
+    /// What the segments own on the heap.
+    owned_bytes: usize,
+}
+
+const _: () = assert!(size_of::<Table<Keys>>() == 64);
+
+#[derive(Debug, Clone)]
+enum Form<R> {
+    One(Segment<R>),
+    Many(Tree<R>),
+}
+
+/// A removal looks at whether segments can be joined when so many records, or a multiple of it, are left.
+const LOOK_EVERY: usize = 8;
 
 /// The hash of keys in every table of this process: SipHash 1-3 under a random
 /// key, so that nobody can choose keys that collide, SCAN's order or not.
@@ -91,167 +100,189 @@ pub fn place_of(pick: u64, len: usize) -> usize {
     ((u128::from(pick) * len as u128) >> 64) as usize
 }
 
-impl<E: Entry> Table<E> {
-    /// A table without entries, which owns no memory.
+impl<R: Records> Table<R> {
+    /// A table without records, which owns no memory.
     pub const fn new() -> Self {
-        Self { entries: Vec::new(), slots: Vec::new(), owned_bytes: 0 }
+        Self { form: Form::One(Segment::new(0)), len: 0, owned_bytes: 0 }
     }
 
-    /// The number of entries.
+    /// The number of records.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.len
     }
 
-    /// All entries, in no order that means anything.
-    pub fn entries(&self) -> &[E] {
-        &self.entries
+    /// All records, in no order that means anything.
+    pub fn iter(&self) -> Iter<'_, R> {
+        match &self.form {
+            Form::One(segment) => Iter::new(std::slice::from_ref(segment), &[], self.len),
+            Form::Many(tree) => Iter::new(&[], tree.chapters(), self.len),
+        }
     }
 
-    /// The entry at `id`, which has to be there.
-    pub fn entry(&self, id: Id) -> &E {
-        &self.entries[id as usize]
-    }
-
-    /// The place of the entry with this key. `hash` is [`hash_of`] it.
+    /// The value of a key; an empty one where there are no values.
     #[inline]
-    pub fn find(&self, hash: u32, key: &[u8]) -> Option<Id> {
-        self.find_slot(hash, |id| self.entry(id).key() == key).map(|slot| self.slots[slot].id)
+    pub fn get(&self, key: &[u8]) -> Option<&[u8]> {
+        let hash = R::hash(key);
+        let segment = self.form.segment(hash);
+        segment.find(hash, key).map(|at| segment.get(at).1)
+    }
+
+    /// Gives a key this value; true when the key is new.
+    pub fn set(&mut self, key: &[u8], value: &[u8]) -> bool {
+        let hash = R::hash(key);
+        let mut segment = self.form.segment_mut(hash);
+        if let Some(at) = segment.find(hash, key) {
+            if R::VALUES && !segment.overwrite(at, value) {
+                change(segment, &mut self.owned_bytes, |segment| segment.set_value(at, value));
+            }
+            return false;
+        }
+        if segment.is_full() {
+            self.split(hash);
+            segment = self.form.segment_mut(hash);
+        }
+        change(segment, &mut self.owned_bytes, |segment| segment.push(hash, key, value));
+        self.len += 1;
+        true
+    }
+
+    /// Takes a key out; false when it was not there.
+    pub fn remove(&mut self, key: &[u8]) -> bool {
+        let hash = R::hash(key);
+        let segment = self.form.segment_mut(hash);
+        let Some(at) = segment.find(hash, key) else { return false };
+        change(segment, &mut self.owned_bytes, |segment| segment.remove(at));
+        self.len -= 1;
+        if segment.len().is_multiple_of(LOOK_EVERY) {
+            self.join(hash);
+        }
+        true
+    }
+
+    /// A record, each equally likely when `pick` is uniform over all of `u64`. O(1).
+    pub fn random(&self, pick: u64) -> Option<(&[u8], &[u8])> {
+        if self.len == 0 {
+            return None;
+        }
+        let (segment, at) = match &self.form {
+            Form::One(segment) => (segment, segment.taken().nth(place_of(pick, self.len))?),
+            Form::Many(tree) => tree.random(pick, self.len),
+        };
+        Some(segment.get(at))
+    }
+
+    /// Shows records from `cursor` on (0 begins) and gives the next cursor, 0 when all have been shown.
+    ///
+    /// It stops after `count` records. A record that is there from the first call to the last is shown at least
+    /// once: the walk goes from the lowest hash to the highest, and the cursor is the lowest that has not been
+    /// shown, whatever is split and joined in between.
+    pub fn scan(&self, cursor: u64, count: usize, mut show: impl FnMut(&[u8], &[u8])) -> u64 {
+        let Ok(mut from) = u32::try_from(cursor) else { return 0 };
+        let count = count.max(1);
+        let mut all_shown = 0;
+        // Segments without records are few, but a call looks at no more of them than it may show records.
+        for _ in 0..count {
+            let segment = self.form.segment(from);
+            let (shown, next) = segment.scan(from, count - all_shown, &mut show);
+            all_shown += shown;
+            if let Some(next) = next {
+                return u64::from(next);
+            }
+            let range = 1u64 << (32 - segment.depth());
+            match u32::try_from((u64::from(from) / range + 1) * range) {
+                Ok(behind) => from = behind,
+                Err(_) => return 0,
+            }
+            if all_shown >= count {
+                break;
+            }
+        }
+        u64::from(from)
     }
 
     /// Where a search for a key with this hash will read.
     #[inline]
-    pub fn ahead(&self, hash: u32, what: Ahead) -> Option<*const u8> {
-        let home = hash as usize & self.slots.len().checked_sub(1)?;
+    pub fn ahead(&self, hash: u32, what: Ahead) -> Option<Stretch> {
+        let segment = self.form.segment(hash);
         match what {
-            Ahead::Slot => Some(address_of(&self.slots[home])),
-            Ahead::Entry => {
-                let slot = self.find_slot(hash, |_| true)?;
-                self.entries.get(self.slots[slot].id as usize).map(address_of)
-            }
+            Ahead::Slot => Some(Stretch::of(segment)),
+            Ahead::Inner => segment.slot_ahead(hash),
+            Ahead::Entry => segment.record_ahead(hash),
         }
     }
 
-    /// Adds an entry whose key is not there yet. Its hash is `hash`.
-    ///
-    /// # Panics
-    ///
-    /// When the table has 3,221,225,472 entries.
-    pub fn push(&mut self, hash: u32, entry: E) -> Id {
-        if (self.entries.len() + 1) * 4 > self.slots.len() * 3 {
-            self.resize((self.slots.len() * 2).max(FEWEST_SLOTS));
-        }
-        if self.entries.len() == self.entries.capacity() {
-            self.entries.reserve_exact((self.entries.len() / 2).max(1));
-        }
-        let id = self.entries.len() as Id;
-        self.owned_bytes += entry.owned_bytes();
-        self.entries.push(entry);
-        place(&mut self.slots, Slot { hash, id });
-        id
-    }
-
-    /// Changes an entry. Its key has to stay as it is.
-    pub fn update<R>(&mut self, id: Id, change: impl FnOnce(&mut E) -> R) -> R {
-        let entry = &mut self.entries[id as usize];
-        let before = entry.owned_bytes();
-        let result = change(entry);
-        self.owned_bytes = self.owned_bytes - before + entry.owned_bytes();
-        result
-    }
-
-    /// Takes the entry at `id`, which has to be there. The last entry gets its id.
-    pub fn remove(&mut self, id: Id) -> E {
-        let last = (self.entries.len() - 1) as Id;
-        let slot = self.slot_of(id);
-        if id != last {
-            let slot_of_last = self.slot_of(last);
-            self.slots[slot_of_last].id = id;
-        }
-        self.close_gap(slot);
-        let entry = self.entries.swap_remove(id as usize);
-        self.owned_bytes -= entry.owned_bytes();
-        self.shrink_when_sparse();
-        entry
-    }
-
-    /// The bytes that the table owns on the heap, itself not counted. O(1).
+    /// The bytes that the table owns on the heap, itself not counted. O(number of records / 10,000).
     pub fn memory_usage(&self) -> usize {
-        size_class(self.entries.capacity() * size_of::<E>())
-            + size_class(self.slots.capacity() * size_of::<Slot>())
-            + self.owned_bytes
+        let around = match &self.form {
+            Form::One(_) => 0,
+            Form::Many(tree) => tree.owned_bytes(),
+        };
+        self.owned_bytes + around
     }
 
-    fn find_slot(&self, hash: u32, mut is_it: impl FnMut(Id) -> bool) -> Option<usize> {
-        let mask = self.slots.len().checked_sub(1)?;
-        let mut at = hash as usize & mask;
-        loop {
-            let slot = self.slots[at];
-            if slot.is_empty() {
-                return None;
-            }
-            if slot.hash == hash && is_it(slot.id) {
-                return Some(at);
-            }
-            at = (at + 1) & mask;
+    /// Splits the segment of this hash until it has room.
+    fn split(&mut self, hash: u32) {
+        if let Form::One(segment) = &mut self.form {
+            let all = std::mem::replace(segment, Segment::new(0));
+            self.form = Form::Many(Tree::of(all));
         }
+        let Form::Many(tree) = &mut self.form else { return };
+        while tree.segment(hash).is_full() && tree.split(hash, &mut self.owned_bytes) {}
     }
 
-    /// The slot of an entry that is there.
-    fn slot_of(&self, id: Id) -> usize {
-        match self.find_slot(hash_of(self.entry(id).key()), |other| other == id) {
-            Some(slot) => slot,
-            None => unreachable!("every entry has a slot"),
-        }
-    }
-
-    /// Empties a slot and moves up those behind it that may not stand behind an
-    /// empty one (Knuth, The Art of Computer Programming 3, 6.4, algorithm R).
-    fn close_gap(&mut self, slot: usize) {
-        let mask = self.slots.len() - 1;
-        let mut gap = slot;
-        let mut at = slot;
-        loop {
-            at = (at + 1) & mask;
-            let behind = self.slots[at];
-            if behind.is_empty() {
-                break;
-            }
-            let from_home = at.wrapping_sub(behind.hash as usize) & mask;
-            if from_home >= at.wrapping_sub(gap) & mask {
-                self.slots[gap] = behind;
-                gap = at;
-            }
-        }
-        self.slots[gap] = Slot::EMPTY;
-    }
-
-    fn resize(&mut self, len: usize) {
-        assert!(len <= MOST_SLOTS, "a table has at most 2^32 slots");
-        let mut slots = vec![Slot::EMPTY; len];
-        for slot in self.slots.iter().filter(|slot| !slot.is_empty()) {
-            place(&mut slots, *slot);
-        }
-        self.slots = slots;
-    }
-
-    /// Halves what is less than an eighth full: the table that comes of it is
-    /// less than a quarter full, so neither way is taken again soon.
-    fn shrink_when_sparse(&mut self) {
-        if self.slots.len() > FEWEST_SLOTS && self.entries.len() * 8 < self.slots.len() {
-            self.resize(self.slots.len() / 2);
-        }
-        if self.entries.capacity() > FEWEST_SLOTS && self.entries.len() * 4 < self.entries.capacity() {
-            self.entries.shrink_to(self.entries.len() * 2);
+    /// Joins the segment of this hash with another if both are nearly empty.
+    fn join(&mut self, hash: u32) {
+        let Form::Many(tree) = &mut self.form else { return };
+        tree.join(hash, &mut self.owned_bytes);
+        if let Some(only) = tree.only() {
+            self.form = Form::One(only);
         }
     }
 }
 
-/// Puts a slot into the first empty one from its home on.
-fn place(slots: &mut [Slot], slot: Slot) {
-    let mask = slots.len() - 1;
-    let mut at = slot.hash as usize & mask;
-    while !slots[at].is_empty() {
-        at = (at + 1) & mask;
+impl<R: Records + Clone> Clone for Table<R> {
+    fn clone(&self) -> Self {
+        // A copy has no space to spare, so it owns less.
+        let form = self.form.clone();
+        let owned_bytes = form.segments().map(Segment::owned_bytes).sum();
+        Self { form, len: self.len, owned_bytes }
     }
-    slots[at] = slot;
+}
+
+impl<R: Records> Form<R> {
+    fn segments(&self) -> impl Iterator<Item = &Segment<R>> {
+        let (one, chapters) = match self {
+            Self::One(segment) => (Some(segment), &[][..]),
+            Self::Many(tree) => (None, tree.chapters()),
+        };
+        one.into_iter().chain(chapters.iter().flat_map(|chapter| chapter.segments()))
+    }
+
+    #[inline]
+    fn segment(&self, hash: u32) -> &Segment<R> {
+        match self {
+            Self::One(segment) => segment,
+            Self::Many(tree) => tree.segment(hash),
+        }
+    }
+
+    #[inline]
+    fn segment_mut(&mut self, hash: u32) -> &mut Segment<R> {
+        match self {
+            Self::One(segment) => segment,
+            Self::Many(tree) => tree.segment_mut(hash),
+        }
+    }
+}
+
+/// Changes a segment and counts what it owns.
+#[inline]
+fn change<R: Records>(
+    segment: &mut Segment<R>,
+    owned_bytes: &mut usize,
+    change: impl FnOnce(&mut Segment<R>),
+) {
+    let before = segment.owned_bytes();
+    change(segment);
+    *owned_bytes = *owned_bytes - before + segment.owned_bytes();
 }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use super::Entry;
 use crate::data::list::size_class;
 
 const IN_PLACE_BYTES: usize = 22;
@@ -31,14 +30,6 @@ impl Text {
         Self(Form::Here { len: bytes.len() as u8, bytes: here })
     }
 
-    /// Becomes a copy of `bytes`, in the memory that is there if they are as many as before.
-    pub fn assign(&mut self, bytes: &[u8]) {
-        match &mut self.0 {
-            Form::Heap(here) if here.len() == bytes.len() => here.copy_from_slice(bytes),
-            _ => *self = Self::new(bytes),
-        }
-    }
-
     /// The bytes.
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
@@ -48,31 +39,12 @@ impl Text {
         }
     }
 
-    /// The bytes on their own.
-    pub fn into_bytes(self) -> Vec<u8> {
-        match self.0 {
-            Form::Here { len, bytes } => bytes[..usize::from(len)].to_vec(),
-            Form::Heap(bytes) => bytes.into_vec(),
-        }
-    }
-
     /// The bytes that the string owns on the heap, as the allocator counts them.
     pub fn owned_bytes(&self) -> usize {
         match &self.0 {
             Form::Here { .. } => 0,
             Form::Heap(bytes) => size_class(bytes.len()),
         }
-    }
-}
-
-impl Entry for Text {
-    #[inline]
-    fn key(&self) -> &[u8] {
-        self.as_bytes()
-    }
-
-    fn owned_bytes(&self) -> usize {
-        Text::owned_bytes(self)
     }
 }
 
@@ -87,14 +59,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn assigning_as_many_bytes_keeps_the_memory() {
-        let mut text = Text::new(&[b'a'; 64]);
-        let place = text.as_bytes().as_ptr();
-        text.assign(&[b'b'; 64]);
-        assert_eq!((text.as_bytes(), text.as_bytes().as_ptr()), (&[b'b'; 64][..], place));
-        for len in [65, 22, 23, 0, 64] {
-            text.assign(&vec![b'c'; len]);
-            assert_eq!(text.as_bytes(), vec![b'c'; len]);
+    fn what_does_not_fit_in_place_is_allocated() {
+        for (len, owned) in [(0, 0), (22, 0), (23, 32), (64, 64), (65, 80)] {
+            let text = Text::new(&vec![b'c'; len]);
+            assert_eq!((text.as_bytes(), text.owned_bytes()), (&vec![b'c'; len][..], owned));
         }
     }
 }
