@@ -30,7 +30,9 @@ const TRIES: usize = 3;
 
 /// Commands that can do nothing but refuse, each with its reason: for these a refusal is the test.
 const REFUSING: &[(&str, &str)] = &[
-    ("failover", "needs a replica"),
+    ("failover", "needs a replica that can take over"),
+    ("sync", "is answered by the stream: tests/replication.rs"),
+    ("psync", "is answered by the stream: tests/replication.rs"),
     ("module|load", "needs a module"),
     ("module|loadex", "needs a module"),
     ("module|unload", "needs a module"),

@@ -322,6 +322,8 @@ fn wait_counts_replicas_and_writes_can_need_them() {
     assert_eq!(client.line("WAIT 1 0"), "(integer) 1");
     assert_eq!(replica.line("GET a"), "\"1\"");
     assert_eq!(client.line("WAIT 0 0"), "(integer) 1");
+    // Scripts ask for each write, unless they say before that they write nothing.
+    assert_eq!(client.line("EVAL \"return redis.call('SET', 'a', 1)\" 0"), "OK");
     // Nothing is known of a second one.
     assert_eq!(client.line("WAIT 2 50"), "(integer) 1");
     // One that waits is told at once when it is so, and when it is unblocked.
@@ -349,6 +351,10 @@ fn wait_counts_replicas_and_writes_can_need_them() {
     drop(redis);
     until("it is missed", || client.info("connected_slaves") == "0");
     assert_eq!(client.line("SET a 3"), refused);
+    for script in ["return redis.call('SET', 'a', 1)", "#!lua\nreturn redis.call('GET', 'a')"] {
+        assert!(client.line(&format!("EVAL {script:?} 0")).starts_with(refused), "{script}");
+    }
+    assert_eq!(client.line("EVAL \"#!lua flags=no-writes\\nreturn redis.call('GET', 'a')\" 0"), "\"2\"");
     assert_eq!(client.line("CONFIG SET min-replicas-to-write 0"), "OK");
     assert_eq!(client.line("SET a 3"), "OK");
 }

@@ -65,8 +65,8 @@ impl Host {
 
     /// Ten times a second.
     pub(super) fn tend_replication(&self) {
-        // Nothing may be added to the stream while writes are to rest.
-        let paused = self.clients.paused(self.clock.unix_ms()).is_some();
+        // Nothing is added to the stream while replicas are to catch up with it.
+        let paused = self.waits_for_replicas.load(Ordering::SeqCst);
         self.replication.tend(self.monotonic_ms(), paused, super::run::random_id);
         self.begin_due_syncs();
     }

@@ -5,6 +5,9 @@ use std::fmt;
 
 use crate::store::WrongType;
 
+/// What a write is told while too few replicas follow.
+pub const NOREPLICAS: &str = "NOREPLICAS Not enough good replicas to write.";
+
 /// A refusal. Its display is the error reply without the leading minus.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommandError {

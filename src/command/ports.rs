@@ -289,6 +289,12 @@ pub trait Scripts: Send + Sync {
     fn running_function(&self) -> Result<Option<RunningFunction>, CommandError>;
     /// Stops the script, or the function, that runs now.
     fn kill(&self, function: bool) -> Result<(), CommandError>;
+    /// Whether commands may refuse to be called by scripts, which they may unless DEBUG says otherwise.
+    fn denies_commands(&self) -> bool {
+        true
+    }
+    /// Scripts may call any command, or not (DEBUG SET-DISABLE-DENY-SCRIPTS).
+    fn allow_all_commands(&self, _on: bool) {}
     /// What others are told while a script runs for longer than `busy-reply-threshold`.
     fn busy(&self) -> Option<CommandError>;
 }

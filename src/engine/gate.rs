@@ -2,7 +2,7 @@
 
 use crate::acl::{Denied, LogContext, User};
 use crate::command::client::{Address, Client, ClientFlag};
-use crate::command::error::shown_up_to;
+use crate::command::error::{NOREPLICAS, shown_up_to};
 use crate::command::rights::{self, Asking};
 use crate::command::row::Flags;
 use crate::command::session::Multi;
@@ -132,8 +132,6 @@ const MISCONF: &str = "MISCONF Redis is configured to save RDB snapshots, but it
      disk. Commands that may modify the data set are disabled, because this instance is configured to report \
      errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis \
      logs for details about the RDB error.";
-
-const NOREPLICAS: &str = "NOREPLICAS Not enough good replicas to write.";
 
 /// What a write is told while the append-only file cannot be written.
 #[cold]

@@ -16,6 +16,7 @@ use crate::clock::Stamp;
 use crate::command::ports::Clients;
 use crate::config::{MaxmemoryPolicy, MemoryLimit, Settings};
 use crate::observe::Counter;
+use crate::replica::Replication;
 use crate::store::{EvictionRule, EvictionStep, Evictor, Moment, Store, Worth};
 
 use super::clients::ClientTable;
@@ -98,9 +99,10 @@ impl Memory {
     }
 }
 
-/// What is in use and will be given back without anybody's doing.
-pub fn not_counted(store: &Store) -> u64 {
-    (store.garbage_bytes() + store.saves().retained_bytes()) as u64
+/// What is in use and will be given back without anybody's doing: evicting would only add to what replicas have yet
+/// to get.
+pub fn not_counted(store: &Store, replication: &Replication) -> u64 {
+    (store.garbage_bytes() + store.saves().retained_bytes()) as u64 + replication.excess_bytes()
 }
 
 /// The rule of a policy; `None` for noeviction.
@@ -153,7 +155,8 @@ pub fn make_room(
 
 /// By how much the limit is exceeded, what is on its way out not counted.
 fn excess(engine: &Engine, settings: &Settings) -> Option<u64> {
-    let used = engine.status.memory.used().saturating_sub(not_counted(&engine.store));
+    let used =
+        engine.status.memory.used().saturating_sub(not_counted(&engine.store, engine.server.replication()));
     used.checked_sub(settings.maxmemory_bytes).filter(|&over| over > 0)
 }
 

@@ -48,6 +48,7 @@ pub type Switch = Box<dyn Fn(bool) + Send + Sync>;
 pub struct Replication {
     state: Mutex<State>,
     end: Arc<AtomicU64>,
+    excess: Arc<AtomicU64>,
     /// Told whether the stream is kept, whenever that changes, before anything else can happen to it.
     switch: Switch,
     /// Fewer replicas than are wanted for writes.
@@ -61,6 +62,8 @@ pub struct Replication {
 struct State {
     /// The 40 hexadecimal digits that name what the stream is of.
     id: String,
+    /// What [`Replication::excess_bytes`] says.
+    excess: Arc<AtomicU64>,
     backlog: Option<Backlog>,
     /// The database in which the next command is repeated unless a SELECT says otherwise.
     selected: Option<usize>,
@@ -98,8 +101,10 @@ pub enum Taken {
 impl Replication {
     /// No stream yet. `lacking` is set while there are fewer replicas than writes need.
     pub fn new(id: String, limits: Limits, lacking: Arc<AtomicBool>, switch: Switch) -> Replication {
+        let excess = Arc::<AtomicU64>::default();
         let state = State {
             id,
+            excess: Arc::clone(&excess),
             backlog: None,
             selected: None,
             links: Vec::new(),
@@ -114,6 +119,7 @@ impl Replication {
         let this = Replication {
             state: Mutex::new(state),
             end: Arc::default(),
+            excess,
             switch,
             lacking,
             full: AtomicU64::new(0),
@@ -326,6 +332,16 @@ impl Replication {
         waiting.iter().filter_map(Weak::upgrade).for_each(|peer| peer.wake());
     }
 
+    /// Whether there are fewer replicas than writes need.
+    pub fn is_lacking(&self) -> bool {
+        self.lacking.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that are kept for replicas that lag, beyond what is kept anyway.
+    pub fn excess_bytes(&self) -> u64 {
+        self.excess.load(Ordering::Relaxed)
+    }
+
     /// How many replicas have said that they are at least so far.
     pub fn acknowledged(&self, offset: u64) -> usize {
         self.lock().acknowledged(offset)
@@ -485,6 +501,7 @@ impl State {
         let size = self.limits.backlog_bytes;
         if let Some(backlog) = &mut self.backlog {
             backlog.trim(size, needed.unwrap_or(u64::MAX));
+            self.excess.store(backlog.len().saturating_sub(size), Ordering::Relaxed);
         }
     }
 

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use mlua::{Lua, MultiValue, Value};
 
 use crate::command::context::Replay;
+use crate::command::error::NOREPLICAS;
 use crate::command::observed::{Call, notable_ns};
 use crate::command::row::Flags;
 use crate::command::{Args, CommandError, Context, KeyAt, Reply, keys, rights};
@@ -108,7 +109,7 @@ fn perform(
         return Err(refused("ERR Wrong number of args calling Redis command from script"));
     }
     let flags = registered.row.flags;
-    if flags.has(Flags::NOSCRIPT) {
+    if flags.has(Flags::NOSCRIPT) && ctx.server.scripts().denies_commands() {
         return Err(refused("ERR This Redis command is not allowed from script"));
     }
     if let Some(denied) = rights::denial(ctx, index, &args) {
@@ -120,6 +121,9 @@ fn perform(
     }
     if watch.read_only.get() && flags.any(Flags::WRITE | Flags::MAY_REPLICATE) {
         return Err(refused("ERR Write commands are not allowed from read-only scripts."));
+    }
+    if flags.has(Flags::WRITE) && ctx.server.replication().is_lacking() {
+        return Err(refused(NOREPLICAS));
     }
     // In the middle of its writes a script is not stopped.
     if ctx.out_of_memory && flags.has(Flags::DENYOOM) && !watch.wrote.get() && !watch.allow_oom.get() {

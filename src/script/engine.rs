@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bstr::BStr;
@@ -11,6 +11,7 @@ use sha1::{Digest, Sha1};
 
 use crate::clock::Clock;
 use crate::command::context::Replay;
+use crate::command::error::NOREPLICAS;
 use crate::command::ports::{
     Library, LibraryFunction, RestoreLibraries, RunningFunction, ScriptCall, ScriptSource, Scripts as Port,
 };
@@ -40,6 +41,8 @@ pub struct ScriptEngine {
     /// Raised by SCRIPT FLUSH.
     version: AtomicU64,
     pub(super) libraries: Libraries,
+    /// Scripts may call any command.
+    all_commands: AtomicBool,
 }
 
 /// What the table keeps for a script beside its text: the entry, and the counts before the text.
@@ -67,6 +70,7 @@ impl ScriptEngine {
             function_states: StateBytes::default(),
             version: AtomicU64::new(0),
             libraries: Libraries::default(),
+            all_commands: AtomicBool::new(false),
         }
     }
 
@@ -211,6 +215,9 @@ fn may_run(ctx: &Context<'_>, flags: Flags, read_only: bool) -> Result<bool, Com
     }
     if ctx.out_of_memory && !flags.has(Flags::ALLOW_OOM | Flags::NO_WRITES) {
         return Err(CommandError::fixed("OOM command not allowed when used memory > 'maxmemory'."));
+    }
+    if ctx.server.replication().is_lacking() && !flags.has(Flags::NO_WRITES) {
+        return Err(CommandError::fixed(NOREPLICAS));
     }
     if read_only && !flags.has(Flags::NO_WRITES) {
         return Err(CommandError::fixed("ERR Can not execute a script with write flag using *_ro command."));
@@ -417,6 +424,14 @@ impl Port for ScriptEngine {
             _ => long.kill.store(true, Ordering::Relaxed),
         }
         Ok(())
+    }
+
+    fn denies_commands(&self) -> bool {
+        !self.all_commands.load(Ordering::Relaxed)
+    }
+
+    fn allow_all_commands(&self, on: bool) {
+        self.all_commands.store(on, Ordering::Relaxed);
     }
 
     fn busy(&self) -> Option<CommandError> {

@@ -50,6 +50,8 @@ const LINES: &[&str] = &[
     "    Setting it to 0 disables expiring keys in background when they are not",
     "    accessed (otherwise the Redis behavior). Setting it to 1 reenables back the",
     "    default.",
+    "SET-DISABLE-DENY-SCRIPTS <0|1>",
+    "    Setting it to 1 lets scripts call commands that are not allowed from them.",
     "QUICKLIST-PACKED-THRESHOLD <size>",
     "    Accepted and checked; how an element is stored follows from its size.",
     "SLEEP <seconds>",

@@ -74,6 +74,7 @@ static TOOLS: &[Tool] = &[
     tool("SDSLEN", 3..=3, object::string_lengths),
     tool("SEGFAULT", 2..=MANY, segfault),
     tool("SET-ACTIVE-EXPIRE", 3..=3, set_active_expire),
+    tool("SET-DISABLE-DENY-SCRIPTS", 3..=3, allow_all_commands),
     tool("SLEEP", 3..=3, sleep),
     tool("STRINGMATCH-TEST", 2..=2, match_patterns),
 ];
@@ -134,6 +135,12 @@ fn reply_buffer(_: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     if !args.keyword("RESIZING") {
         return Err(wrong_usage("DEBUG", b"REPLYBUFFER"));
     }
+    OK
+}
+
+/// For tests: scripts may call what they usually may not.
+fn allow_all_commands(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
+    ctx.server.scripts().allow_all_commands(args.bytes() != b"0");
     OK
 }
 
