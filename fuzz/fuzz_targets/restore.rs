@@ -11,11 +11,11 @@ use glasswing::store::{Entry, LoadedValue};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
-    let _ = restore(input, &ValueLimits::default());
-    let Ok(value) = restore(&sealed(input.to_vec()), &ValueLimits::default()) else { return };
+    let _ = restore(input, &ValueLimits::default(), true);
+    let Ok(value) = restore(&sealed(input.to_vec()), &ValueLimits::default(), true) else { return };
     let entry = LoadedValue::into_entry(value);
     for compress in [false, true] {
-        let again = restore(&dump(&entry, compress), &ValueLimits::default());
+        let again = restore(&dump(&entry, compress), &ValueLimits::default(), true);
         let again: Entry = again.expect("what was written is read").into_entry();
         assert_eq!(entry.value_type(), again.value_type());
         assert_eq!(entry.as_object().map(|object| object.len()), again.as_object().map(|object| object.len()));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::acl::{Acl, User};
 use crate::clock::Clock;
 use crate::command::ports::{
-    Clients, Dumps, Migrations, Reload, SaveRefusal, Saves, Server, Shutdown, Started,
+    Clients, Dumps, Migrations, Reload, SaveRefusal, Saves, Server, Shutdown, Started, Switches,
 };
 use crate::command::{Registry, rights};
 use crate::config::{ApplyError, Config, LogLevel as ConfiguredLevel, Row, Settings};
@@ -67,6 +67,10 @@ pub(super) struct Host {
     pub(super) admin: OnceLock<crate::admin::AdminServer>,
     /// Wakes the main thread: the server is to end, with this exit code.
     pub(super) ending: tokio::sync::watch::Sender<Option<i32>>,
+    /// How soon the kernel ends this process.
+    pub(super) oom_score: super::oom_score::OomScore,
+    /// What DEBUG has switched.
+    pub(super) switches: Switches,
     /// A SHUTDOWN is under way.
     pub(super) shutting_down: AtomicBool,
     /// It waits for replicas, and may be given up.
@@ -183,6 +187,12 @@ impl Server for Host {
             let file = (!new.logfile.is_empty()).then(|| PathBuf::from(&new.logfile));
             self.log.set_file(file).map_err(|error| refused("logfile", &error.to_string(), &error))?;
         }
+        if (old.oom_score_adj, old.oom_score_adj_values) != (new.oom_score_adj, new.oom_score_adj_values) {
+            self.oom_score.apply(new).map_err(|error| {
+                let reason = "Failed to apply new oom_score_adj configuration, check server logs.";
+                refused("oom-score-adj", reason, &error)
+            })?;
+        }
         rights::apply_config(&self.acl, old, new);
         self.log.set_level(log_level(new.loglevel));
         self.stats.set_latency_tracking(new.latency_tracking);
@@ -283,6 +293,14 @@ impl Server for Host {
         self.status.active_expiry.store(on, Ordering::Relaxed);
     }
 
+    fn switches(&self) -> &Switches {
+        &self.switches
+    }
+
+    fn delay_log(&self, time: Duration) {
+        self.append_only.log.delay(time);
+    }
+
     fn reload(&self, how: Reload) -> Result<(), String> {
         self.reload_snapshot(how)
     }
@@ -310,7 +328,7 @@ impl Dumps for Host {
     }
 
     fn restore(&self, payload: &[u8], limits: &ValueLimits) -> Result<LoadedValue, DumpError> {
-        rdb::restore(payload, limits)
+        rdb::restore(payload, limits, !self.switches.skips_checksums())
     }
 
     fn dump_libraries(&self, codes: &[&[u8]]) -> Vec<u8> {
@@ -318,7 +336,7 @@ impl Dumps for Host {
     }
 
     fn restore_libraries(&self, payload: &[u8]) -> Result<Vec<Vec<u8>>, DumpError> {
-        rdb::restore_libraries(payload)
+        rdb::restore_libraries(payload, !self.switches.skips_checksums())
     }
 }
 

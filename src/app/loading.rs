@@ -150,7 +150,7 @@ impl Host {
         let options = rdb::Options {
             threads: self.load_threads(),
             limits: value_limits(&settings),
-            checksum: settings.rdbchecksum,
+            checksum: settings.rdbchecksum && !self.switches.skips_checksums(),
         };
         let insert = |item: Item| {
             let placed = self.place(item, moment, how)?;

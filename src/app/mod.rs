@@ -16,6 +16,7 @@ mod loading;
 mod log_check;
 mod log_loading;
 mod migrate;
+mod oom_score;
 mod rewriting;
 mod run;
 mod saving;

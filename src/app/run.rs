@@ -267,6 +267,8 @@ fn build(config: Config, log: log::LogHandle, supervisor: Supervisor) -> Result<
         admin: OnceLock::new(),
         ending: tokio::sync::watch::Sender::new(None),
         shutting_down: AtomicBool::new(false),
+        oom_score: super::oom_score::OomScore::default(),
+        switches: crate::command::ports::Switches::default(),
         supervisor,
         waits_for_replicas: AtomicBool::new(false),
         metrics,
@@ -279,6 +281,8 @@ fn build(config: Config, log: log::LogHandle, supervisor: Supervisor) -> Result<
         log,
     });
     host.status.loading.store(true, Ordering::SeqCst);
+    // The log has why it could not be adjusted, and that is no reason not to start.
+    let _ = host.oom_score.apply(&host.config.current());
     host.process.note_startup();
     Ok(host)
 }

@@ -2,6 +2,7 @@
 //! handler can be tested with a few lines of fake, and no command knows a socket or a file.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::acl::{Acl, User};
@@ -52,6 +53,10 @@ pub trait Server: Send + Sync {
     fn sleep(&self, time: Duration);
     /// Turns the active expiry on or off (DEBUG SET-ACTIVE-EXPIRE).
     fn set_active_expiry(&self, on: bool);
+    /// What DEBUG switches on and off.
+    fn switches(&self) -> &Switches;
+    /// Makes each write of the append-only file wait for so long first (DEBUG AOF-FLUSH-SLEEP).
+    fn delay_log(&self, time: Duration);
     /// Loads the snapshot anew (DEBUG RELOAD). Takes the keyspace itself.
     fn reload(&self, how: Reload) -> Result<(), String>;
     /// Empties the keyspace and repeats what the append-only file says (DEBUG LOADAOF). Takes the keyspace itself.
@@ -78,6 +83,25 @@ pub trait Server: Send + Sync {
     fn run_id(&self) -> &str;
     /// Draws another name for the data set (DEBUG CHANGE-REPL-ID): `Figures::replication_id`.
     fn change_replication_id(&self);
+}
+
+/// What DEBUG switches on and off, so that tests reach what the server otherwise keeps from them.
+#[derive(Debug, Default)]
+pub struct Switches {
+    /// SET-SKIP-CHECKSUM-VALIDATION.
+    skips_checksums: AtomicBool,
+}
+
+impl Switches {
+    /// Whether what is restored or loaded is taken with a wrong checksum, too.
+    pub fn skips_checksums(&self) -> bool {
+        self.skips_checksums.load(Ordering::Relaxed)
+    }
+
+    /// Takes what has a wrong checksum, or no longer.
+    pub fn skip_checksums(&self, on: bool) {
+        self.skips_checksums.store(on, Ordering::Relaxed);
+    }
 }
 
 /// Values in Redis's own format, for DUMP, RESTORE and MIGRATE.

@@ -269,6 +269,8 @@ pub(crate) struct FakeServer {
     pub(crate) figures: Mutex<Figures>,
     /// What the server was asked to do: `save`, `reload`, a shutdown.
     pub(crate) asked: Mutex<Vec<String>>,
+    /// What DEBUG has switched.
+    pub(crate) switches: super::ports::Switches,
     /// What runs scripts, where a test has something that does.
     pub(crate) scripts: std::sync::OnceLock<Box<dyn Scripts>>,
 }
@@ -331,6 +333,7 @@ impl FakeServer {
             replication: nobody_follows(),
             figures: Mutex::default(),
             asked: Mutex::default(),
+            switches: super::ports::Switches::default(),
             scripts: std::sync::OnceLock::new(),
         })
     }
@@ -424,6 +427,12 @@ impl Server for FakeServer {
     }
     fn set_active_expiry(&self, on: bool) {
         self.note(format!("active expiry {on}"));
+    }
+    fn switches(&self) -> &super::ports::Switches {
+        &self.switches
+    }
+    fn delay_log(&self, time: Duration) {
+        self.note(format!("delay the log by {} ms", time.as_millis()));
     }
     fn reload(&self, how: crate::command::ports::Reload) -> Result<(), String> {
         self.note(format!("reload, save {}, flush {}, merge {}", how.save, how.flush, how.merge));

@@ -317,6 +317,11 @@ fn checked_names<'a>(
         let name = || String::from_utf8_lossy(asked).into_owned();
         let refused = |message: &str| SetError::Refused { name: name(), message: message.into() };
         let (row, found) = find(asked).ok_or_else(|| SetError::Unknown(name()))?;
+        // Redis's are refused in any case. What CONFIG GET shows of ours can be given back, as tools do that
+        // restore a configuration.
+        if row.flags.has(Flags::IMMUTABLE.with(Flags::OURS)) && (row.show)(now, &row.kind) == value {
+            continue;
+        }
         if row.flags.has(Flags::IMMUTABLE) {
             return Err(refused("can't set immutable config"));
         }

@@ -167,7 +167,6 @@ pub enum Capability {
     Cluster,
     CpuAffinity,
     MaxMemory,
-    OomScoreAdj,
     Replication,
     SocketMark,
     Syslog,
@@ -183,7 +182,6 @@ impl Capability {
             Capability::ActiveDefrag
             | Capability::Cluster
             | Capability::CpuAffinity
-            | Capability::OomScoreAdj
             | Capability::Replication
             | Capability::SocketMark
             | Capability::Syslog
@@ -203,7 +201,6 @@ impl Capability {
             Capability::Cluster => "cluster mode",
             Capability::CpuAffinity => "pinning threads to processors (use taskset or a cpuset)",
             Capability::MaxMemory => "a memory limit with eviction",
-            Capability::OomScoreAdj => "adjusting the kernel's out-of-memory score",
             Capability::Replication => "the role of a replica",
             Capability::SocketMark => "marking sockets for the packet filter",
             Capability::Syslog => "logging to syslog",

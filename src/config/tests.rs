@@ -244,6 +244,8 @@ fn config_set_refuses_in_redis_words() {
         ),
         (&[("SAVE", ""), ("timeout", "5"), ("Timeout", "7")], failed("Timeout", "duplicate parameter")),
         (&[("DAEMONIZE", "f")], failed("DAEMONIZE", "can't set immutable config")),
+        (&[("io-threads", "1")], failed("io-threads", "can't set immutable config")),
+        (&[("shards", "8192")], failed("shards", "can't set immutable config")),
         (&[("dir", "/")], failed("dir", "can't set protected config")),
         (&[("slave-read-only", "f")], failed("slave-read-only", "argument must be 'yes' or 'no'")),
         (&[("timeout", " 1")], failed("timeout", "argument couldn't be parsed into an integer")),
@@ -496,4 +498,12 @@ fn findings_of_the_fuzzer_survive_a_rewrite() {
         let written = rewrite_text(text, &settings, &Settings::default(), false);
         assert_eq!(check_text(&written).as_ref(), Ok(&settings), "{}", text.escape_ascii());
     }
+}
+
+#[test]
+fn an_immutable_setting_of_ours_takes_the_value_that_it_has() {
+    let config = start(&["--workers", "3"]).expect("start");
+    set(&config, &[("workers", "3"), ("timeout", "7")]).expect("nothing changes but the timeout");
+    assert_eq!(config.current().timeout_s, 7);
+    set(&config, &[("workers", "4")]).expect_err("another value");
 }

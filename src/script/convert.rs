@@ -117,6 +117,7 @@ impl<'b> Reader<'_, 'b> {
             b'%' => self.map(),
             b'~' => self.set(),
             b'=' => self.verbatim(),
+            b'|' => self.behind_attributes(),
             _ => Ok(Value::Nil),
         }
     }
@@ -137,6 +138,15 @@ impl<'b> Reader<'_, 'b> {
             pairs.raw_set(key, value)?;
         }
         self.single("map", Value::Table(pairs))
+    }
+
+    /// Scripts see no attributes, only the value behind them.
+    fn behind_attributes(&mut self) -> mlua::Result<Value> {
+        for _ in 0..self.count() {
+            self.value()?;
+            self.value()?;
+        }
+        self.value()
     }
 
     fn set(&mut self) -> mlua::Result<Value> {

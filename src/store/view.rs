@@ -317,6 +317,13 @@ impl<'s> View<'s> {
         self.entry(place)
     }
 
+    /// Reads a key without counting an access, even if it has expired and is only not removed yet.
+    pub fn peek_expired(&mut self, key: Key<'_>) -> Option<&Entry> {
+        let held = self.held_for(key.hash);
+        let slot = self.held[held].guard.find(key.hash, key.bytes)?;
+        self.entry(Place { held, slot })
+    }
+
     /// Reads a key for a client: counts a hit or a miss, and an access.
     #[inline]
     pub fn read(&mut self, key: Key<'_>) -> Option<&Entry> {

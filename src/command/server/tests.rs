@@ -436,6 +436,16 @@ fn another_database_changes_the_digest() {
 }
 
 #[test]
+fn debug_object_shows_what_has_expired_and_is_not_removed_yet() {
+    let mut bench = Bench::new();
+    bench.line("SET k value PX 1");
+    bench.clock.advance_ms(2);
+    assert!(bench.line("DEBUG OBJECT k").contains(" encoding:embstr "));
+    assert_eq!(bench.line("EXISTS k"), "(integer) 0");
+    assert_eq!(bench.line("DEBUG OBJECT k"), "(error) ERR no such key");
+}
+
+#[test]
 fn debug_object_tells_how_a_value_is_stored() {
     let mut bench = Bench::new();
     bench.line("SET s hello");
@@ -469,6 +479,8 @@ fn debug_asks_the_server() {
         ("DEBUG RELOAD nosave", "reload, save false, flush true, merge false"),
         ("DEBUG RELOAD NOSAVE NOFLUSH", "reload, save false, flush false, merge false"),
         ("DEBUG CHANGE-REPL-ID", "change the replication id"),
+        ("DEBUG AOF-FLUSH-SLEEP 500000", "delay the log by 500 ms"),
+        ("DEBUG AOF-FLUSH-SLEEP -1", "delay the log by 0 ms"),
     ] {
         assert_eq!(bench.line(line), "OK", "{line}");
         assert_eq!(asked(&bench), [expected], "{line}");

@@ -20,7 +20,7 @@ macro_rules! process_rows {
     bio_cpulist: String = String::new() => "bio_cpulist" optional_text() [IMMUTABLE] requires(CpuAffinity: "") "Cores for background threads.";
     aof_rewrite_cpulist: String = String::new() => "aof_rewrite_cpulist" optional_text() [IMMUTABLE] requires(CpuAffinity: "") "Cores for rewriting the append-only file.";
     bgsave_cpulist: String = String::new() => "bgsave_cpulist" optional_text() [IMMUTABLE] requires(CpuAffinity: "") "Cores for saving.";
-    oom_score_adj: OomScoreAdj = OomScoreAdj::No => "oom-score-adj" one_of(OomScoreAdj::NAMES) [APPLIED] requires(OomScoreAdj: "no") "Adjust the kernel's out-of-memory score.";
+    oom_score_adj: OomScoreAdj = OomScoreAdj::No => "oom-score-adj" one_of(OomScoreAdj::NAMES) [APPLIED] "Adjust the kernel's out-of-memory score.";
     oom_score_adj_values: [i32; 3] = [0, 200, 800] => "oom-score-adj-values" shape("three integers from -2000 to 2000") [MULTI APPLIED] "Scores of a master, a replica and a saving child.";
     disable_thp: bool = true => "disable-thp" yes_no() [IMMUTABLE] "Switch off transparent huge pages for the process.";
     crash_log_enabled: bool = true => "crash-log-enabled" yes_no() [APPLIED] "Write a report to the log on a crash.";

@@ -100,6 +100,8 @@ pub struct Log {
     length: AtomicU64,
     last_sync_ms: AtomicU64,
     delayed: AtomicU64,
+    /// For how long a write waits first, in microseconds.
+    delay_us: AtomicU64,
     /// How often a new file was begun.
     generation: AtomicU64,
     write_error: Mutex<Option<String>>,
@@ -131,6 +133,7 @@ impl Log {
             length: AtomicU64::new(0),
             last_sync_ms: AtomicU64::new(0),
             delayed: AtomicU64::new(0),
+            delay_us: AtomicU64::new(0),
             generation: AtomicU64::new(0),
             write_error: Mutex::new(None),
             sync_error: Mutex::new(None),
@@ -271,6 +274,11 @@ impl Log {
         self.ordered.notify_one();
     }
 
+    /// Makes each write wait for so long first, so that tests see what waits for it.
+    pub fn delay(&self, time: Duration) {
+        self.delay_us.store(u64::try_from(time.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
     /// Writes what has been appended, unless a sync is under way that the write would wait for.
     fn flush(&self, mark: bool) {
         let mut sink = lock(&self.sink);
@@ -296,6 +304,10 @@ impl Log {
     /// Writes all that is there. `mark` ends it with a checksum.
     fn write(&self, sink: &mut Sink, mark: bool) -> io::Result<()> {
         sink.postponed_ms = 0;
+        let delay_us = self.delay_us.load(Ordering::Relaxed);
+        if delay_us > 0 && self.end() > self.written.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_micros(delay_us));
+        }
         let mut end = self.end();
         {
             let mut feed = lock(&self.feed);

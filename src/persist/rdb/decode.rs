@@ -72,6 +72,7 @@ fn quick_list(reader: &mut Reader<'_>, kind: u8, limits: &ValueLimits) -> Result
         match container {
             None => ziplist::each(&node, push_to(&mut list, limits))?,
             Some(kind::NODE_PACKED) => listpack::each(&node, push_to(&mut list, limits))?,
+            Some(kind::NODE_PLAIN) if node.is_empty() => return Err(Malformed::Structure),
             Some(kind::NODE_PLAIN) => list.push_back(&node, limits.list),
             Some(_) => return Err(Malformed::Structure),
         }

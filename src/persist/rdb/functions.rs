@@ -23,8 +23,8 @@ pub fn dump_libraries(codes: &[&[u8]], compress: bool) -> Vec<u8> {
 }
 
 /// The code of each library in what [`dump_libraries`] gave, here or in a Redis that is not newer.
-pub fn restore_libraries(payload: &[u8]) -> Result<Vec<Vec<u8>>, DumpError> {
-    let mut reader = Reader::new(opened(payload)?);
+pub fn restore_libraries(payload: &[u8], checks: bool) -> Result<Vec<Vec<u8>>, DumpError> {
+    let mut reader = Reader::new(opened(payload, checks)?);
     let mut codes = Vec::new();
     while !reader.is_empty() {
         if reader.byte().map_err(|_| DumpError::Value)? != LIBRARY {
@@ -43,9 +43,9 @@ mod tests {
     fn libraries_come_back_and_damage_is_seen() {
         let codes: [&[u8]; 2] = [b"#!lua name=a\nx", b"#!lua name=b\ny"];
         let dumped = dump_libraries(&codes, true);
-        assert_eq!(restore_libraries(&dumped), Ok(codes.map(<[u8]>::to_vec).to_vec()));
-        assert_eq!(restore_libraries(&dumped[1..]), Err(DumpError::Footer));
-        assert_eq!(restore_libraries(&sealed(vec![0, 1, b'x'])), Err(DumpError::Value));
-        assert_eq!(restore_libraries(&dump_libraries(&[], true)), Ok(Vec::new()));
+        assert_eq!(restore_libraries(&dumped, true), Ok(codes.map(<[u8]>::to_vec).to_vec()));
+        assert_eq!(restore_libraries(&dumped[1..], true), Err(DumpError::Footer));
+        assert_eq!(restore_libraries(&sealed(vec![0, 1, b'x']), true), Err(DumpError::Value));
+        assert_eq!(restore_libraries(&dump_libraries(&[], true), true), Ok(Vec::new()));
     }
 }

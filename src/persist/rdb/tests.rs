@@ -12,7 +12,7 @@ fn entry(object: Object) -> Entry {
 }
 
 fn back(payload: &[u8]) -> LoadedValue {
-    restore(payload, &ValueLimits::default()).expect("what was dumped is read")
+    restore(payload, &ValueLimits::default(), true).expect("what was dumped is read")
 }
 
 fn object(payload: &[u8]) -> Object {
@@ -53,16 +53,24 @@ fn the_footer_is_redis_s() {
     for at in 0..payload.len() {
         let mut damaged = payload.clone();
         damaged[at] ^= 1;
-        assert!(matches!(restore(&damaged, &ValueLimits::default()), Err(DumpError::Footer)), "byte {at}");
+        assert!(
+            matches!(restore(&damaged, &ValueLimits::default(), true), Err(DumpError::Footer)),
+            "byte {at}"
+        );
     }
+    let mut damaged = payload.clone();
+    *damaged.last_mut().expect("not empty") ^= 1;
+    assert!(restore(&damaged, &ValueLimits::default(), false).is_ok(), "the checksum is not asked for");
     let newer = {
         let mut bytes = sealed(vec![0, 0xC0, 10]);
         bytes[3] = VERSION as u8 + 1;
         bytes
     };
-    assert!(matches!(restore(&newer, &ValueLimits::default()), Err(DumpError::Footer)));
-    assert!(matches!(restore(b"short", &ValueLimits::default()), Err(DumpError::Footer)));
-    assert!(matches!(restore(&sealed(vec![0, 5]), &ValueLimits::default()), Err(DumpError::Value)));
+    for checks in [true, false] {
+        assert!(matches!(restore(&newer, &ValueLimits::default(), checks), Err(DumpError::Footer)));
+    }
+    assert!(matches!(restore(b"short", &ValueLimits::default(), true), Err(DumpError::Footer)));
+    assert!(matches!(restore(&sealed(vec![0, 5]), &ValueLimits::default(), true), Err(DumpError::Value)));
 }
 
 #[test]
@@ -165,7 +173,10 @@ fn streams_come_back_with_their_groups() {
         assert_eq!(groups(&read), groups(&stream));
         let value = payload[..payload.len() - 10].to_vec();
         for at in 1..value.len() {
-            assert!(restore(&sealed(value[..at].to_vec()), &ValueLimits::default()).is_err(), "cut at {at}");
+            assert!(
+                restore(&sealed(value[..at].to_vec()), &ValueLimits::default(), true).is_err(),
+                "cut at {at}"
+            );
         }
     }
 }
@@ -290,7 +301,7 @@ proptest! {
     fn no_bytes_make_it_panic(kind in 0u8..20, bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let mut value = vec![kind];
         value.extend_from_slice(&bytes);
-        let _ = restore(&sealed(value), &ValueLimits::default());
+        let _ = restore(&sealed(value), &ValueLimits::default(), true);
     }
 
     #[test]
@@ -305,6 +316,19 @@ proptest! {
             value.extend_from_slice(&[1, 2]);
         }
         put_string(&mut value, &packed, true);
-        let _ = restore(&sealed(value), &ValueLimits::default());
+        let _ = restore(&sealed(value), &ValueLimits::default(), true);
     }
+}
+
+#[test]
+fn what_nobody_writes_is_refused() {
+    // A zipmap with one field of three bytes whose length takes five, then one whose field has 254 bytes.
+    let short = value(b"\x09\x0d\x01\xfe\x03\x00\x00\x00key\x01\x00v\xff");
+    assert!(matches!(short, Err(Malformed::Structure)), "{short:?}");
+    let field = [b'f'; 254];
+    let long = [&b"\x09\x41\x08\x01\xfe\xfe\x00\x00\x00"[..], &field, b"\x01\x00v\xff"].concat();
+    assert!(value(&long).is_ok(), "{:?}", value(&long));
+    // A quicklist whose one node is an empty element.
+    let empty = value(b"\x12\x01\x01\x00");
+    assert!(matches!(empty, Err(Malformed::Structure)), "{empty:?}");
 }

@@ -4,7 +4,7 @@
 //! [fields 1, 254 and more: not known] ([length][field][length][unused 1][value][unused bytes])* [255]
 //! ```
 //!
-//! A length is one byte, or 254 and four bytes, the low one first.
+//! A length is one byte, or, from 254 on, 254 and four bytes, the low one first.
 
 use super::Malformed;
 use super::primitive::Reader;
@@ -37,7 +37,11 @@ pub fn each<'a>(
 fn length(reader: &mut Reader<'_>) -> Result<Option<u64>, Malformed> {
     Ok(match reader.byte()? {
         END => None,
-        LONG => Some(u64::from(u32::from_le_bytes(reader.array()?))),
+        LONG => match u32::from_le_bytes(reader.array()?) {
+            // Nobody writes it so long.
+            short if short < u32::from(LONG) => return Err(Malformed::Structure),
+            length => Some(u64::from(length)),
+        },
         short => Some(u64::from(short)),
     })
 }

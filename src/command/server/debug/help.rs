@@ -7,6 +7,8 @@ pub(super) fn help(ctx: &mut Context<'_>, _: Args<'_>) -> Outcome {
 }
 
 const LINES: &[&str] = &[
+    "AOF-FLUSH-SLEEP <microsec>",
+    "    Server will sleep before flushing the AOF, this is used for testing.",
     "ASSERT",
     "    Panic on this connection, which closes it alone.",
     "CHANGE-REPL-ID",
@@ -52,6 +54,8 @@ const LINES: &[&str] = &[
     "    default.",
     "SET-DISABLE-DENY-SCRIPTS <0|1>",
     "    Setting it to 1 lets scripts call commands that are not allowed from them.",
+    "SET-SKIP-CHECKSUM-VALIDATION <0|1>",
+    "    Setting it to 1 takes RDB files and payloads of RESTORE with a wrong checksum, too.",
     "QUICKLIST-PACKED-THRESHOLD <size>",
     "    Accepted and checked; how an element is stored follows from its size.",
     "SLEEP <seconds>",

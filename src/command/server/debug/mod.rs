@@ -52,6 +52,7 @@ const fn tool(name: &'static str, words: RangeInclusive<usize>, run: Handler) ->
 const MANY: usize = usize::MAX;
 
 static TOOLS: &[Tool] = &[
+    tool("AOF-FLUSH-SLEEP", 3..=3, delay_log),
     tool("ASSERT", 2..=MANY, panic),
     tool("CHANGE-REPL-ID", 2..=2, change_replication_id),
     tool("CONFIG-REWRITE-FORCE-ALL", 2..=2, rewrite_all),
@@ -75,6 +76,7 @@ static TOOLS: &[Tool] = &[
     tool("SEGFAULT", 2..=MANY, segfault),
     tool("SET-ACTIVE-EXPIRE", 3..=3, set_active_expire),
     tool("SET-DISABLE-DENY-SCRIPTS", 3..=3, allow_all_commands),
+    tool("SET-SKIP-CHECKSUM-VALIDATION", 3..=3, skip_checksums),
     tool("SLEEP", 3..=3, sleep),
     tool("STRINGMATCH-TEST", 2..=2, match_patterns),
 ];
@@ -124,10 +126,24 @@ fn log(_: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
 }
 
 fn set_active_expire(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
-    // As C's atoi: what is no number is 0.
-    let on = parse_i64(args.bytes()).is_some_and(|number| number != 0);
-    ctx.server.set_active_expiry(on);
+    ctx.server.set_active_expiry(number(args.bytes()) != 0);
     OK
+}
+
+fn skip_checksums(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
+    ctx.server.switches().skip_checksums(number(args.bytes()) != 0);
+    OK
+}
+
+fn delay_log(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
+    let microseconds = u64::try_from(number(args.bytes())).unwrap_or(0);
+    ctx.server.delay_log(Duration::from_micros(microseconds));
+    OK
+}
+
+/// As C's atoi: what is no number is 0.
+fn number(text: &[u8]) -> i64 {
+    parse_i64(text).unwrap_or(0)
 }
 
 /// Clients have no reply buffer of their own here that could be resized: neither answer changes anything.

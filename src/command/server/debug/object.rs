@@ -9,7 +9,7 @@ use crate::store::{Entry, Object, Str, idle_seconds, size_class};
 pub(super) fn object(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     let node_limit = ctx.settings.list_max_listpack_size;
     let (key, now_ms) = (ctx.view.key(args.bytes()), ctx.now_ms());
-    let Some(entry) = ctx.view.peek(key) else { return Err(CommandError::NoSuchKey) };
+    let Some(entry) = ctx.view.peek_expired(key) else { return Err(CommandError::NoSuchKey) };
     let line = format!(
         "Value at:{:p} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}{}",
         entry.key().as_ptr(),
@@ -82,7 +82,7 @@ fn text_len(text: &[u8]) -> usize {
 /// The lengths of key and value. They lie in one allocation: the value's is what is left of it.
 pub(super) fn string_lengths(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     let key = ctx.view.key(args.bytes());
-    let Some(entry) = ctx.view.peek(key) else { return Err(CommandError::NoSuchKey) };
+    let Some(entry) = ctx.view.peek_expired(key) else { return Err(CommandError::NoSuchKey) };
     let Some(Str::Bytes(value)) = entry.as_str() else {
         return Err(CommandError::fixed("ERR Not an sds encoded string."));
     };
@@ -100,7 +100,7 @@ pub(super) fn string_lengths(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outco
 /// Redis prints the structure on its standard output; here the log has what can be said of it.
 fn describe(ctx: &mut Context<'_>, mut args: Args<'_>, encoding: &str) -> Outcome {
     let key = ctx.view.key(args.bytes());
-    let Some(entry) = ctx.view.peek(key) else { return Err(CommandError::NoSuchKey) };
+    let Some(entry) = ctx.view.peek_expired(key) else { return Err(CommandError::NoSuchKey) };
     if entry.encoding() != encoding {
         return Err(CommandError::err(format_args!("Not a {encoding} encoded object.")));
     }
