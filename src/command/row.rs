@@ -15,6 +15,13 @@ pub struct Command {
     /// Arguments after the name, in the notation of Redis's documentation:
     /// `key value [NX | XX] [GET] [EX seconds | PX milliseconds]`, `key [key ...]`.
     pub syntax: &'static str,
+    /// What the syntax does not tell of the arguments, for COMMAND DOCS: how they are called and since when
+    /// they are there. `introspection::arguments` has the notation.
+    pub arguments: &'static str,
+    /// Versions of Redis that changed it, each with what came.
+    pub history: &'static [(&'static str, &'static str)],
+    /// The version of Redis since which it should not be used, and what should be used instead.
+    pub deprecated: Option<(&'static str, &'static str)>,
     /// One sentence.
     pub summary: &'static str,
     /// Version of Redis that brought it.
@@ -59,6 +66,9 @@ impl Command {
     pub const BASE: Command = Command {
         name: "",
         syntax: "",
+        arguments: "",
+        history: &[],
+        deprecated: None,
         summary: "",
         since: "1.0.0",
         complexity: "O(1)",
@@ -214,6 +224,8 @@ bits! {
         WANDERS = 30, "";
         /// About modules: `enable-module-command` allows it, not `enable-debug-command`.
         OF_MODULES = 31, "";
+        /// Servers and tools call it, not applications: COMMAND DOCS says so.
+        SYSCMD = 50, "";
         /// Leaves an open MULTI behind: what is queued is never the worse for it.
         LEAVES_MULTI = 33, "";
     }

@@ -43,9 +43,17 @@ fn sequence(words: &[&str], at: &mut usize) -> Vec<Vec<Piece>> {
                 continue;
             }
             "[" => bracket(sequence(words, at)),
-            "<" => Piece::OneOf(sequence(words, at)),
+            "<" => {
+                let (choice, repeats) = without_dots(sequence(words, at));
+                if let Some(last) = alternatives.last_mut().filter(|_| repeats) {
+                    last.push(Piece::OneOf(choice.clone()));
+                    Piece::Repeat(vec![Piece::OneOf(choice)])
+                } else {
+                    Piece::OneOf(choice)
+                }
+            }
             "..." => {
-                // Marks the bracket that it ends: see `bracket`.
+                // Marks the bracket that it ends: see `without_dots`.
                 Piece::Token("...".to_owned())
             }
             word if is_token(word) => Piece::Token(word.to_owned()),
@@ -58,16 +66,20 @@ fn sequence(words: &[&str], at: &mut usize) -> Vec<Vec<Piece>> {
     alternatives
 }
 
-fn bracket(mut alternatives: Vec<Vec<Piece>>) -> Piece {
-    if alternatives.len() > 1 {
-        return Piece::Optional(vec![Piece::OneOf(alternatives)]);
-    }
-    let mut inner = alternatives.pop().unwrap_or_default();
-    if inner.last() == Some(&Piece::Token("...".to_owned())) {
-        inner.pop();
-        return Piece::Repeat(inner);
-    }
-    Piece::Optional(inner)
+fn bracket(alternatives: Vec<Vec<Piece>>) -> Piece {
+    let (mut alternatives, repeats) = without_dots(alternatives);
+    let inner = match alternatives.len() {
+        0 | 1 => alternatives.pop().unwrap_or_default(),
+        _ => vec![Piece::OneOf(alternatives)],
+    };
+    if repeats { Piece::Repeat(inner) } else { Piece::Optional(inner) }
+}
+
+/// What stands between brackets without the dots at its end, and whether there were any: then all of it repeats.
+fn without_dots(mut alternatives: Vec<Vec<Piece>>) -> (Vec<Vec<Piece>>, bool) {
+    let last = alternatives.last_mut();
+    let dots = last.and_then(|last| last.pop_if(|piece| *piece == Piece::Token("...".to_owned())));
+    (alternatives, dots.is_some())
 }
 
 fn is_token(word: &str) -> bool {
@@ -91,7 +103,8 @@ fn required(pieces: &[Piece]) -> (i32, bool) {
             Piece::Optional(_) | Piece::Repeat(_) => open = true,
             Piece::OneOf(alternatives) => {
                 let sizes: Vec<(i32, bool)> = alternatives.iter().map(|one| required(one)).collect();
-                let fewest = sizes.iter().map(|size| size.0).min().unwrap_or(0);
+                // Something is chosen, even where each alternative may be left out.
+                let fewest = sizes.iter().map(|size| size.0).min().unwrap_or(0).max(1);
                 open |= sizes.iter().any(|size| size.1 || size.0 != fewest);
                 count += fewest;
             }
@@ -114,6 +127,7 @@ mod tests {
             ("key value [key value ...]", -3),
             ("source destination <LEFT | RIGHT> <LEFT | RIGHT>", 5),
             ("[message]", -1),
+            ("<ip:port | <[ID client-id] | [ADDR ip:port] ...>>", -2),
             ("numkeys key [key ...] <LEFT | RIGHT> [COUNT count]", -4),
         ] {
             assert_eq!(arity(syntax, 1), expected, "{syntax}");

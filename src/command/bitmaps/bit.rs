@@ -22,6 +22,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "SETBIT",
+        arguments: "value :integer",
         syntax: "key offset value",
         summary: "Sets or clears a bit of a string by its offset, and makes the string long enough.",
         since: "2.2.0",

@@ -15,6 +15,7 @@ const ROW: Command =
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "BITFIELD",
+        arguments: "encoding_* =operation; wrap_* =write; encoding_* =write_operation; value :integer; increment :integer",
         syntax: "key [GET encoding offset | [OVERFLOW <WRAP | SAT | FAIL>] <SET encoding offset value | INCRBY encoding offset increment> ...]",
         summary: "Reads, sets and increments integers of any width inside a string.",
         since: "3.2.0",

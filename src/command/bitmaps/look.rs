@@ -18,6 +18,8 @@ const READ: Command = Command {
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "BITCOUNT",
+        arguments: "start_* =index; byte_bit =index_unit @7.0.0",
+        history: &[("7.0.0", "Added the `BYTE|BIT` option.")],
         syntax: "key [start end [BYTE | BIT]]",
         summary: "Counts the bits of a string that are set.",
         since: "2.6.0",
@@ -26,6 +28,8 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "BITPOS",
+        arguments: "start_* =index; end_byte_bit =end_index; byte_bit =index_unit @7.0.0",
+        history: &[("7.0.0", "Added the `BYTE|BIT` option.")],
         syntax: "key bit [start [end [BYTE | BIT]]]",
         summary: "Finds the first bit of a string that is set, or clear.",
         since: "2.8.7",

@@ -96,6 +96,7 @@ static SUBCOMMANDS: &[Command] = &[
         since: "3.0.0",
         complexity: "O(1)",
         flags: CHANGES,
+        arguments: "force_takeover =options",
         ..subcommand("FAILOVER", "Makes this replica the master of its slots.")
     },
     Command {
@@ -140,6 +141,7 @@ static SUBCOMMANDS: &[Command] = &[
         since: "3.0.0",
         complexity: "O(N) where N is the number of bytes in the key",
         flags: Flags::STALE,
+        arguments: "key :string",
         ..subcommand("KEYSLOT", "Returns the slot of a key.")
     },
     Command {
@@ -155,6 +157,8 @@ static SUBCOMMANDS: &[Command] = &[
         since: "3.0.0",
         complexity: "O(1)",
         flags: CHANGES,
+        arguments: "cluster_* :integer @4.0.0",
+        history: &[("4.0.0", "Added the optional `cluster_bus_port` argument.")],
         ..subcommand("MEET", "Makes two nodes know each other.")
     },
     Command {
@@ -213,6 +217,7 @@ static SUBCOMMANDS: &[Command] = &[
         since: "3.0.0",
         complexity: "O(1)",
         flags: CHANGES,
+        arguments: "node-id_* =subcommand",
         ..subcommand("SETSLOT", "Binds a slot to a node, or says that it moves.")
     },
     Command {
@@ -229,6 +234,7 @@ static SUBCOMMANDS: &[Command] = &[
         complexity: "O(1)",
         flags: ADMIN,
         tips: VARYING,
+        deprecated: Some(("5.0.0", "`CLUSTER REPLICAS`")),
         ..subcommand("SLAVES", "The older name of CLUSTER REPLICAS.")
     },
     Command {
@@ -237,6 +243,8 @@ static SUBCOMMANDS: &[Command] = &[
         complexity: "O(N) where N is the total number of Cluster nodes",
         flags: Flags::STALE,
         tips: VARYING,
+        history: &[("4.0.0", "Added node IDs."), ("7.0.0", "Added additional networking metadata field.")],
+        deprecated: Some(("7.0.0", "`CLUSTER SHARDS`")),
         ..subcommand("SLOTS", "Returns which slots are served by which nodes, as clients before Redis 7 ask.")
     },
 ];

@@ -23,6 +23,8 @@ const UNAUTHENTICATED: Flags = Flags::NOSCRIPT
 
 pub const AUTH: Command = Command {
     name: "AUTH",
+    arguments: "username @6.0.0",
+    history: &[("6.0.0", "Added ACL style (username and password).")],
     syntax: "[username] password",
     summary: "Authenticate to the server",
     complexity: "O(N) where N is the number of passwords defined for the user",
@@ -35,6 +37,11 @@ pub const AUTH: Command = Command {
 
 pub const HELLO: Command = Command {
     name: "HELLO",
+    arguments: "protover_* =arguments",
+    history: &[(
+        "6.2.0",
+        "`protover` made optional; when called without arguments the command reports the current connection's context.",
+    )],
     syntax: "[protover [AUTH username password] [SETNAME clientname]]",
     summary: "Handshake with Redis",
     since: "6.0.0",

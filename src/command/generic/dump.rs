@@ -24,7 +24,7 @@ pub static COMMANDS: &[Command] = &[
         name: "RESTORE-ASKING",
         summary: "Makes a key of what DUMP returned, while its slot moves between nodes.",
         since: "3.0.0",
-        flags: RESTORE.flags.with(Flags::ASKING),
+        flags: RESTORE.flags.with(Flags::ASKING).with(Flags::SYSCMD),
         group: Group::Server,
         acl: Acl::KEYSPACE.with(Acl::DANGEROUS),
         ..RESTORE
@@ -33,6 +33,12 @@ pub static COMMANDS: &[Command] = &[
 
 const RESTORE: Command = Command {
     syntax: "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]",
+    arguments: "replace @3.0.0; absttl @5.0.0; seconds @5.0.0; frequency @5.0.0",
+    history: &[
+        ("3.0.0", "Added the `REPLACE` modifier."),
+        ("5.0.0", "Added the `ABSTTL` modifier."),
+        ("5.0.0", "Added the `IDLETIME` and `FREQ` options."),
+    ],
     complexity: "O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, where N is the number of Redis objects composing the value and M their average size. For small string values the time complexity is thus O(1)+O(1*M) where M is small, so simply O(1). However for sorted set values the complexity is O(N*M*log(N)) because inserting values into sorted sets is O(log(N)).",
     flags: Flags::WRITE.with(Flags::DENYOOM),
     acl: Acl::DANGEROUS,

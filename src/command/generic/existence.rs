@@ -33,6 +33,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "EXISTS",
+        history: &[("3.0.3", "Accepts multiple `key` arguments.")],
         syntax: "key [key ...]",
         summary: "Counts how many of the keys exist; one that is named twice counts twice.",
         since: "1.0.0",

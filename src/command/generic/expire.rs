@@ -9,6 +9,8 @@ use crate::store::{Entry, Key};
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "EXPIRE",
+        arguments: "condition @7.0.0",
+        history: &[("7.0.0", "Added options: `NX`, `XX`, `GT` and `LT`.")],
         syntax: "key seconds [NX | XX | GT | LT]",
         summary: "Sets the time that a key has left to live, in seconds.",
         since: "1.0.0",
@@ -17,6 +19,8 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "PEXPIRE",
+        arguments: "condition @7.0.0",
+        history: &[("7.0.0", "Added options: `NX`, `XX`, `GT` and `LT`.")],
         syntax: "key milliseconds [NX | XX | GT | LT]",
         summary: "Sets the time that a key has left to live, in milliseconds.",
         since: "2.6.0",
@@ -25,6 +29,8 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "EXPIREAT",
+        arguments: "condition @7.0.0",
+        history: &[("7.0.0", "Added options: `NX`, `XX`, `GT` and `LT`.")],
         syntax: "key unix-time-seconds [NX | XX | GT | LT]",
         summary: "Sets when a key expires, in seconds since 1970.",
         since: "1.2.0",
@@ -33,6 +39,8 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "PEXPIREAT",
+        arguments: "condition @7.0.0",
+        history: &[("7.0.0", "Added options: `NX`, `XX`, `GT` and `LT`.")],
         syntax: "key unix-time-milliseconds [NX | XX | GT | LT]",
         summary: "Sets when a key expires, in milliseconds since 1970.",
         since: "2.6.0",

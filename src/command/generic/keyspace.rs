@@ -48,6 +48,11 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "FLUSHDB",
+        arguments: "async; async @4.0.0; sync @6.2.0",
+        history: &[
+            ("4.0.0", "Added the `ASYNC` flushing mode modifier."),
+            ("6.2.0", "Added the `SYNC` flushing mode modifier."),
+        ],
         syntax: "[ASYNC | SYNC]",
         summary: "Removes all keys of the selected database.",
         since: "1.0.0",
@@ -61,6 +66,11 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "FLUSHALL",
+        arguments: "async; async @4.0.0; sync @6.2.0",
+        history: &[
+            ("4.0.0", "Added the `ASYNC` flushing mode modifier."),
+            ("6.2.0", "Added the `SYNC` flushing mode modifier."),
+        ],
         syntax: "[ASYNC | SYNC]",
         summary: "Removes all keys of all databases.",
         since: "1.0.0",

@@ -19,6 +19,13 @@ use crate::store::{Key, WatchFlag};
 /// The rows of this file.
 pub static COMMANDS: &[Command] = &[Command {
     name: "MIGRATE",
+    arguments: "key_\"\" =key_or_empty_string; \"\" =empty_string; timeout :integer; copy @3.0.0; replace @3.0.0; password_* =authentication; password @4.0.7 optional; username_* @6.0.0 optional; key @3.0.6",
+    history: &[
+        ("3.0.0", "Added the `COPY` and `REPLACE` options."),
+        ("3.0.6", "Added the `KEYS` option."),
+        ("4.0.7", "Added the `AUTH` option."),
+        ("6.0.0", "Added the `AUTH2` option."),
+    ],
     differs: "A key that changes while it is sent stays here, and the reply is TRYAGAIN: nobody waits for the network.",
     syntax: "host port <key | \"\"> destination-db timeout [COPY] [REPLACE] [<AUTH password | AUTH2 username password>] [KEYS key [key ...]]",
     summary: "Moves keys to another server, each of them at once.",

@@ -10,6 +10,8 @@ use crate::store::{Cursor, Entry};
 /// The rows of this file.
 pub static COMMANDS: &[Command] = &[Command {
     name: "SCAN",
+    arguments: "type @6.0.0",
+    history: &[("6.0.0", "Added the `TYPE` subcommand.")],
     syntax: "cursor [MATCH pattern] [COUNT count] [TYPE type]",
     summary: "Lists some keys and a cursor to go on with, so that all keys can be seen bit by bit.",
     since: "2.8.0",

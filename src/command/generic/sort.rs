@@ -17,6 +17,7 @@ use crate::store::{Key, Object, Str};
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "SORT",
+        arguments: "pattern #1; pattern #1; alpha =sorting; destination #2",
         syntax: "key [BY pattern] [LIMIT offset count] [GET pattern [GET pattern ...]] [ASC | DESC] [ALPHA] [STORE destination]",
         summary: "Sorts the elements of a list, a set or a sorted set, and can store them.",
         since: "1.0.0",
@@ -27,6 +28,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "SORT_RO",
+        arguments: "pattern #1; pattern #1; alpha =sorting",
         syntax: "key [BY pattern] [LIMIT offset count] [GET pattern [GET pattern ...]] [ASC | DESC] [ALPHA]",
         summary: "Sorts the elements of a list, a set or a sorted set.",
         since: "7.0.0",

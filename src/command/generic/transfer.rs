@@ -36,6 +36,10 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "RENAMENX",
+        history: &[(
+            "3.2.0",
+            "The command no longer returns an error when source and destination names are the same.",
+        )],
         syntax: "key newkey",
         summary: "Gives a key another name, unless there is a key of that name.",
         since: "1.0.0",

@@ -8,6 +8,7 @@ use crate::store::Entry;
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "TTL",
+        history: &[("2.8.0", "Added the -2 reply.")],
         syntax: "key",
         summary: "Returns the seconds that a key has left to live.",
         since: "1.0.0",
@@ -17,6 +18,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "PTTL",
+        history: &[("2.8.0", "Added the -2 reply.")],
         syntax: "key",
         summary: "Returns the milliseconds that a key has left to live.",
         since: "2.6.0",

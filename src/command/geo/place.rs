@@ -23,6 +23,8 @@ const READ: Command = Command {
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "GEOADD",
+        arguments: "condition @6.2.0; ch =change @6.2.0",
+        history: &[("6.2.0", "Added the `CH`, `NX` and `XX` options.")],
         syntax: "key [NX | XX] [CH] longitude latitude member [longitude latitude member ...]",
         summary: "Adds places to a geo index, or moves them.",
         complexity: "O(log(N)) for each item added, where N is the number of elements in the sorted set.",
@@ -41,6 +43,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "GEOHASH",
+        arguments: "member required",
         element: 2,
         syntax: "key [member [member ...]]",
         summary: "Returns members of a geo index as geohash strings.",
@@ -50,6 +53,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "GEOPOS",
+        arguments: "member required",
         element: 2,
         syntax: "key [member [member ...]]",
         summary: "Returns longitude and latitude of members of a geo index.",

@@ -32,6 +32,12 @@ const ROW: Command = Command {
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "GEORADIUS",
+        arguments: "any @6.2.0",
+        history: &[
+            ("6.2.0", "Added the `ANY` option for `COUNT`."),
+            ("7.0.0", "Added support for uppercase unit names."),
+        ],
+        deprecated: Some(("6.2.0", "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument")),
         syntax: "key longitude latitude radius <M | KM | FT | MI> [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT count [ANY]] [ASC | DESC] [STORE key] [STOREDIST key]",
         summary: "Returns or stores the members of a geo index within a distance from a place.",
         flags: STORES.with(Flags::MOVABLE_KEYS),
@@ -41,6 +47,11 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "GEORADIUSBYMEMBER",
+        history: &[("7.0.0", "Added support for uppercase unit names.")],
+        deprecated: Some((
+            "6.2.0",
+            "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and `FROMMEMBER` arguments",
+        )),
         syntax: "key member radius <M | KM | FT | MI> [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT count [ANY]] [ASC | DESC] [STORE key] [STOREDIST key]",
         summary: "Returns or stores the members of a geo index within a distance from one of them.",
         flags: STORES.with(Flags::MOVABLE_KEYS),
@@ -50,6 +61,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "GEORADIUSBYMEMBER_RO",
+        deprecated: Some(("6.2.0", "`GEOSEARCH` with the `BYRADIUS` and `FROMMEMBER` arguments")),
         syntax: "key member radius <M | KM | FT | MI> [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT count [ANY]] [ASC | DESC]",
         summary: "Returns the members of a geo index within a distance from one of them.",
         since: "3.2.10",
@@ -58,6 +70,9 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "GEORADIUS_RO",
+        arguments: "any @6.2.0",
+        history: &[("6.2.0", "Added the `ANY` option for `COUNT`.")],
+        deprecated: Some(("6.2.0", "`GEOSEARCH` with the `BYRADIUS` argument")),
         syntax: "key longitude latitude radius <M | KM | FT | MI> [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT count [ANY]] [ASC | DESC]",
         summary: "Returns the members of a geo index within a distance from a place.",
         since: "3.2.10",
@@ -66,6 +81,8 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "GEOSEARCH",
+        arguments: "member_* =from; radius_* =by; radius_unit =circle; width_* =box",
+        history: &[("7.0.0", "Added support for uppercase unit names.")],
         syntax: "key <FROMMEMBER member | FROMLONLAT longitude latitude> <BYRADIUS radius <M | KM | FT | MI> | BYBOX width height <M | KM | FT | MI>> [ASC | DESC] [COUNT count [ANY]] [WITHCOORD] [WITHDIST] [WITHHASH]",
         summary: "Returns the members of a geo index within a circle or a box.",
         since: "6.2.0",
@@ -75,6 +92,8 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "GEOSEARCHSTORE",
+        arguments: "member_* =from; radius_* =by; radius_unit =circle; width_* =box",
+        history: &[("7.0.0", "Added support for uppercase unit names.")],
         syntax: "destination source <FROMMEMBER member | FROMLONLAT longitude latitude> <BYRADIUS radius <M | KM | FT | MI> | BYBOX width height <M | KM | FT | MI>> [ASC | DESC] [COUNT count [ANY]] [STOREDIST]",
         summary: "Stores the members of a geo index within a circle or a box.",
         since: "6.2.0",

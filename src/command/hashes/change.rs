@@ -10,6 +10,7 @@ use crate::data::{Hash, Limits, LongDouble, parse_i64};
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "HDEL",
+        history: &[("2.4.0", "Accepts multiple `field` arguments.")],
         element: 2,
         syntax: "key field [field ...]",
         summary: "Deletes fields of a hash.",
@@ -23,6 +24,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "HINCRBY",
+        arguments: "increment :integer",
         element: 2,
         syntax: "key field increment",
         summary: "Adds to the integer value of a field, which is 0 if absent.",
@@ -36,6 +38,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "HINCRBYFLOAT",
+        arguments: "increment :double",
         element: 2,
         syntax: "key field increment",
         summary: "Adds to the floating-point value of a field, which is 0 if absent.",
@@ -49,6 +52,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "HMSET",
+        deprecated: Some(("4.0.0", "`HSET` with multiple field-value pairs")),
         element: 2,
         syntax: "key field value [field value ...]",
         summary: "Sets fields of a hash.",
@@ -62,6 +66,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "HSET",
+        history: &[("4.0.0", "Accepts multiple `field` and `value` arguments.")],
         element: 2,
         syntax: "key field value [field value ...]",
         summary: "Sets fields of a hash and counts the new ones.",

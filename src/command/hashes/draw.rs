@@ -11,6 +11,7 @@ use crate::store::Random;
 /// The rows of this file.
 pub static COMMANDS: &[Command] = &[Command {
     name: "HRANDFIELD",
+    arguments: "count_* =options",
     syntax: "key [count [WITHVALUES]]",
     summary: "Returns random fields of a hash.",
     since: "6.2.0",

@@ -18,7 +18,7 @@ pub(super) const PFDEBUG: Command = Command {
     since: "2.8.9",
     complexity: "N/A",
     group: Group::HyperLogLog,
-    flags: Flags::WRITE.with(Flags::DENYOOM).with(Flags::ADMIN),
+    flags: Flags::WRITE.with(Flags::DENYOOM).with(Flags::ADMIN).with(Flags::SYSCMD),
     keys: Keys::Second(Access::RW.with(Access::ACCESS)),
     run: pfdebug,
     ..Command::BASE
@@ -31,7 +31,7 @@ pub(super) const PFSELFTEST: Command = Command {
     since: "2.8.9",
     complexity: "N/A",
     group: Group::HyperLogLog,
-    flags: Flags::ADMIN,
+    flags: Flags::ADMIN.with(Flags::SYSCMD),
     run: pfselftest,
     ..Command::BASE
 };

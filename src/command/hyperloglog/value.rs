@@ -38,6 +38,7 @@ pub(super) const PFCOUNT: Command = Command {
 
 pub(super) const PFMERGE: Command = Command {
     name: "PFMERGE",
+    arguments: "sourcekey required",
     syntax: "destkey [sourcekey [sourcekey ...]]",
     summary: "Merges HyperLogLogs into one.",
     since: "2.8.9",

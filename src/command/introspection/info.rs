@@ -7,6 +7,7 @@ use crate::resp::Encoder;
 
 pub(super) const INFO: Command = Command {
     name: "INFO",
+    history: &[("7.0.0", "Allowed to be called with no argument to get info on all commands.")],
     syntax: "[command-name [command-name ...]]",
     summary: "Get array of specific Redis command details, or all when no argument is given.",
     complexity: "O(N) where N is the number of commands to look up",

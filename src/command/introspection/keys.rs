@@ -9,6 +9,7 @@ use super::info;
 
 pub const GETKEYS: Command = Command {
     name: "GETKEYS",
+    arguments: "undocumented",
     syntax: "command arg [arg ...]",
     summary: "Extract keys given a full Redis command",
     complexity: "O(N) where N is the number of arguments to the command",
@@ -18,6 +19,7 @@ pub const GETKEYS: Command = Command {
 
 pub const GETKEYSANDFLAGS: Command = Command {
     name: "GETKEYSANDFLAGS",
+    arguments: "undocumented",
     syntax: "command arg [arg ...]",
     summary: "Extract keys and access flags given a full Redis command",
     since: "7.0.0",

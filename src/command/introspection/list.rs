@@ -7,6 +7,7 @@ use crate::data::glob_match;
 
 pub const LIST: Command = Command {
     name: "LIST",
+    arguments: "module-name_* =filterby",
     syntax: "[FILTERBY <MODULE module-name | ACLCAT category | PATTERN pattern>]",
     summary: "Get an array of Redis command names",
     since: "7.0.0",

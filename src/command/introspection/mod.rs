@@ -2,6 +2,7 @@
 //!
 //! What never lives here: facts about any one command.
 
+mod arguments;
 pub mod docs;
 pub mod info;
 mod keys;

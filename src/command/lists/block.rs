@@ -40,18 +40,21 @@ const MOVE_ROW: Command = Command {
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "BLPOP",
+        history: &[("6.0.0", "`timeout` is interpreted as a double instead of an integer.")],
         summary: "Removes and returns the first element of a list, or waits until there is one.",
         run: |ctx, args| pop(ctx, args, End::Left, |ctx, _, key| pop_ready(ctx, key, End::Left)),
         ..POP_ROW
     },
     Command {
         name: "BRPOP",
+        history: &[("6.0.0", "`timeout` is interpreted as a double instead of an integer.")],
         summary: "Removes and returns the last element of a list, or waits until there is one.",
         run: |ctx, args| pop(ctx, args, End::Right, |ctx, _, key| pop_ready(ctx, key, End::Right)),
         ..POP_ROW
     },
     Command {
         name: "BLMPOP",
+        arguments: "left_right =where",
         syntax: "timeout numkeys key [key ...] <LEFT | RIGHT> [COUNT count]",
         summary: "Removes and returns elements of the first list that is not empty, or waits until there is one.",
         since: "7.0.0",
@@ -63,6 +66,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "BLMOVE",
+        arguments: "left_right =wherefrom; left_right =whereto",
         syntax: "source destination <LEFT | RIGHT> <LEFT | RIGHT> timeout",
         summary: "Moves an element from one list to another and returns it, or waits until there is one.",
         since: "6.2.0",
@@ -71,6 +75,8 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "BRPOPLPUSH",
+        history: &[("6.0.0", "`timeout` is interpreted as a double instead of an integer.")],
+        deprecated: Some(("6.2.0", "`BLMOVE` with the `RIGHT` and `LEFT` arguments")),
         syntax: "source destination timeout",
         summary: "Moves the last element of a list before the first of another and returns it, or waits until \
                   there is one.",

@@ -14,6 +14,7 @@ const ROW: Command = Command { group: Group::List, flags: Flags::WRITE, ..Comman
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "LINSERT",
+        arguments: "before_after =where",
         syntax: "key <BEFORE | AFTER> pivot element",
         summary: "Inserts an element before or after another one of a list.",
         since: "2.2.0",

@@ -19,6 +19,8 @@ const ROW: Command = Command {
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "LPOP",
+        arguments: "count @6.2.0",
+        history: &[("6.2.0", "Added the `count` argument.")],
         summary: "Removes and returns the first elements of a list.",
         since: "1.0.0",
         run: |ctx, args| pop(ctx, args, End::Left),
@@ -26,6 +28,8 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "RPOP",
+        arguments: "count @6.2.0",
+        history: &[("6.2.0", "Added the `count` argument.")],
         summary: "Removes and returns the last elements of a list.",
         since: "1.0.0",
         run: |ctx, args| pop(ctx, args, End::Right),
@@ -33,6 +37,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "LMPOP",
+        arguments: "left_right =where",
         syntax: "numkeys key [key ...] <LEFT | RIGHT> [COUNT count]",
         summary: "Removes and returns elements of the first list that is not empty.",
         since: "7.0.0",

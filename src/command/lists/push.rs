@@ -20,6 +20,7 @@ const ROW: Command = Command {
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "LPUSH",
+        history: &[("2.4.0", "Accepts multiple `element` arguments.")],
         summary: "Adds elements before the first of a list, which is created if it does not exist.",
         since: "1.0.0",
         run: |ctx, args| push(ctx, args, End::Left),
@@ -27,6 +28,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "RPUSH",
+        history: &[("2.4.0", "Accepts multiple `element` arguments.")],
         summary: "Adds elements behind the last of a list, which is created if it does not exist.",
         since: "1.0.0",
         run: |ctx, args| push(ctx, args, End::Right),
@@ -34,6 +36,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "LPUSHX",
+        history: &[("4.0.0", "Accepts multiple `element` arguments.")],
         summary: "Adds elements before the first of a list that exists.",
         since: "2.2.0",
         run: |ctx, args| push_existing(ctx, args, End::Left),
@@ -41,6 +44,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "RPUSHX",
+        history: &[("4.0.0", "Accepts multiple `element` arguments.")],
         summary: "Adds elements behind the last of a list that exists.",
         since: "2.2.0",
         run: |ctx, args| push_existing(ctx, args, End::Right),

@@ -26,6 +26,7 @@ const ROW: Command = Command {
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "LMOVE",
+        arguments: "left_right =wherefrom; left_right =whereto",
         syntax: "source destination <LEFT | RIGHT> <LEFT | RIGHT>",
         summary: "Moves an element from one list to another and returns it.",
         since: "6.2.0",
@@ -34,6 +35,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "RPOPLPUSH",
+        deprecated: Some(("6.2.0", "`LMOVE` with the `RIGHT` and `LEFT` arguments")),
         syntax: "source destination",
         summary: "Moves the last element of a list before the first of another and returns it.",
         since: "1.2.0",

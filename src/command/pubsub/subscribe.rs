@@ -33,6 +33,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "PSUBSCRIBE",
+        arguments: "pattern..pattern (pattern)",
         syntax: "pattern [pattern ...]",
         summary: "Listen for messages published to channels matching the given patterns",
         complexity: "O(N) where N is the number of patterns the client is already subscribed to.",

@@ -41,6 +41,7 @@ const DUMP: Command = Command {
 
 const RESTORE: Command = Command {
     name: "RESTORE",
+    arguments: "flush_* =policy",
     syntax: "serialized-value [FLUSH | APPEND | REPLACE]",
     summary: "Restore all the functions on the given payload",
     complexity: "O(N) where N is the number of functions on the payload",

@@ -17,6 +17,7 @@ pub(super) const SCRIPT: Command = Command {
 
 const DEBUG: Command = Command {
     name: "DEBUG",
+    arguments: "yes_sync_no =mode",
     differs: "YES and SYNC are refused: there is no debugger.",
     syntax: "<YES | SYNC | NO>",
     summary: "Set the debug mode for executed scripts.",
@@ -39,6 +40,8 @@ const EXISTS: Command = Command {
 
 const FLUSH: Command = Command {
     name: "FLUSH",
+    arguments: "async @6.2.0",
+    history: &[("6.2.0", "Added the `ASYNC` and `SYNC` flushing mode modifiers.")],
     syntax: "[ASYNC | SYNC]",
     summary: "Remove all the scripts from the script cache.",
     complexity: "O(N) with N being the number of scripts in cache",

@@ -24,6 +24,8 @@ pub(super) const CONFIG: Command = Command {
 
 const GET: Command = Command {
     name: "GET",
+    arguments: "parameter..parameter (parameter)",
+    history: &[("7.0.0", "Added the ability to pass multiple pattern parameters in one call")],
     syntax: "parameter [parameter ...]",
     summary: "Returns the values of the settings that match.",
     since: "2.0.0",
@@ -36,6 +38,7 @@ const GET: Command = Command {
 
 const SET: Command = Command {
     name: "SET",
+    history: &[("7.0.0", "Added the ability to set multiple parameters in one call.")],
     differs: "A setting of something that is not there yet is refused, with what is accepted.",
     syntax: "parameter value [parameter value ...]",
     summary: "Changes settings while the server runs: all of them or none.",

@@ -6,6 +6,7 @@ use crate::observe::info::{Selection, text};
 
 pub(super) const INFO: Command = Command {
     name: "INFO",
+    history: &[("7.0.0", "Added support for taking multiple section arguments.")],
     differs: "More fields (`glasswing_version` and others); figures of parts that are not there are missing.",
     syntax: "[section [section ...]]",
     summary: "Returns information and statistics about the server.",

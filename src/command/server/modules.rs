@@ -60,6 +60,7 @@ const LOAD: Command = Command {
 
 const LOADEX: Command = Command {
     name: "LOADEX",
+    arguments: "name_value =configs; args..args (args); args =arg",
     differs: "As MODULE LOAD.",
     syntax: "path [CONFIG name value [CONFIG name value ...]] [ARGS args [args ...]]",
     summary: "Loads a module with settings of its own.",

@@ -13,6 +13,7 @@ const REPLICAOF_FLAGS: Flags =
 
 pub(super) const FAILOVER: Command = Command {
     name: "FAILOVER",
+    arguments: "host_* =target",
     syntax: "[TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]",
     summary: "Hands the role of the master over to a replica.",
     since: "6.2.0",
@@ -24,6 +25,7 @@ pub(super) const FAILOVER: Command = Command {
 
 pub(super) const REPLICAOF: Command = Command {
     name: "REPLICAOF",
+    arguments: "host_* =args; host_port =host-port; no_one =no-one",
     differs: "Another target than NO ONE is refused.",
     syntax: "<host port | NO ONE>",
     summary: "Makes the server a replica of another one, or a master again.",
@@ -36,6 +38,8 @@ pub(super) const REPLICAOF: Command = Command {
 
 pub(super) const SLAVEOF: Command = Command {
     name: "SLAVEOF",
+    arguments: "host_* =args; host_port =host-port; no_one =no-one",
+    deprecated: Some(("5.0.0", "`REPLICAOF`")),
     differs: "As REPLICAOF.",
     syntax: "<host port | NO ONE>",
     summary: "The older name of REPLICAOF.",

@@ -20,6 +20,8 @@ pub(super) const SAVE: Command = Command {
 
 pub(super) const BGSAVE: Command = Command {
     name: "BGSAVE",
+    arguments: "schedule @3.2.2",
+    history: &[("3.2.2", "Added the `SCHEDULE` option.")],
     differs: "As SAVE; nothing is forked.",
     syntax: "[SCHEDULE]",
     summary: "Begins to save the data set in the background.",
@@ -57,6 +59,8 @@ pub(super) const LASTSAVE: Command = Command {
 
 pub(super) const SHUTDOWN: Command = Command {
     name: "SHUTDOWN",
+    arguments: "now @7.0.0; force @7.0.0; abort @7.0.0",
+    history: &[("7.0.0", "Added the `NOW`, `FORCE` and `ABORT` modifiers.")],
     syntax: "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
     summary: "Saves the data set if it is to be saved, then ends the server.",
     since: "1.0.0",

@@ -22,6 +22,7 @@ pub(super) const SLOWLOG: Command = Command {
 
 const GET: Command = Command {
     name: "GET",
+    history: &[("4.0.0", "Added client IP address, port and name to the reply.")],
     syntax: "[count]",
     summary: "Returns the latest entries of the slow log.",
     since: "2.2.12",

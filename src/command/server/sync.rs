@@ -30,12 +30,14 @@ pub(super) const SYNC: Command = Command {
 
 pub(super) const PSYNC: Command = Command {
     name: "PSYNC",
-    syntax: "replicationid offset [FAILOVER]",
+    syntax: "replicationid offset",
+    arguments: "offset :integer",
     summary: "Internal command used for replication",
     since: "2.8.0",
     complexity: "",
     group: Group::Server,
-    flags: SYNC_FLAGS,
+    // FAILOVER may follow; Redis does not document it.
+    flags: SYNC_FLAGS.with(Flags::OPEN_ENDED),
     run: psync,
     ..Command::BASE
 };
@@ -43,10 +45,16 @@ pub(super) const PSYNC: Command = Command {
 pub(super) const REPLCONF: Command = Command {
     name: "REPLCONF",
     syntax: "[option value ...]",
+    arguments: "undocumented",
     summary: "An internal command for configuring the replication stream",
     since: "3.0.0",
     group: Group::Server,
-    flags: Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::LOADING).with(Flags::STALE).with(Flags::ALLOW_BUSY),
+    flags: Flags::ADMIN
+        .with(Flags::NOSCRIPT)
+        .with(Flags::LOADING)
+        .with(Flags::STALE)
+        .with(Flags::ALLOW_BUSY)
+        .with(Flags::SYSCMD),
     run: replconf,
     ..Command::BASE
 };
@@ -54,6 +62,7 @@ pub(super) const REPLCONF: Command = Command {
 pub(super) const WAIT: Command = Command {
     name: "WAIT",
     syntax: "numreplicas timeout",
+    arguments: "timeout :integer",
     summary: "Waits until so many replicas have the connection's writes.",
     since: "3.0.0",
     group: Group::Generic,

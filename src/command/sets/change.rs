@@ -11,6 +11,7 @@ use super::limits;
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "SADD",
+        history: &[("2.4.0", "Accepts multiple `member` arguments.")],
         element: 2,
         syntax: "key member [member ...]",
         summary: "Adds members to a set.",
@@ -39,6 +40,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "SREM",
+        history: &[("2.4.0", "Accepts multiple `member` arguments.")],
         element: 2,
         syntax: "key member [member ...]",
         summary: "Removes members from a set.",

@@ -15,6 +15,8 @@ use super::write;
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "SPOP",
+        arguments: "count @3.2.0",
+        history: &[("3.2.0", "Added the `count` argument.")],
         syntax: "key [count]",
         summary: "Removes random members from a set and returns them.",
         since: "1.0.0",
@@ -28,6 +30,8 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "SRANDMEMBER",
+        arguments: "count @2.6.0",
+        history: &[("2.6.0", "Added the optional `count` argument.")],
         syntax: "key [count]",
         summary: "Returns random members of a set.",
         since: "1.0.0",

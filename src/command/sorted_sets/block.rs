@@ -26,6 +26,7 @@ const POP_ROW: Command = Command {
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "BZPOPMAX",
+        history: &[("6.0.0", "`timeout` is interpreted as a double instead of an integer.")],
         summary: "Removes and returns the member with the highest score of the first sorted set that is not \
                   empty, or waits until there is one.",
         run: |ctx, args| pop(ctx, args, End::Max, |ctx, _, key| pop_ready(ctx, key, End::Max)),
@@ -33,6 +34,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "BZPOPMIN",
+        history: &[("6.0.0", "`timeout` is interpreted as a double instead of an integer.")],
         summary: "Removes and returns the member with the lowest score of the first sorted set that is not \
                   empty, or waits until there is one.",
         run: |ctx, args| pop(ctx, args, End::Min, |ctx, _, key| pop_ready(ctx, key, End::Min)),
@@ -40,6 +42,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "BZMPOP",
+        arguments: "min_max =where",
         syntax: "timeout numkeys key [key ...] <MIN | MAX> [COUNT count]",
         summary: "Removes and returns members of the first sorted set that is not empty, or waits until there is one.",
         since: "7.0.0",

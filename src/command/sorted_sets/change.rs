@@ -15,6 +15,12 @@ use super::taken;
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "ZADD",
+        arguments: "condition @3.0.2; gt_lt =comparison @6.2.0; ch =change @3.0.2; incr =increment @3.0.2",
+        history: &[
+            ("2.4.0", "Accepts multiple elements."),
+            ("3.0.2", "Added the `XX`, `NX`, `CH` and `INCR` options."),
+            ("6.2.0", "Added the `GT` and `LT` options."),
+        ],
         element: 3,
         syntax: "key [NX | XX] [GT | LT] [CH] [INCR] score member [score member ...]",
         summary: "Adds members to a sorted set, or updates their scores.",
@@ -28,6 +34,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "ZINCRBY",
+        arguments: "increment :integer",
         element: 3,
         syntax: "key increment member",
         summary: "Adds to the score of a member of a sorted set.",
@@ -41,6 +48,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "ZREM",
+        history: &[("2.4.0", "Accepts multiple elements.")],
         element: 2,
         syntax: "key member [member ...]",
         summary: "Removes members from a sorted set.",

@@ -11,6 +11,7 @@ use crate::store::Random;
 /// The rows of this file.
 pub static COMMANDS: &[Command] = &[Command {
     name: "ZRANDMEMBER",
+    arguments: "count_* =options",
     syntax: "key [count [WITHSCORES]]",
     summary: "Returns random members of a sorted set.",
     since: "6.2.0",

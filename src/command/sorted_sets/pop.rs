@@ -29,6 +29,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "ZMPOP",
+        arguments: "min_max =where",
         syntax: "numkeys key [key ...] <MIN | MAX> [COUNT count]",
         summary: "Removes members from either end of the first sorted set that is not empty and returns them.",
         since: "7.0.0",

@@ -22,6 +22,8 @@ const BEING_RETURNED: &str = "O(log(N)+M) with N being the number of elements in
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "ZRANGE",
+        arguments: "min =start; max =stop; byscore_bylex =sortby @6.2.0; rev @6.2.0; offset_count @6.2.0",
+        history: &[("6.2.0", "Added the `REV`, `BYSCORE`, `BYLEX` and `LIMIT` options.")],
         syntax: "key min max [BYSCORE | BYLEX] [REV] [LIMIT offset count] [WITHSCORES]",
         summary: "Returns members of a sorted set within a range of ranks, scores or members.",
         since: "1.2.0",
@@ -31,6 +33,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "ZRANGEBYLEX",
+        deprecated: Some(("6.2.0", "`ZRANGE` with the `BYLEX` argument")),
         syntax: "key min max [LIMIT offset count]",
         summary: "Returns the members of a sorted set within a range of members.",
         since: "2.8.9",
@@ -40,6 +43,9 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "ZRANGEBYSCORE",
+        arguments: "min :double; max :double; withscores @2.0.0",
+        history: &[("2.0.0", "Added the `WITHSCORES` modifier.")],
+        deprecated: Some(("6.2.0", "`ZRANGE` with the `BYSCORE` argument")),
         syntax: "key min max [WITHSCORES] [LIMIT offset count]",
         summary: "Returns the members of a sorted set within a range of scores.",
         since: "1.0.5",
@@ -49,6 +55,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "ZRANGESTORE",
+        arguments: "dst :key #0; src :key #1; byscore_bylex =sortby",
         syntax: "dst src min max [BYSCORE | BYLEX] [REV] [LIMIT offset count]",
         summary: "Stores members of a sorted set within a range of ranks, scores or members in a key.",
         since: "6.2.0",
@@ -60,6 +67,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "ZREVRANGE",
+        deprecated: Some(("6.2.0", "`ZRANGE` with the `REV` argument")),
         syntax: "key start stop [WITHSCORES]",
         summary: "Returns members of a sorted set within a range of ranks, the last one first.",
         since: "1.2.0",
@@ -69,6 +77,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "ZREVRANGEBYLEX",
+        deprecated: Some(("6.2.0", "`ZRANGE` with the `REV` and `BYLEX` arguments")),
         syntax: "key max min [LIMIT offset count]",
         summary: "Returns the members of a sorted set within a range of members, the last one first.",
         since: "2.8.9",
@@ -78,6 +87,9 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "ZREVRANGEBYSCORE",
+        arguments: "max :double; min :double",
+        history: &[("2.1.6", "`min` and `max` can be exclusive.")],
+        deprecated: Some(("6.2.0", "`ZRANGE` with the `REV` and `BYSCORE` arguments")),
         syntax: "key max min [WITHSCORES] [LIMIT offset count]",
         summary: "Returns the members of a sorted set within a range of scores, the last one first.",
         since: "2.2.0",

@@ -27,6 +27,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "ZCOUNT",
+        arguments: "min :double; max :double",
         syntax: "key min max",
         summary: "Counts the members of a sorted set within a range of scores.",
         since: "2.0.0",

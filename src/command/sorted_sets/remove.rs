@@ -36,6 +36,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "ZREMRANGEBYSCORE",
+        arguments: "min :double; max :double",
         syntax: "key min max",
         summary: "Removes the members of a sorted set within a range of scores.",
         since: "1.2.0",

@@ -16,6 +16,11 @@ use super::{ROW, limits, replay, write_id};
 /// The rows of this file.
 pub static COMMANDS: &[Command] = &[Command {
     name: "XADD",
+    arguments: "nomkstream @6.2.0; maxlen_* =trim; maxlen_minid =strategy; minid @6.2.0; =_~ =operator; = =equal; ~ =approximately; count @6.2.0; *_id =id_or_auto; * =auto_id",
+    history: &[
+        ("6.2.0", "Added the `NOMKSTREAM` option, `MINID` trimming strategy and the `LIMIT` option."),
+        ("7.0.0", "Added support for the `<ms>-*` explicit ID form."),
+    ],
     syntax: "key [NOMKSTREAM] [<MAXLEN | MINID> [= | ~] threshold [LIMIT count]] <* | id> field value [field value ...]",
     summary: "Adds an entry to a stream. Creates the key if it is absent.",
     complexity: "O(1) when adding a new entry, O(N) when trimming where N being the number of entries evicted.",

@@ -15,6 +15,7 @@ use super::{
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "XCLAIM",
+        arguments: "lastid =id",
         syntax: "key group consumer min-idle-time id [id ...] [IDLE ms] [TIME unix-time-milliseconds] [RETRYCOUNT count] [FORCE] [JUSTID] [LASTID lastid]",
         summary: "Gives pending entries to another consumer, as if it had been delivered them.",
         complexity: "O(log N) with N being the number of messages in the PEL of the consumer group.",
@@ -26,6 +27,11 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "XAUTOCLAIM",
+        arguments: "start :string",
+        history: &[(
+            "7.0.0",
+            "Added an element to the reply array, containing deleted entries the command cleared from the PEL",
+        )],
         syntax: "key group consumer min-idle-time start [COUNT count] [JUSTID]",
         summary: "Gives those pending entries to another consumer that have been pending for long.",
         since: "6.2.0",

@@ -26,6 +26,8 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "XTRIM",
+        arguments: "maxlen_minid..count (trim); maxlen_minid =strategy; minid @6.2.0; =_~ =operator; = =equal; ~ =approximately; count @6.2.0",
+        history: &[("6.2.0", "Added the `MINID` trimming strategy and the `LIMIT` option.")],
         syntax: "key <MAXLEN | MINID> [= | ~] threshold [LIMIT count]",
         summary: "Removes the oldest entries of a stream.",
         complexity: "O(N), with N being the number of evicted entries. Constant times are very small however, since entries are organized in macro nodes containing multiple entries that can be released with a single deallocation.",
@@ -37,6 +39,8 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "XSETID",
+        arguments: "entries-added =entries_added @7.0.0; max-deleted-id =max_deleted_entry_id @7.0.0",
+        history: &[("7.0.0", "Added the `entries_added` and `max_deleted_entry_id` arguments.")],
         syntax: "key last-id [ENTRIESADDED entries-added] [MAXDELETEDID max-deleted-id]",
         summary: "Sets the last ID of a stream, and the counters beside it.",
         flags: Flags::WRITE.with(Flags::DENYOOM).with(Flags::FAST),

@@ -26,6 +26,8 @@ const DELETES: Keys = Keys::Second(Access::RW.with(Access::DELETE));
 const SUBCOMMANDS: &[Command] = &[
     Command {
         name: "CREATE",
+        arguments: "group =groupname; id_$ =id; $ =new_id; entries-read =entries_read",
+        history: &[("7.0.0", "Added the `entries_read` named argument.")],
         syntax: "key group <id | $> [MKSTREAM] [ENTRIESREAD entries-read]",
         summary: "Makes a consumer group.",
         flags: Flags::WRITE.with(Flags::DENYOOM),
@@ -35,6 +37,7 @@ const SUBCOMMANDS: &[Command] = &[
     },
     Command {
         name: "CREATECONSUMER",
+        arguments: "group =groupname; consumer =consumername",
         syntax: "key group consumer",
         summary: "Makes a consumer in a group.",
         since: "6.2.0",
@@ -45,6 +48,7 @@ const SUBCOMMANDS: &[Command] = &[
     },
     Command {
         name: "DELCONSUMER",
+        arguments: "group =groupname; consumer =consumername",
         syntax: "key group consumer",
         summary: "Removes a consumer with what it has pending.",
         flags: Flags::WRITE,
@@ -54,6 +58,7 @@ const SUBCOMMANDS: &[Command] = &[
     },
     Command {
         name: "DESTROY",
+        arguments: "group =groupname",
         syntax: "key group",
         summary: "Removes a consumer group.",
         complexity: "O(N) where N is the number of entries in the group's pending entries list (PEL).",
@@ -65,6 +70,8 @@ const SUBCOMMANDS: &[Command] = &[
     Command { run: show_help, ..HELP_ROW },
     Command {
         name: "SETID",
+        arguments: "group =groupname; id_$ =id; $ =new_id; entries-read =entries_read",
+        history: &[("7.0.0", "Added the optional `entries_read` argument.")],
         syntax: "key group <id | $> [ENTRIESREAD entries-read]",
         summary: "Sets the last ID that a group was delivered.",
         flags: Flags::WRITE,

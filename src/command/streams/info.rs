@@ -27,6 +27,7 @@ const LOOK: Command =
 const SUBCOMMANDS: &[Command] = &[
     Command {
         name: "CONSUMERS",
+        arguments: "group =groupname",
         syntax: "key group",
         summary: "Lists the consumers of a group.",
         tips: &["nondeterministic_output"],
@@ -35,6 +36,7 @@ const SUBCOMMANDS: &[Command] = &[
     },
     Command {
         name: "GROUPS",
+        history: &[("7.0.0", "Added the `entries-read` and `lag` fields")],
         syntax: "key",
         summary: "Lists the consumer groups of a stream.",
         run: groups,
@@ -43,6 +45,13 @@ const SUBCOMMANDS: &[Command] = &[
     Command { run: show_help, ..HELP_ROW },
     Command {
         name: "STREAM",
+        history: &[
+            ("6.0.0", "Added the `FULL` modifier."),
+            (
+                "7.0.0",
+                "Added the `max-deleted-entry-id`, `entries-added`, `recorded-first-entry-id`, `entries-read` and `lag` fields",
+            ),
+        ],
         syntax: "key [FULL [COUNT count]]",
         summary: "Shows the counters of a stream, and with FULL its entries and groups.",
         run: stream,

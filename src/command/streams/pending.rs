@@ -21,6 +21,8 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "XPENDING",
+        arguments: "min-idle-time_* =filters; min-idle-time :integer @6.2.0; start :string; end :string",
+        history: &[("6.2.0", "Added the `IDLE` option and exclusive range intervals.")],
         syntax: "key group [[IDLE min-idle-time] start end count [consumer]]",
         summary: "Returns what a group, or a consumer, has pending.",
         complexity: "O(N) with N being the number of elements returned, so asking for a small fixed number of entries per call is O(1). O(M), where M is the total number of entries scanned when used with the IDLE filter. When the command returns just the summary and the list of consumers is small, it runs in O(1) time; otherwise, an additional O(N) time for iterating every consumer.",

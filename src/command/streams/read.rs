@@ -24,6 +24,8 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "XRANGE",
+        arguments: "start :string; end :string",
+        history: &[("6.2.0", "Added exclusive ranges.")],
         syntax: "key start end [COUNT count]",
         summary: "Returns the entries of a stream within a range of IDs.",
         complexity: "O(N) with N being the number of elements being returned. If N is constant (e.g. always asking for the first 10 elements with COUNT), you can consider it O(1).",
@@ -34,6 +36,8 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "XREVRANGE",
+        arguments: "end :string; start :string",
+        history: &[("6.2.0", "Added exclusive ranges.")],
         syntax: "key end start [COUNT count]",
         summary: "Returns the entries of a stream within a range of IDs, the last one first.",
         complexity: "O(N) with N being the number of elements returned. If N is constant (e.g. always asking for the first 10 elements with COUNT), you can consider it O(1).",

@@ -21,6 +21,7 @@ const READS: Access = Access::RO.with(Access::ACCESS);
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "XREAD",
+        arguments: "key_id =streams",
         syntax: "[COUNT count] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]",
         summary: "Returns the entries of streams above the given IDs, or waits for some.",
         complexity: "For each stream mentioned: O(N) with N being the number of elements being returned, it means that XREAD-ing with a fixed COUNT is O(1). Note that when the BLOCK option is used, XADD will pay O(M) time in order to serve the M clients blocked on the stream getting new data.",
@@ -31,6 +32,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "XREADGROUP",
+        arguments: "key_id =streams",
         syntax: "GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key [key ...] id [id ...]",
         summary: "Returns entries that are new to a consumer group, or waits for some; or those that a consumer has pending.",
         complexity: "For each stream mentioned: O(M) with M being the number of elements returned. If M is constant (e.g. always asking for the first 10 elements with COUNT), you can consider it O(1). On the other side when XREADGROUP blocks, XADD will pay the O(N) time in order to serve the N clients blocked on the stream getting new data.",

@@ -32,6 +32,7 @@ pub(super) const DECR: Command = Command {
 
 pub(super) const INCRBY: Command = Command {
     name: "INCRBY",
+    arguments: "increment :integer",
     syntax: "key increment",
     summary: "Increment the integer value of a key by the given amount",
     run: incrby,
@@ -48,6 +49,7 @@ pub(super) const DECRBY: Command = Command {
 
 pub(super) const INCRBYFLOAT: Command = Command {
     name: "INCRBYFLOAT",
+    arguments: "increment :double",
     syntax: "key increment",
     summary: "Increment the float value of a key by the given amount",
     since: "2.6.0",

@@ -34,6 +34,7 @@ pub(super) const PSETEX: Command = Command {
 
 pub(super) const GETEX: Command = Command {
     name: "GETEX",
+    arguments: "seconds_* =expiration",
     syntax: "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | \
              PXAT unix-time-milliseconds | PERSIST]",
     summary: "Get the value of a key and optionally set its expiration",

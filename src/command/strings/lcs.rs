@@ -9,6 +9,7 @@ use super::length;
 
 pub(super) const LCS: Command = Command {
     name: "LCS",
+    arguments: "min-match-len =len",
     syntax: "key1 key2 [LEN] [IDX] [MINMATCHLEN min-match-len] [WITHMATCHLEN]",
     summary: "Find longest common substring",
     since: "7.0.0",

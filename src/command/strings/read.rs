@@ -50,7 +50,8 @@ pub(super) const GETRANGE: Command = Command {
 };
 
 /// The older name of GETRANGE.
-pub(super) const SUBSTR: Command = Command { name: "SUBSTR", since: "1.0.0", ..GETRANGE };
+pub(super) const SUBSTR: Command =
+    Command { name: "SUBSTR", since: "1.0.0", deprecated: Some(("2.0.0", "`GETRANGE`")), ..GETRANGE };
 
 pub(super) const MGET: Command = Command {
     name: "MGET",

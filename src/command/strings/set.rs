@@ -12,6 +12,13 @@ const BY_KEYS: &str = "O(N) where N is the number of keys to set.";
 
 pub(super) const SET: Command = Command {
     name: "SET",
+    arguments: "condition @2.6.12; get @6.2.0; seconds_* =expiration; seconds @2.6.12; milliseconds @2.6.12; unix-time-seconds @6.2.0; unix-time-milliseconds @6.2.0; keepttl @6.0.0",
+    history: &[
+        ("2.6.12", "Added the `EX`, `PX`, `NX` and `XX` options."),
+        ("6.0.0", "Added the `KEEPTTL` option."),
+        ("6.2.0", "Added the `GET`, `EXAT` and `PXAT` option."),
+        ("7.0.0", "Allowed the `NX` and `GET` options to be used together."),
+    ],
     syntax: "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | \
              PXAT unix-time-milliseconds | KEEPTTL]",
     summary: "Set the string value of a key",
@@ -37,6 +44,7 @@ pub(super) const SETNX: Command = Command {
 
 pub(super) const GETSET: Command = Command {
     name: "GETSET",
+    deprecated: Some(("6.2.0", "`SET` with the `!GET` argument")),
     syntax: "key value",
     summary: "Set the string value of a key and return its old value",
     group: Group::String,

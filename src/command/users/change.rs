@@ -16,6 +16,10 @@ use super::{ADMIN, ROW};
 
 pub(super) const SETUSER: Command = Command {
     name: "SETUSER",
+    history: &[
+        ("6.2.0", "Added Pub/Sub channel patterns."),
+        ("7.0.0", "Added selectors and key based permissions."),
+    ],
     syntax: "username [rule [rule ...]]",
     summary: "Changes a user's rules, or makes a user.",
     complexity: "O(N). Where N is the number of rules provided.",

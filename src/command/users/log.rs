@@ -10,6 +10,7 @@ use super::{ADMIN, ROW};
 
 pub(super) const LOG: Command = Command {
     name: "LOG",
+    arguments: "count_reset =operation",
     syntax: "[count | RESET]",
     summary: "Lists what was denied of late, or forgets it.",
     complexity: "O(N) with N being the number of entries shown.",

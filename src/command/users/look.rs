@@ -12,6 +12,7 @@ use super::{ADMIN, LOOKS, ROW};
 
 pub(super) const CAT: Command = Command {
     name: "CAT",
+    arguments: "category =categoryname",
     syntax: "[category]",
     summary: "Lists the categories, or the commands of one.",
     complexity: "O(1) since the categories and commands are a fixed set.",

@@ -27,6 +27,13 @@ pub(super) const USERS: Command = Command {
 
 pub(super) const GETUSER: Command = Command {
     name: "GETUSER",
+    history: &[
+        ("6.2.0", "Added Pub/Sub channel patterns."),
+        (
+            "7.0.0",
+            "Added selectors and changed the format of key and channel patterns from a list to their rule representation.",
+        ),
+    ],
     syntax: "username",
     summary: "Returns a user's flags, passwords and rules.",
     complexity: "O(N). Where N is the number of password, command and pattern rules that the user has.",

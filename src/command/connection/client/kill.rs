@@ -10,8 +10,19 @@ use super::{REACHING, is_of_type, unknown_type};
 
 pub const KILL: Command = Command {
     name: "KILL",
-    syntax: "<ip:port | ID client-id | TYPE <NORMAL | MASTER | SLAVE | REPLICA | PUBSUB> | USER username | \
-             ADDR ip:port | LADDR ip:port | SKIPME <YES | NO>> [filter value ...]",
+    arguments: "ip:port_* =filter; ip:port !2.8.12; client-id_* =new-format; client-id @2.8.12; normal_* =normal_master_slave_pubsub @2.8.12; master @3.2.0; replica @5.0.0; ip:port; ip:port @6.2.0",
+    history: &[
+        ("2.8.12", "Added new filter format."),
+        ("2.8.12", "`ID` option."),
+        ("3.2.0", "Added `master` type in for `TYPE` option."),
+        (
+            "5.0.0",
+            "Replaced `slave` `TYPE` with `replica`. `slave` still supported for backward compatibility.",
+        ),
+        ("6.2.0", "`LADDR` option."),
+    ],
+    syntax: "<ip:port | <[ID client-id] | [TYPE <NORMAL | MASTER | SLAVE | REPLICA | PUBSUB>] | [USER username] | \
+             [ADDR ip:port] | [LADDR ip:port] | [SKIPME yes/no] ...>>",
     summary: "Kill the connection of a client",
     since: "2.4.0",
     complexity: "O(N) where N is the number of client connections",

@@ -9,6 +9,15 @@ use super::{COMMON, REACHING, is_of_type, unknown_type};
 
 pub const LIST: Command = Command {
     name: "LIST",
+    arguments: "normal_* @5.0.0; client-id..client-id (id) @6.2.0 once; client-id multiple",
+    history: &[
+        ("2.8.12", "Added unique client `id` field."),
+        ("5.0.0", "Added optional `TYPE` filter."),
+        ("6.0.0", "Added `user` field."),
+        ("6.2.0", "Added `argv-mem`, `tot-mem`, `laddr` and `redir` fields and the optional `ID` filter."),
+        ("7.0.0", "Added `resp`, `multi-mem`, `rbs` and `rbp` fields."),
+        ("7.0.3", "Added `ssub` field."),
+    ],
     syntax: "[TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]]",
     summary: "Get the list of client connections",
     since: "2.4.0",

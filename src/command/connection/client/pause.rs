@@ -9,6 +9,8 @@ use super::REACHING;
 
 pub const PAUSE: Command = Command {
     name: "PAUSE",
+    arguments: "timeout :integer; write_all =mode @6.2.0",
+    history: &[("6.2.0", "`CLIENT PAUSE WRITE` mode added along with the `mode` option.")],
     syntax: "timeout [WRITE | ALL]",
     summary: "Stop processing commands from clients for some time",
     since: "2.9.50",

@@ -8,6 +8,7 @@ use super::{COMMON, switch};
 
 pub const TRACKING: Command = Command {
     name: "TRACKING",
+    arguments: "on_off =status",
     differs: "ON is refused: there is no client-side caching yet.",
     syntax: "<ON | OFF> [REDIRECT client-id] [PREFIX prefix [PREFIX prefix ...]] [BCAST] [OPTIN] [OPTOUT] [NOLOOP]",
     summary: "Enable or disable server assisted client side caching support",
@@ -21,6 +22,7 @@ pub const TRACKING: Command = Command {
 
 pub const CACHING: Command = Command {
     name: "CACHING",
+    arguments: "yes_no =mode",
     differs: "Refused, as TRACKING is.",
     syntax: "<YES | NO>",
     summary: "Instruct the server about tracking or not keys in the next request",

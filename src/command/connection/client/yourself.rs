@@ -63,6 +63,7 @@ pub const REPLY: Command = Command {
 
 pub const NO_EVICT: Command = Command {
     name: "NO-EVICT",
+    arguments: "on_off =enabled",
     syntax: "<ON | OFF>",
     summary: "Set client eviction mode for the current connection",
     since: "7.0.0",

@@ -21,6 +21,7 @@ use crate::data::parse_i64;
 
 pub(super) const DEBUG: Command = Command {
     name: "DEBUG",
+    arguments: "undocumented",
     differs: "What looks at C memory is not there; DEBUG HELP lists what is.",
     syntax: "subcommand [argument [argument ...]]",
     summary: "A container for debugging commands.",
@@ -32,7 +33,8 @@ pub(super) const DEBUG: Command = Command {
         .with(Flags::LOADING)
         .with(Flags::STALE)
         .with(Flags::PROTECTED)
-        .with(Flags::WHOLE),
+        .with(Flags::WHOLE)
+        .with(Flags::SYSCMD),
     run: debug,
     ..Command::BASE
 };
