@@ -387,6 +387,18 @@ fn a_pause_beyond_the_end_of_time_is_none() {
 }
 
 #[test]
+fn who_is_held_back_by_a_pause_counts_as_blocked() {
+    let server = Server::start(&[]);
+    let (mut client, mut other) = (server.client(), server.client());
+    assert_eq!(client.line("CLIENT PAUSE 100000 WRITE"), "OK");
+    other.send(&["SET", "k", "v"]);
+    until("it is held back", || client.info("blocked_clients") == "1");
+    assert_eq!(client.line("CLIENT UNPAUSE"), "OK");
+    assert_eq!(other.reply(), Some(Value::Simple("OK".into())));
+    assert_eq!(client.info("blocked_clients"), "0");
+}
+
+#[test]
 fn a_closed_terminal_ends_nothing() {
     let server = Server::start(&[]);
     let mut client = server.client();

@@ -160,11 +160,13 @@ impl Host {
         if save && !self.status.loading.load(Ordering::Relaxed) {
             tracing::info!("Saving the final snapshot before exiting.");
             if let Err(text) = self.save_last() {
-                tracing::warn!("Error trying to save the DB: {text}");
+                tracing::warn!("The final snapshot is not saved: {text}");
                 if !how.force {
-                    tracing::warn!("Can't exit. Use SHUTDOWN NOSAVE or FORCE to end without saving.");
+                    tracing::warn!("Error trying to save the DB, can't exit.");
+                    tracing::warn!("SHUTDOWN NOSAVE and SHUTDOWN FORCE end without saving.");
                     return Err("Errors trying to SHUTDOWN. Check logs.".to_owned());
                 }
+                tracing::warn!("Error trying to save the DB. Exit anyway.");
                 code = i32::from(how.save == Some(true));
             }
         }

@@ -72,12 +72,12 @@ impl ClientTable {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// Number of clients parked by a blocking command.
+    /// Number of clients that are parked by a blocking command or held back by CLIENT PAUSE.
     pub fn blocked(&self) -> usize {
         self.blocked.load(Ordering::Relaxed)
     }
 
-    /// A client parks, or goes on.
+    /// A client parks or is held back, or goes on.
     pub fn count_blocked(&self, parked: bool) {
         if parked {
             self.blocked.fetch_add(1, Ordering::Relaxed);

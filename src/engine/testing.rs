@@ -45,8 +45,8 @@ impl Rig {
         let options = StoreOptions { databases: 16, shards: 4_096 };
         let store = Store::with_hasher(&options, KeyHasher::with_key(&[3; 16]));
         let client = Client::new(0, Address::Internal, Address::Internal, -1, 0, clock.unix_ms());
-        let config = Config::from_settings(settings.clone());
-        let fake = FakeServer::new(config, clock.clone(), Arc::new(client), &registry);
+        let config = Config::from_settings(settings);
+        let fake = FakeServer::new(config.clone(), clock.clone(), Arc::new(client), &registry);
         let store = Arc::new(store);
         // What tests of eviction need: each key counts for a hundred bytes.
         let keys = Arc::clone(&store);
@@ -55,7 +55,7 @@ impl Rig {
             store,
             stats: Arc::new(Stats::new(workers, &registry.names())),
             registry: Arc::new(registry),
-            config: Config::from_settings(settings),
+            config,
             clock,
             clients: Arc::new(ClientTable::new(workers)),
             world: Arc::new(World::new(workers)),

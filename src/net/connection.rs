@@ -461,7 +461,9 @@ impl Task {
 
     /// CLIENT PAUSE: waits for its end, or for CLIENT UNPAUSE.
     async fn wait_for_unpause(&mut self) {
+        // INFO counts who is held back among those that wait.
         self.client.set(ClientFlag::Paused, true);
+        self.engine.clients.count_blocked(true);
         let left_ms = self.engine.clients.paused_until().saturating_sub(self.engine.clock.unix_ms());
         let time = tokio::time::sleep(Duration::from_millis(left_ms.clamp(1, 1_000)));
         let mut time = std::pin::pin!(time);
@@ -472,6 +474,7 @@ impl Task {
         })
         .await;
         self.client.set(ClientFlag::Paused, false);
+        self.engine.clients.count_blocked(false);
     }
 
     /// A command whose work is done on a thread of its own (SAVE): the reply follows.

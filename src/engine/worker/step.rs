@@ -209,6 +209,10 @@ impl Worker {
             scope.stats.record(index, ran_ns);
         }
         let lock_wait_ns = scope.lock_wait_ns.get();
+        // What CONFIG SET has just said counts for itself in the slow log, and for the next command of the batch.
+        if flags.has(Flags::ADMIN) && self.settings_version != engine.config.version() {
+            self.read_settings();
+        }
         if batch.monitored || ran_ns >= self.notable_ns {
             let call = Call { row: registered.row, args, client: &session.client, by_script: false };
             if batch.monitored {
@@ -233,10 +237,6 @@ impl Worker {
         }
         batch.count(stamp);
         batch.executed += 1;
-        // The next command of the batch runs under what CONFIG SET has just said.
-        if flags.has(Flags::ADMIN) && self.settings_version != engine.config.version() {
-            self.read_settings();
-        }
         let mark = if matches!(ended, Ended::Pushed) { out.len() } else { mark };
         self.after(session, out, mark);
         match ended {
