@@ -609,3 +609,46 @@ fn a_disk_that_is_full_stops_writes_and_is_recovered_from() {
     assert_eq!(client.line("MGET a none"), "1) \"1\"\n2) (nil)");
     assert_eq!(client.line("STRLEN large"), "(integer) 102400");
 }
+
+#[test]
+fn a_base_of_commands_says_when_it_was_made() {
+    for (timed, expected) in [("yes", &b"#TS:1"[..]), ("no", b"*2\r\n")] {
+        let timed = ["--aof-timestamp-enabled", timed, "--aof-use-rdb-preamble", "no"];
+        let server = launch().with(&timed).start();
+        let mut client = server.client();
+        client.line("SET k v");
+        client.line("BGREWRITEAOF");
+        wait_for_rewrite(&mut client);
+        let base = std::fs::read(server.file(FOLDER).join("appendonly.aof.2.base.aof")).expect("the base");
+        assert!(base.starts_with(expected), "{}", String::from_utf8_lossy(&base));
+        assert_eq!(client.line("DEBUG LOADAOF"), "OK");
+        assert_eq!(client.line("GET k"), "\"v\"");
+    }
+}
+
+#[test]
+fn a_slow_script_in_the_log_leaves_others_told_that_it_loads() {
+    let server = launch().with(&["--busy-reply-threshold", "1"]).start();
+    let (mut loads, mut other) = (server.client(), server.client());
+    // It is slow only when it is repeated: what the log says is written there by the test.
+    let code = "redis.call('SET', KEYS[1], 'y') for i = 1, 1500000 do redis.call('PING') end";
+    let path = server.file(FOLDER).join("appendonly.aof.1.incr.aof");
+    let mut log = std::fs::read(&path).expect("the increment");
+    log.extend(encode(&["EVAL", code, "1", "k"]));
+    std::fs::write(&path, log).expect("the increment");
+    loads.send(&["DEBUG", "LOADAOF"]);
+    until("it loads", || other.line("PING").starts_with("(error) LOADING "));
+    assert_eq!(loads.reply(), ok());
+    assert_eq!(other.line("GET k"), "\"y\"");
+}
+
+#[test]
+fn debug_makes_a_write_of_the_log_wait() {
+    let server = launch().with(&["--appendfsync", "always"]).start();
+    let mut client = server.client();
+    assert_eq!(client.line("DEBUG AOF-FLUSH-SLEEP 200000"), "OK");
+    let began = std::time::Instant::now();
+    assert_eq!(client.line("SET k v"), "OK");
+    assert!(began.elapsed().as_millis() >= 200, "{:?}", began.elapsed());
+    assert_eq!(client.line("DEBUG AOF-FLUSH-SLEEP 0"), "OK");
+}

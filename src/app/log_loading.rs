@@ -352,7 +352,10 @@ impl Host {
         }
         drop(view);
         self.scripts.flush_libraries();
+        // Whoever is answered in the middle of it, while a script in the log takes long, hears that it is loading.
+        self.status.loading.store(true, Ordering::SeqCst);
         let loaded = self.load_log(true);
+        self.status.loading.store(false, Ordering::SeqCst);
         self.status.logging.set(Keeper::Stream, followed);
         if mode != Mode::Off {
             append_only.collect(true);

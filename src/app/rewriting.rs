@@ -223,7 +223,13 @@ impl Host {
         let threads = if settings.rdb_key_save_delay_us == 0 { self.threads() } else { 1 };
         let options = self.rdb_options(libraries, true);
         if !rdb {
-            return commands::write(capture.walker(), &options, &mut sink, progress);
+            return commands::write(
+                capture.walker(),
+                &options,
+                settings.aof_timestamp_enabled,
+                &mut sink,
+                progress,
+            );
         }
         let walkers = (0..threads).map(|_| capture.walker()).collect();
         write(walkers, &options, &mut sink, progress)

@@ -1,5 +1,6 @@
 //! What a save shows, as the commands that make it: a base without Redis's own format.
 
+use super::reader::TIME;
 use crate::data::Stream;
 use crate::data::set::Member;
 use crate::data::stream::Id;
@@ -58,17 +59,23 @@ impl Out {
     }
 }
 
-/// Writes what the walker shows. One thread does all: the order of the commands is that of the walk.
+/// Writes what the walker shows. One thread does all: the order of the commands is that of the walk. `timed` says
+/// first when the file was made.
 ///
 /// # Errors
 /// What the sink says, and [`SaveError::Cancelled`].
 pub fn write(
     mut walker: Walker,
     options: &WriteOptions,
+    timed: bool,
     sink: &mut dyn Sink,
     progress: &Progress,
 ) -> Result<Written, SaveError> {
     let (mut out, mut written, mut selected) = (Out::default(), Written::default(), None);
+    if timed {
+        out.0.extend_from_slice(TIME);
+        out.0.extend_from_slice(format!("{}\r\n", options.created_unix_s).as_bytes());
+    }
     for code in &options.libraries {
         out.command(&[b"FUNCTION", b"LOAD", code]);
     }
