@@ -4,6 +4,8 @@
 //! what is handed over is the order in which things happened. What belongs together is a group: it is repeated
 //! as a whole or not at all.
 
+use crate::config::Settings;
+
 use super::context::Replay;
 use super::{Args, Context};
 
@@ -107,14 +109,19 @@ fn put_count(out: &mut Vec<u8>, sign: u8, count: usize) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// Adds the deletion of what has expired.
+fn delete(effects: &mut Effects, settings: &Settings, expired: Vec<(usize, Vec<u8>)>) {
+    let command: &[u8] = if settings.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };
+    for (database, key) in expired {
+        effects.push(database, [command, &key].into_iter());
+    }
+}
+
 impl Context<'_> {
     /// Notes that keys were found expired: they are deleted, whatever is said of them afterwards.
     fn note_expired(&mut self) {
         let Some(effects) = &mut self.effects else { return };
-        let command: &[u8] = if self.settings.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };
-        for (database, key) in self.view.take_expired() {
-            effects.push(database, [command, &key].into_iter());
-        }
+        delete(effects, self.settings, self.view.take_expired());
     }
 
     /// The unit ends: notes what was found expired after its last command, apart from what it did.
@@ -148,6 +155,19 @@ impl Context<'_> {
             }
             Replay::AsSent => {}
         }
+        let after = self.view.take_expired_after();
+        if !after.is_empty() {
+            self.note_after(after);
+        }
+    }
+
+    /// Notes what the command made to be found expired.
+    fn note_after(&mut self, expired: Vec<(usize, Vec<u8>)>) {
+        let Some(effects) = &mut self.effects else { return };
+        if !self.in_transaction {
+            effects.begin_group();
+        }
+        delete(effects, self.settings, expired);
     }
 }
 

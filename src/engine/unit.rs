@@ -246,6 +246,8 @@ pub fn failed(scope: &Scope<'_>, ctx: &mut Context<'_>, error: &CommandError) {
 pub fn finish(scope: &Scope<'_>, mut ctx: Context<'_>) {
     let mut ready = ctx.view.take_ready();
     if !ready.is_empty() {
+        // As in Redis, who waits is served by the time of now: what the unit set to expire may have expired.
+        ctx.view.renew(scope.engine.clock.unix_ms());
         ready = blocked::serve_held(scope, &mut ctx, ready);
     }
     log::commit(scope.engine, &mut ctx);

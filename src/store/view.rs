@@ -92,8 +92,10 @@ pub struct View<'s> {
     /// Keys that changed and that clients wait for, with their database's number.
     pub(super) ready: Vec<(usize, Vec<u8>)>,
     /// Whether the unit tells of `expired`: if not, the store's owner is told at once.
-    tells_expired: bool,
-    expired: Vec<(usize, Vec<u8>)>,
+    pub(super) tells_expired: bool,
+    pub(super) expired: Vec<(usize, Vec<u8>)>,
+    /// What was found expired while two databases were exchanged, with the database's number afterwards.
+    pub(super) expired_after: Vec<(usize, Vec<u8>)>,
     /// Whether `noted` is kept.
     notes_keys: bool,
     noted: Vec<(usize, Vec<u8>, Noted)>,
@@ -125,6 +127,7 @@ impl<'s> View<'s> {
             ready: Vec::new(),
             tells_expired: false,
             expired: Vec::new(),
+            expired_after: Vec::new(),
             notes_keys: false,
             noted: Vec::new(),
             random: Random::new(moment.seed | 1),
@@ -533,11 +536,6 @@ impl<'s> View<'s> {
     /// Says whether to note what happens to keys beside the commands' own effects.
     pub fn set_notes_keys(&mut self, on: bool) {
         self.notes_keys = on;
-    }
-
-    /// Says whether the unit itself tells which keys it found expired, in the order of its own changes.
-    pub fn set_tells_expired(&mut self, on: bool) {
-        self.tells_expired = on;
     }
 
     #[inline]
