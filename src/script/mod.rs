@@ -13,6 +13,7 @@
 //! FLUSH and by every change of the libraries tells workers that what they have compiled is out of date.
 
 mod api;
+mod bare;
 mod call;
 mod convert;
 mod current;
@@ -30,4 +31,5 @@ mod state;
 mod tests;
 mod usage;
 
+pub use bare::Bare;
 pub use engine::ScriptEngine;

@@ -34,6 +34,12 @@ pub(super) struct Sandbox {
     held: Arc<AtomicUsize>,
 }
 
+impl std::fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sandbox").field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
+
 impl Sandbox {
     pub(super) fn new(watch: Rc<Watch>, held: Arc<AtomicUsize>) -> mlua::Result<Sandbox> {
         let lua = Lua::new_with(
