@@ -386,6 +386,110 @@ fn a_pause_beyond_the_end_of_time_is_none() {
     assert_eq!(client.line("PING"), "PONG");
 }
 
+/// Four clients count without end; each says how far its last reply was.
+fn counting(server: &Server) -> Vec<std::thread::JoinHandle<i64>> {
+    let port = server.port();
+    let count = move |name: usize| {
+        let mut client = Client::connect(port);
+        let mut last = 0;
+        loop {
+            if !client.raw(&common::encode(&["INCR".to_owned(), format!("count:{name}")])) {
+                return last;
+            }
+            match client.reply() {
+                Some(Value::Int(number)) => last = number,
+                _ => return last,
+            }
+        }
+    };
+    (0..4).map(|name| std::thread::spawn(move || count(name))).collect()
+}
+
+#[test]
+fn what_was_acknowledged_before_a_clean_end_is_there_after_it() {
+    for (options, by_command) in [
+        (&["--save", "3600 1", "--workers", "2"][..], false),
+        (&["--save", "3600 1", "--dbfilename", "dump.rdb"], true),
+    ] {
+        let launch = Launch::new().with(options);
+        let mut server = launch.start();
+        assert!(server.client().line("PING") == "PONG");
+        let clients = counting(&server);
+        let mut asks = server.client();
+        until("there is something to save", || asks.line("GET count:3").len() > 6);
+        if by_command {
+            asks.send(&["SHUTDOWN"]);
+        } else {
+            server.signal(Signal::SIGTERM);
+        }
+        let (status, log) = server.ended();
+        assert_eq!(status.code(), Some(0), "{log:?}");
+        let acknowledged: Vec<i64> =
+            clients.into_iter().map(|client| client.join().expect("a count")).collect();
+        let server = launch.start();
+        let mut client = server.client();
+        for (name, last) in acknowledged.into_iter().enumerate() {
+            let Some(Value::Bulk(text)) = client.call(&["GET".to_owned(), format!("count:{name}")]) else {
+                panic!("count:{name} is gone, {last} was acknowledged");
+            };
+            let kept: i64 = String::from_utf8_lossy(&text).parse().expect("a number");
+            // The last INCR may have run while its reply did not come through any more.
+            assert!(kept == last || kept == last + 1, "{kept} are kept, {last} were acknowledged");
+        }
+    }
+}
+
+#[test]
+fn who_authenticates_may_send_more_in_the_same_packet() {
+    let server = Server::start(&["--requirepass", "x"]);
+    let long = "v".repeat(20_000);
+    let many: Vec<String> = (0..24).map(|number| number.to_string()).collect();
+    let mut mset = vec!["MSET"];
+    mset.extend(many.iter().map(String::as_str));
+    let mut client = server.client();
+    let mut packet = common::encode(&["AUTH", "x"]);
+    packet.extend(common::encode(&mset));
+    packet.extend(common::encode(&["SET", "a", &long]));
+    assert!(client.raw(&packet));
+    for _ in 0..3 {
+        assert_eq!(client.reply(), common::ok());
+    }
+    let mut stranger = server.client();
+    assert!(stranger.raw(&common::encode(&mset)));
+    assert!(matches!(stranger.reply(), Some(Value::Error(text)) if text.ends_with(b"multibulk length")));
+}
+
+#[test]
+fn a_low_limit_of_descriptors_lowers_maxclients() {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("the limit");
+    let launch = Launch::new().with(&["--maxclients", "4294967295"]);
+    let mut server = launch.start();
+    // Nobody has so many: it takes what there is.
+    assert!(server.log_says("maxclients has been reduced to"));
+    let shown = server.client().line("CONFIG GET maxclients");
+    assert!(!shown.contains("4294967295"), "{shown}, {soft} and {hard} descriptors");
+    assert_eq!(server.client().line("SAVE"), "OK");
+}
+
+#[test]
+fn a_server_that_listens_nowhere_ends() {
+    let (code, log, _) = Launch::new().with(&["--port", "0"]).ends();
+    assert_eq!(code, Some(1));
+    assert!(log.contains("Configured to not listen anywhere, exiting."), "{log}");
+}
+
+#[test]
+fn subscribers_are_not_idle() {
+    let server = Server::start(&["--timeout", "1"]);
+    let (mut listens, mut idles) = (server.client(), server.client());
+    listens.send(&["SUBSCRIBE", "news"]);
+    assert!(listens.reply().is_some());
+    assert_eq!(idles.line("PING"), "PONG");
+    assert_eq!(idles.reply(), None, "who says nothing is closed");
+    assert_eq!(server.client().line("PUBLISH news hello"), "(integer) 1");
+    assert!(listens.reply().is_some());
+}
+
 #[test]
 fn who_is_held_back_by_a_pause_counts_as_blocked() {
     let server = Server::start(&[]);
@@ -424,7 +528,11 @@ fn the_background_is_another_process() {
     assert_ne!(pid, server.pid().to_string());
     assert_eq!(client.line("CONFIG GET daemonize"), "1) \"daemonize\"\n2) \"yes\"");
     assert_eq!(std::fs::read_to_string(&pidfile).expect("the pid file").trim(), pid);
-    assert!(std::fs::read_to_string(launch.file("log")).expect("the log").contains("Ready to accept"));
+    until("its log says so", || {
+        std::fs::read_to_string(launch.file("log")).expect("the log").contains("Ready to accept")
+    });
+    let log = std::fs::read_to_string(launch.file("log")).expect("the log");
+    assert!(log.lines().any(|line| line.starts_with(&format!("{pid}:")) && line.contains("Ready")), "{log}");
     client.send(&["SHUTDOWN", "NOSAVE"]);
     assert_eq!(client.reply(), None);
     until("it ends", || !pidfile.exists());
@@ -457,7 +565,7 @@ fn systemd_is_told_when_it_is_ready_and_when_it_ends() {
     server.stop();
     let message = said();
     assert!(message.contains("STOPPING=1"), "{message}");
-    let (status, log) = Launch::new().with(&["--supervised", "systemd", "--port", "0"]).start().stop();
+    let (status, log) = Launch::new().with(&["--supervised", "systemd"]).start().stop();
     assert_eq!(status.code(), Some(0));
     assert!(log.iter().any(|line| line.contains("NOTIFY_SOCKET not found")), "{log:?}");
 }

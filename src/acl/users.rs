@@ -12,6 +12,8 @@ use super::log::Log;
 use super::rule::{RuleError, Rules, has_spaces, join_selectors};
 use super::user::User;
 
+use crate::resp::text_of;
+
 /// The user that everybody is who has not said otherwise. It is always there.
 pub const DEFAULT_USER: &[u8] = b"default";
 
@@ -78,11 +80,11 @@ impl std::fmt::Display for ChangeError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             ChangeError::Unmatched(word) => {
-                let word = String::from_utf8_lossy(word);
+                let word = text_of(word);
                 write!(f, "Unmatched parenthesis in acl selector starting at '{word}'.")
             }
             ChangeError::Rule(rule, error) => {
-                let rule = String::from_utf8_lossy(rule);
+                let rule = text_of(rule);
                 write!(f, "Error in ACL SETUSER modifier '{rule}': {}", error.text())
             }
         }
@@ -230,7 +232,7 @@ impl Acl {
         let mut table = Table::clone(&self.table());
         let rules = self.rules();
         for Definition { name, rules: all } in definitions {
-            let shown = String::from_utf8_lossy(name);
+            let shown = text_of(name);
             if has_spaces(name) {
                 return Err("Spaces not allowed in ACL usernames".to_owned());
             }
@@ -301,7 +303,7 @@ impl Acl {
 fn public(rule: &[u8]) -> std::borrow::Cow<'_, str> {
     match rule.first() {
         Some(b'>' | b'<' | b'#' | b'!') => "(hidden)".into(),
-        _ => String::from_utf8_lossy(rule),
+        _ => text_of(rule),
     }
 }
 

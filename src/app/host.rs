@@ -26,6 +26,8 @@ use crate::persist::ownership::Guard;
 use crate::persist::rdb;
 use crate::store::{DumpError, Entry, LoadedValue, Store};
 
+use super::saving::Instant;
+
 /// Everything that outlives a connection.
 pub(super) struct Host {
     pub(super) config: Config,
@@ -180,7 +182,7 @@ impl Server for Host {
             self.listen_again(old, new)?;
         }
         if old.maxclients != new.maxclients {
-            super::run::allow_clients(new.maxclients)
+            super::limits::allow_clients(new.maxclients)
                 .map_err(|message| ApplyError { name: "maxclients", message })?;
         }
         if old.logfile != new.logfile {
@@ -366,13 +368,12 @@ impl Saves for Host {
 
     fn flushed(&self) -> bool {
         self.jobs.cancel();
-        self.stats.no_unsaved_changes();
         !self.config.current().save.is_empty()
     }
 
     fn save_flushed(&self) {
         // As in Redis the client hears that all is flushed in any case; the log has why it was not saved.
-        let _ = self.save_last();
+        let _ = self.save_last(Instant::Next);
     }
 
     fn last_save_unix_s(&self) -> u64 {

@@ -18,7 +18,7 @@ use crate::persist::snapshot::{self, Kind};
 use crate::store::{Arrival, Moment, Placed, Usage, idle_since, with_frequency};
 
 use super::host::Host;
-use super::saving::is_rdb;
+use super::saving::{Instant, is_rdb};
 
 /// The name that Redis gives its file.
 const NAME_OF_REDIS: &str = "dump.rdb";
@@ -266,7 +266,7 @@ impl Host {
     /// DEBUG RELOAD: saves, empties the keyspace and loads what was saved. Runs on a thread of its own.
     pub(super) fn reload_snapshot(&self, how: Reload) -> Result<(), String> {
         if how.save {
-            self.save_last()?;
+            self.save_last(Instant::Next)?;
         }
         let _whole = self.world.whole_blocking();
         if how.flush {

@@ -312,7 +312,7 @@ impl Host {
         if !self.config.current().aof_load_truncated {
             return Err(format!(
                 "Unexpected end of file reading the append only file {name}. You can: 1) Make a backup of your AOF \
-                 file, then use ./redis-check-aof --fix <filename.manifest>. 2) Alternatively you can set the \
+                 file, then use glasswing check --fix <filename.manifest>. 2) Alternatively you can set the \
                  'aof-load-truncated' configuration option to yes and restart the server."
             ));
         }
@@ -378,7 +378,7 @@ fn refused(name: &str, fault: &Fault) -> String {
         Problem::Io(_) => format!("Unrecoverable error reading the append only file {name}: {fault}"),
         _ => format!(
             "Bad file format reading the append only file {name}: make a backup of your AOF file, then use \
-             ./redis-check-aof --fix <filename.manifest>: {fault}"
+             glasswing check --fix <filename.manifest>: {fault}"
         ),
     }
 }

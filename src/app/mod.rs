@@ -12,6 +12,7 @@ mod control;
 mod effect_logs;
 mod figures;
 mod host;
+mod limits;
 mod loading;
 mod log_check;
 mod log_loading;

@@ -38,9 +38,6 @@ use super::host::{Host, log_level};
 use super::saving::progress_line;
 use super::signals::Signals;
 
-/// Descriptors beside the clients' own: listeners, files, the admin port (Redis reserves as many).
-const RESERVED_DESCRIPTORS: u64 = 32;
-
 /// The program. Arguments are without its own name.
 pub fn run(args: Vec<OsString>) -> ExitCode {
     let env: Vec<(String, String)> = std::env::vars_os()
@@ -62,7 +59,14 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
                 ExitCode::FAILURE
             }
         },
-        Ok(Startup::Check(args)) => print_outcome(super::tools::check(&args)),
+        Ok(Startup::Check(args)) => match super::tools::check(&args) {
+            Ok(text) => print_outcome(Ok(text)),
+            // What is wrong is what was asked for: it goes where the rest goes.
+            Err(text) => {
+                print_outcome(Ok(text));
+                ExitCode::FAILURE
+            }
+        },
         Ok(Startup::Convert(args)) => print_outcome(super::tools::convert(&args)),
         Ok(Startup::Run(config)) => match open_log(&config.current()) {
             Ok(log) => match serve(*config, log) {
@@ -125,7 +129,7 @@ fn serve(config: Config, log: log::LogHandle) -> Result<i32, String> {
     }
     supervisor.started();
     tracing::warn!("oO0OoO0OoO0Oo Glasswing is starting oO0OoO0OoO0Oo");
-    allow_clients(settings.maxclients).unwrap_or_else(|reason| tracing::warn!("{reason}"));
+    super::limits::at_start(&config)?;
     let tcp = bind_tcp(&settings.bind, settings.port, settings.tcp_backlog).map_err(|error| {
         tracing::warn!("{error}");
         format!("Failed listening on port {} (TCP), aborting.", settings.port)
@@ -137,6 +141,9 @@ fn serve(config: Config, log: log::LogHandle) -> Result<i32, String> {
             Some(bound.map_err(|error| format!("Failed opening Unix socket: {error}"))?)
         }
     };
+    if tcp.is_empty() && unix.is_none() {
+        return Err("Configured to not listen anywhere, exiting.".to_owned());
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -180,30 +187,6 @@ fn log_panics() {
         let thread = std::thread::current();
         tracing::error!(thread = thread.name().unwrap_or("?"), "A panic was caught: {panic}\n{backtrace}");
     }));
-}
-
-/// Raises the limit of descriptors so that so many clients fit.
-pub(super) fn allow_clients(maxclients: u32) -> Result<(), String> {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    let wanted = u64::from(maxclients) + RESERVED_DESCRIPTORS;
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(|error| error.to_string())?;
-    if soft >= wanted {
-        return Ok(());
-    }
-    if setrlimit(Resource::RLIMIT_NOFILE, wanted, hard.max(wanted)).is_ok() {
-        return Ok(());
-    }
-    // Without the privilege to raise the hard limit, what it allows is better than nothing.
-    let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-    if hard >= wanted {
-        return Ok(());
-    }
-    Err(format!(
-        "The operating system is not able to handle the specified number of clients, try with {}. You requested \
-         maxclients of {maxclients} requiring at least {wanted} max file descriptors; the limit is {hard}. Raise it \
-         with 'ulimit -n'.",
-        hard.saturating_sub(RESERVED_DESCRIPTORS)
-    ))
 }
 
 fn write_pidfile(path: &str) -> Option<PathBuf> {

@@ -19,6 +19,15 @@ use super::host::Host;
 /// Threads that write a snapshot, and that load one. More than a few only fight for the memory bus.
 const MOST_THREADS: usize = 4;
 
+/// Which state a save writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Instant {
+    /// That of a moment between two units that hold the whole keyspace.
+    Next,
+    /// That of now: the caller holds it.
+    Now,
+}
+
 impl Host {
     pub(super) fn threads(&self) -> usize {
         self.workers.clamp(1, MOST_THREADS)
@@ -26,6 +35,10 @@ impl Host {
 
     /// Starts a save on a thread of its own.
     pub(super) fn begin_save(&self) -> Result<JobId, SaveRefusal> {
+        self.save_at(Instant::Next)
+    }
+
+    fn save_at(&self, instant: Instant) -> Result<JobId, SaveRefusal> {
         let Some(host) = self.me.upgrade() else {
             return Err(SaveRefusal::Failed("the server ends".to_owned()));
         };
@@ -34,7 +47,7 @@ impl Host {
             let span = host.tracer.background("save");
             let stats = &host.stats;
             // Whoever holds the whole keyspace locks after it has written: the instant waits for its end.
-            let turn = host.world.turn_blocking();
+            let turn = (instant == Instant::Next).then(|| host.world.turn_blocking());
             let capture = host.store.begin_capture();
             let changes = stats.unsaved_changes();
             let libraries = host.libraries();
@@ -156,10 +169,12 @@ impl Host {
             tracing::warn!("Shutdown manually aborted.");
             return Err("Errors trying to SHUTDOWN. Check logs.".to_owned());
         }
-        let mut code = 0;
+        // From a save on nothing is run, so that nobody is told of a change that the file would not have. Should the
+        // server live on, all goes on where it was.
+        let _whole = save.then(|| self.world.whole_blocking());
         if save && !self.status.loading.load(Ordering::Relaxed) {
             tracing::info!("Saving the final snapshot before exiting.");
-            if let Err(text) = self.save_last() {
+            if let Err(text) = self.save_last(Instant::Now) {
                 tracing::warn!("The final snapshot is not saved: {text}");
                 if !how.force {
                     tracing::warn!("Error trying to save the DB, can't exit.");
@@ -167,19 +182,18 @@ impl Host {
                     return Err("Errors trying to SHUTDOWN. Check logs.".to_owned());
                 }
                 tracing::warn!("Error trying to save the DB. Exit anyway.");
-                code = i32::from(how.save == Some(true));
             }
         }
         self.status.stopping.store(true, Ordering::SeqCst);
         // Without a receiver the main thread is ending already.
-        let _ = self.ending.send(Some(code));
+        let _ = self.ending.send(Some(0));
         Ok(())
     }
 
-    /// The save before the end: one that runs already may have begun before the last writes.
-    pub(super) fn save_last(&self) -> Result<(), String> {
+    /// Saves all that there is: a save that runs already may have begun before the last writes.
+    pub(super) fn save_last(&self, instant: Instant) -> Result<(), String> {
         loop {
-            match self.begin_save() {
+            match self.save_at(instant) {
                 Ok(id) => {
                     let ended = self.jobs.wait(id).map(|ended| ended.result);
                     return ended.unwrap_or_else(|| Err("its outcome is not known".to_owned())).map(drop);

@@ -84,7 +84,11 @@ pub(super) fn check(args: &CheckArgs) -> Result<String, String> {
             }
         };
         failed |= outcome.is_err();
-        text += &outcome.unwrap_or_else(|why| format!("{}: {why}\n", path.display()));
+        text += &outcome.unwrap_or_else(|why| match why.ends_with('\n') {
+            // It is about several files, and names them.
+            true => why,
+            false => format!("{}: {why}\n", path.display()),
+        });
     }
     if failed { Err(text) } else { Ok(text) }
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::resp::text_of;
 use crate::store::WrongType;
 
 /// What a write is told while too few replicas follow.
@@ -99,7 +100,7 @@ pub fn shown(word: &[u8]) -> Cow<'_, str> {
 pub fn shown_up_to(word: &[u8], limit: usize) -> Cow<'_, str> {
     let word = &word[..word.len().min(limit)];
     let end = word.iter().position(|&byte| byte == 0).unwrap_or(word.len());
-    String::from_utf8_lossy(&word[..end])
+    text_of(&word[..end])
 }
 
 /// What a container answers to a subcommand that it does not have, or to words and options that the subcommand

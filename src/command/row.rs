@@ -36,6 +36,8 @@ pub struct Command {
     pub acl: Acl,
     /// Which arguments are keys.
     pub keys: Keys,
+    /// What COMMAND INFO adds to its key specifications, in their order.
+    pub key_notes: &'static [&'static str],
     /// Which arguments are channels.
     pub channels: Channels,
     /// The argument that is looked up in the collection under the first key, 0 if none is: a batch fetches
@@ -76,6 +78,7 @@ impl Command {
         flags: Flags::NONE,
         acl: Acl::NONE,
         keys: Keys::None,
+        key_notes: &[],
         channels: Channels::None,
         element: 0,
         access: |_, declared| declared,

@@ -28,6 +28,14 @@ pub enum ReplyMode {
     Skip,
 }
 
+impl ReplyMode {
+    /// Whether what is written now is not sent.
+    #[inline]
+    pub fn is_silent(self) -> bool {
+        matches!(self, ReplyMode::Off | ReplyMode::Skip)
+    }
+}
+
 /// A queued command of a transaction: its request and where its arguments lie in it.
 #[derive(Clone, Debug)]
 pub struct Queued {

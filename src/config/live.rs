@@ -5,6 +5,7 @@ use super::rewrite::{self, RewriteError};
 use super::row::{Flags, How, Row, find};
 use super::table::{ROWS, Settings};
 use crate::acl::Definition;
+use crate::resp::text_of;
 use arc_swap::ArcSwap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -314,7 +315,7 @@ fn checked_names<'a>(
     };
     let mut known: Vec<Pair<'a>> = Vec::with_capacity(pairs.len());
     for &(asked, value) in pairs {
-        let name = || String::from_utf8_lossy(asked).into_owned();
+        let name = || text_of(asked).into_owned();
         let refused = |message: &str| SetError::Refused { name: name(), message: message.into() };
         let (row, found) = find(asked).ok_or_else(|| SetError::Unknown(name()))?;
         // Redis's are refused in any case. What CONFIG GET shows of ours can be given back, as tools do that

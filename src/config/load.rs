@@ -188,9 +188,19 @@ impl Loader {
             );
             return Err(Failure::Here(Fault::new("Too many nested includes", hint)));
         }
-        self.depth += 1;
         let folder = self.settings.dir.clone();
-        let result = include::expand(&folder, &pattern).iter().try_for_each(|path| self.file(path));
+        let files = include::expand(&folder, &pattern);
+        if let Some((path, error)) =
+            files.iter().find_map(|path| Some((path, std::fs::File::open(path).err()?)))
+        {
+            let (path, reason) = (path.display(), reason(&error));
+            return Err(Failure::Here(Fault::new(
+                format!("Fatal error, can't open config file '{path}': {reason}"),
+                "A pattern that matches nothing is no error; a file that is named has to be there.",
+            )));
+        }
+        self.depth += 1;
+        let result = files.iter().try_for_each(|path| self.file(path));
         self.depth -= 1;
         result.map_err(Failure::Below)
     }

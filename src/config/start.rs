@@ -305,7 +305,14 @@ fn healthcheck(args: &[OsString], env: &[(String, String)]) -> Result<Startup, S
         // Standard input belongs to the server.
         None => {
             let read = read(&of_server, env, &mut std::io::empty())?;
-            format!("http://127.0.0.1:{}/readyz", read.loader.settled()?.admin_port)
+            match read.loader.settled()?.admin_port {
+                0 => {
+                    return Err(StartupError::plain(
+                        "The admin port is off (admin-port 0): nothing can be asked.\n",
+                    ));
+                }
+                port => format!("http://127.0.0.1:{port}/readyz"),
+            }
         }
     };
     Ok(Startup::Healthcheck(HealthcheckArgs { url, timeout }))

@@ -37,6 +37,8 @@ pub struct Parked {
     pub command: usize,
     /// How long the command ran before it parked: what counts if nobody serves it.
     pub ran_ns: u64,
+    /// Its client does not want to hear of it (CLIENT REPLY).
+    pub silent: bool,
     on_timeout: Reply,
     /// What it waits for, where no key brings it.
     until: Option<Until>,
@@ -53,6 +55,8 @@ struct Errand {
     needs: Box<[KeyHash]>,
     command: usize,
     serve: Serve,
+    /// The client does not want to hear of it (CLIENT REPLY).
+    silent: bool,
 }
 
 /// Queues the client at its keys. The unit still holds them.
@@ -74,6 +78,7 @@ pub fn park_as(ctx: &mut Context<'_>, how: ParkAs, args: &Args<'_>) -> Parked {
         needs: park.needs.iter().filter_map(|&ordinal| args.declared(ordinal)).map(|key| key.hash).collect(),
         command: ctx.command,
         serve: park.serve,
+        silent: ctx.session.reply_mode.is_silent(),
     };
     let make = if how.hears_of_loss { Waiter::hearing_of_loss } else { Waiter::new };
     let waiter = Arc::new(make(Box::new(errand)));
@@ -85,8 +90,16 @@ pub fn park_as(ctx: &mut Context<'_>, how: ParkAs, args: &Args<'_>) -> Parked {
         }
     }
     let deadline_ms = (park.timeout_ms > 0).then(|| ctx.now_ms().saturating_add(park.timeout_ms));
-    let on_timeout = park.on_timeout;
-    Parked { waiter, keys, deadline_ms, command: ctx.command, ran_ns: 0, on_timeout, until: None }
+    Parked {
+        waiter,
+        keys,
+        deadline_ms,
+        command: ctx.command,
+        ran_ns: 0,
+        silent: false,
+        on_timeout: park.on_timeout,
+        until: None,
+    }
 }
 
 /// The client waits for what no key brings.
@@ -98,6 +111,7 @@ pub fn park_until(ctx: &Context<'_>, until: Until) -> Parked {
         deadline_ms,
         command: ctx.command,
         ran_ns: 0,
+        silent: false,
         on_timeout: Reply::Nothing,
         until: Some(until),
     }
@@ -176,7 +190,7 @@ fn serve_key(scope: &Scope<'_>, ctx: &mut Context<'_>, key: Key<'_>) -> bool {
         match serve(scope, ctx, errand, key) {
             Some(reply) => {
                 waiter.serve();
-                errand.client.send(reply);
+                errand.client.send(if errand.silent { Bytes::new() } else { reply });
             }
             // The key holds nothing for this client: it may hold something for one that wants another type.
             None => waiter.release(),

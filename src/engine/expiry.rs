@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
 
+use crate::command::ports::Clients as _;
 use crate::observe::Counter;
 use crate::store::{Moment, Sweep};
 
@@ -34,6 +35,8 @@ impl Sweeper {
     ) -> bool {
         if !engine.status.active_expiry.load(Ordering::Relaxed)
             || engine.status.loading.load(Ordering::Relaxed)
+            // While clients are held back nothing changes.
+            || engine.clients.paused(moment.now_ms).is_some()
         {
             return false;
         }

@@ -56,14 +56,14 @@ fn keys_of(store: &Store, registry: &Registry, queued: &Queued) -> Vec<KeyAt> {
 /// Runs EXEC.
 pub fn exec(scope: &Scope<'_>, session: &mut Session, out: &mut Encoder, command: usize) {
     let Some(multi) = session.end_multi() else {
-        refuse(scope, out, command, &CommandError::fixed("ERR EXEC without MULTI"));
+        refuse(scope, session, out, command, &CommandError::fixed("ERR EXEC without MULTI"));
         return;
     };
     if multi.refused {
         unwatch(scope, session);
         scope.stats.refused(Refusal::ExecAbort);
         let text = "EXECABORT Transaction discarded because of previous errors.";
-        refuse(scope, out, command, &CommandError::fixed(text));
+        refuse(scope, session, out, command, &CommandError::fixed(text));
         return;
     }
     let (plans, places) = plan(scope, session, &multi);
@@ -87,15 +87,25 @@ pub fn exec(scope: &Scope<'_>, session: &mut Session, out: &mut Encoder, command
     }
     ctx.view.select(before);
     ctx.session.note_watched();
+    let mark = ctx.out.len();
     if flag.is_some_and(|flag| flag.is_raised()) {
         ctx.out.null_array();
+        silence(&mut ctx, mark);
     } else {
         ctx.out.array(multi.queue.len());
+        silence(&mut ctx, mark);
         for (queued, keys) in multi.queue.iter().zip(&plans) {
             run_queued(scope, &mut ctx, queued, keys);
         }
     }
     unit::finish(scope, ctx);
+}
+
+/// CLIENT REPLY: takes back what was written since `mark`, if the client does not want to hear it.
+fn silence(ctx: &mut Context<'_>, mark: usize) {
+    if ctx.session.reply_mode.is_silent() {
+        ctx.out.truncate(mark);
+    }
 }
 
 type Places = SmallVec<[(usize, KeyHash); 16]>;
@@ -151,6 +161,7 @@ fn run_queued(scope: &Scope<'_>, ctx: &mut Context<'_>, queued: &Queued, keys: &
             unit::failed(scope, ctx, &error);
         }
     }
+    silence(ctx, mark);
     if ctx.collect_replay {
         ctx.note_effects(before, changes, &args);
     }
@@ -187,9 +198,11 @@ fn observe(
 }
 
 /// EXEC's own error: it has run, and failed.
-fn refuse(scope: &Scope<'_>, out: &mut Encoder, command: usize, error: &CommandError) {
+fn refuse(scope: &Scope<'_>, session: &Session, out: &mut Encoder, command: usize, error: &CommandError) {
     let text = error.text();
-    out.error(&text);
+    if !session.reply_mode.is_silent() {
+        out.error(&text);
+    }
     scope.stats.failed(command);
     scope.stats.error(&text);
 }

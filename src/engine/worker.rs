@@ -169,13 +169,16 @@ impl Worker {
                 }
             }
         };
+        // What a last save has not seen must not happen any more.
+        if engine.status.stopping.load(Ordering::Relaxed) {
+            return Ran { consumed: 0, next: Next::Close };
+        }
         if connection.session.acl_generation != self.acl.generation() {
             connection.session.refresh_user(&self.acl);
             if connection.session.client.has(ClientFlag::Killed) {
                 return Ran { consumed: 0, next: Next::Close };
             }
         }
-        self.limits.authenticated = connection.session.authenticated;
         let mut encoder = Encoder::with_buffer(std::mem::take(out), connection.protocol);
         let began = self.wall.stamp();
         connection.session.client.query_used.store(input.len(), Ordering::Relaxed);

@@ -192,8 +192,9 @@ fn close_idle(engine: &Engine, index: usize) {
     let now_ms = engine.clock.unix_ms();
     engine.clients.each_of(index, |client| {
         let idle_ms = now_ms.saturating_sub(client.active_ms.load(Ordering::Relaxed));
-        // Replicas have a timeout of their own.
-        if idle_ms > timeout_ms && !client.any(ClientFlag::Blocked as u32 | ClientFlag::Replica as u32) {
+        // Who waits for a key or for messages is not idle; replicas have a timeout of their own.
+        let waits = ClientFlag::Blocked as u32 | ClientFlag::Subscriber as u32 | ClientFlag::Replica as u32;
+        if idle_ms > timeout_ms && !client.any(waits) {
             tracing::debug!(client = client.id, "Closing idle client");
             engine.stats.worker(index).incr(Counter::IdleDisconnections);
             client.kill();

@@ -112,8 +112,9 @@ pub struct LogConfig {
     pub format: LogFormat,
     /// `logfile`; None is standard output.
     pub file: Option<PathBuf>,
-    /// The process that Redis's form shows.
-    pub pid: u32,
+    /// The process that Redis's form shows; None is the one that writes the line, which may have gone to the
+    /// background meanwhile.
+    pub pid: Option<u32>,
     /// The clock.
     pub now: Now,
     /// The zone of Redis's form.
@@ -127,7 +128,7 @@ impl LogConfig {
             level: LogLevel::Notice,
             format: LogFormat::Redis,
             file: None,
-            pid: std::process::id(),
+            pid: None,
             now,
             zone: TimeZone::system(),
         }
@@ -222,7 +223,7 @@ pub fn subscriber(config: LogConfig) -> Result<(impl Subscriber + Send + Sync, L
 #[derive(Debug)]
 struct Shared {
     format: LogFormat,
-    pid: u32,
+    pid: Option<u32>,
     now: Now,
     zone: TimeZone,
     role: AtomicU8,
@@ -263,7 +264,14 @@ impl<S: Subscriber> Layer<S> for Lines {
         let line = match shared.format {
             LogFormat::Redis => {
                 let role = char::from(shared.role.load(Relaxed));
-                redis_line(shared.pid, role, now, &shared.zone, level, &parts)
+                redis_line(
+                    shared.pid.unwrap_or_else(std::process::id),
+                    role,
+                    now,
+                    &shared.zone,
+                    level,
+                    &parts,
+                )
             }
             LogFormat::Json => json_line(now, level, event.metadata().target(), &parts),
         };
@@ -419,7 +427,7 @@ mod tests {
 
     fn config(file: PathBuf) -> LogConfig {
         let zone = TimeZone::fixed(Offset::constant(1));
-        LogConfig { file: Some(file), pid: 4711, zone, ..LogConfig::new(fixed) }
+        LogConfig { file: Some(file), pid: Some(4711), zone, ..LogConfig::new(fixed) }
     }
 
     /// What is in the log file after `events` have been logged with this configuration.

@@ -2,6 +2,7 @@
 
 use super::ProtocolError;
 use super::double::format_double;
+use super::text::bytes_of;
 
 /// Which protocol a client speaks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -151,15 +152,20 @@ impl Encoder {
         self.buf.extend_from_slice(b"+OK\r\n");
     }
 
-    /// A simple string. Line breaks in it become spaces.
-    #[inline]
-    pub fn simple(&mut self, s: &str) {
-        self.safe_line(b'+', s.as_bytes());
+    /// Puts bytes before what was written from `at` on.
+    pub fn insert(&mut self, at: usize, bytes: &[u8]) {
+        self.buf.splice(at..at, bytes.iter().copied());
     }
 
-    /// An error: its code and its words, without the `-`. Line breaks in it become spaces.
+    /// A simple string. What [`text_of`](super::text_of) has put in the place of bytes becomes these again. Line breaks in it become spaces.
+    #[inline]
+    pub fn simple(&mut self, s: &str) {
+        self.safe_line(b'+', &bytes_of(s));
+    }
+
+    /// An error: its code and its words, without the `-`; bytes come back as in [`Encoder::simple`]. Line breaks in it become spaces.
     pub fn error(&mut self, text: &str) {
-        self.error_bytes(text.as_bytes());
+        self.error_bytes(&bytes_of(text));
     }
 
     /// As [`Encoder::error`], for text that repeats bytes of the client's.

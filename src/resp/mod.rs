@@ -4,6 +4,7 @@
 //! - [`request`]: what a client sends, cut into arguments without copying them;
 //! - [`inline`]: the quoting rules of inline commands and of `redis.conf`;
 //! - [`encoder`]: what a server answers, and [`double`], how it writes a number;
+//! - [`text_of`]: text of bytes that may be no UTF-8;
 //! - [`value`]: what a client reads, whole replies of both protocols.
 //!
 //! What never does: sockets, commands, keys, configuration. This room imports nothing of
@@ -14,6 +15,7 @@ pub mod encoder;
 pub mod inline;
 mod protocol_error;
 pub mod request;
+mod text;
 pub mod value;
 mod value_decoder;
 
@@ -25,5 +27,6 @@ pub use encoder::{Deferred, Encoder, Protocol};
 pub use inline::split_args;
 pub use protocol_error::ProtocolError;
 pub use request::{Decoded, RequestDecoder, RequestLimits, Span, is_http_slip};
+pub use text::text_of;
 pub use value::Value;
 pub use value_decoder::{ValueDecoder, ValueError, ValueLimits};

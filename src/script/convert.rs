@@ -2,7 +2,7 @@
 
 use mlua::{Lua, Table, Value};
 
-use crate::resp::Encoder;
+use crate::resp::{Encoder, text_of};
 
 use super::fault::Raised;
 
@@ -196,12 +196,12 @@ fn integer(number: f64) -> i64 {
 }
 
 fn write_table(table: &Table, out: &mut Encoder, resp3: bool, depth: usize) -> mlua::Result<()> {
-    if let Some(text) = text_of(table, "err")? {
+    if let Some(text) = text_in(table, "err")? {
         out.error_bytes(&text);
         return Ok(());
     }
-    if let Some(text) = text_of(table, "ok")? {
-        out.simple(&String::from_utf8_lossy(&text));
+    if let Some(text) = text_in(table, "ok")? {
+        out.simple(&text_of(&text));
         return Ok(());
     }
     match table.raw_get::<Value>("double")? {
@@ -260,7 +260,7 @@ fn write_table(table: &Table, out: &mut Encoder, resp3: bool, depth: usize) -> m
     Ok(())
 }
 
-fn text_of(table: &Table, field: &str) -> mlua::Result<Option<Vec<u8>>> {
+fn text_in(table: &Table, field: &str) -> mlua::Result<Option<Vec<u8>>> {
     match table.raw_get::<Value>(field)? {
         Value::String(text) => Ok(Some(text.as_bytes().to_vec())),
         _ => Ok(None),

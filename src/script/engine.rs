@@ -18,6 +18,7 @@ use crate::command::ports::{
 use crate::command::{CommandError, Context, Outcome, Reply};
 use crate::config::Config;
 use crate::observe::metrics::ScriptFigures;
+use crate::resp::text_of;
 
 use super::functions::Libraries;
 use super::running::{LongRuns, Watch};
@@ -285,7 +286,7 @@ fn settle(ctx: &mut Context<'_>, sandbox: &Sandbox, name: &str, ended: Result<Va
         Err(Value::Table(table)) => failed(ctx, name, &table).map_err(no_state)?,
         Err(other) => {
             let words = match &other {
-                Value::String(text) => String::from_utf8_lossy(&text.as_bytes()).into_owned(),
+                Value::String(text) => text_of(&text.as_bytes()).into_owned(),
                 _ => "execution failure".to_owned(),
             };
             let words: String = words.chars().take(100).collect();
@@ -297,7 +298,7 @@ fn settle(ctx: &mut Context<'_>, sandbox: &Sandbox, name: &str, ended: Result<Va
 /// The error reply for an error's table.
 fn failed(ctx: &mut Context<'_>, name: &str, table: &Table) -> mlua::Result<Outcome> {
     let mut text = match table.raw_get::<Value>("err")? {
-        Value::String(words) => String::from_utf8_lossy(&words.as_bytes()).into_owned(),
+        Value::String(words) => text_of(&words.as_bytes()).into_owned(),
         Value::Integer(number) => number.to_string(),
         Value::Number(number) => convert::general(number, 14),
         _ => "ERR unknown error".to_owned(),

@@ -7,6 +7,8 @@ use std::fmt;
 
 use mlua::{Error, Lua, Table, Value};
 
+use crate::resp::text_of;
+
 /// An error with Redis's code, `ERR` included.
 #[derive(Clone, Debug)]
 pub(super) struct Raised {
@@ -18,7 +20,7 @@ pub(super) struct Raised {
 
 impl fmt::Display for Raised {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(&self.text))
+        f.write_str(&text_of(&self.text))
     }
 }
 

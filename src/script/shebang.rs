@@ -1,6 +1,6 @@
 //! The first line of a script: `#!lua flags=no-writes,allow-oom`, and of a library: `#!lua name=mylib`.
 
-use crate::resp::split_args;
+use crate::resp::{split_args, text_of};
 
 /// A flag with its name.
 pub(super) const NAMES: [(u8, &str); 5] = [
@@ -40,7 +40,7 @@ impl Flags {
 }
 
 fn show(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    text_of(bytes).into_owned()
 }
 
 /// The flags of a script, and where the code begins. The error is Redis's, without its code.

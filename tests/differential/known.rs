@@ -37,6 +37,16 @@ const KNOWN: &[Known] = &[
         ends: false,
     },
     Known {
+        because: "and so it does with the digest that knows the scores",
+        shows: |requests, _, _| {
+            let negative_zero = |word: &Vec<u8>| word.starts_with(b"-0");
+            is(requests, "DEBUG")
+                && requests.iter().any(|request| sent(request, "SORT"))
+                && requests.iter().any(|request| request.iter().any(negative_zero))
+        },
+        ends: false,
+    },
+    Known {
         because: "a time to live that is given again a millisecond later is later, or at the same millisecond is not",
         shows: |requests, theirs, ours| {
             let counts = |value: &Value| matches!(value, Value::Int(0 | 1));

@@ -21,6 +21,7 @@ pub static COMMANDS: &[Command] = &[
         since: "3.2.0",
         flags: Flags::WRITE.with(Flags::DENYOOM),
         keys: Keys::One(Access::RW.with(Access::UPDATE).with(Access::ACCESS).with(Access::VARIABLE_FLAGS)),
+        key_notes: &["This command allows both access and modification of the key"],
         access: reads_unless_told,
         run: |ctx, args| bitfield(ctx, args, false),
         ..ROW

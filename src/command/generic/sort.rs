@@ -23,6 +23,11 @@ pub static COMMANDS: &[Command] = &[
         since: "1.0.0",
         flags: Flags::WRITE.with(Flags::DENYOOM).with(Flags::MAYBE_WHOLE),
         keys: Keys::SortAndStore(Access::RO.with(Access::ACCESS), Access::OW.with(Access::UPDATE)),
+        key_notes: &[
+            "",
+            "For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the content of the key we sort",
+            "For the optional STORE keyword. It is marked 'unknown' because the keyword can appear anywhere in the argument array",
+        ],
         run: |ctx, args| sort(ctx, args, true),
         ..SORT
     },
@@ -34,6 +39,10 @@ pub static COMMANDS: &[Command] = &[
         since: "7.0.0",
         flags: Flags::READONLY.with(Flags::MAYBE_WHOLE),
         keys: Keys::SortOnly(Access::RO.with(Access::ACCESS)),
+        key_notes: &[
+            "",
+            "For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the content of the key we sort",
+        ],
         run: |ctx, args| sort(ctx, args, false),
         ..SORT
     },

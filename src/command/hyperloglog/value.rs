@@ -32,6 +32,9 @@ pub(super) const PFCOUNT: Command = Command {
     // It may keep the count that it found in the value.
     flags: Flags::READONLY.with(Flags::MAY_REPLICATE),
     keys: Keys::All(Access::RW.with(Access::ACCESS)),
+    key_notes: &[
+        "RW because it may change the internal representation of the key, and propagate to replicas",
+    ],
     run: pfcount,
     ..Command::BASE
 };

@@ -60,8 +60,14 @@ pub fn describe(out: &mut Encoder, registry: &Registry, index: usize) {
     out.set(command.row.tips.len());
     command.row.tips.iter().for_each(|tip| out.bulk(tip.as_bytes()));
     out.set(command.specs.len());
-    command.specs.iter().for_each(|spec| key_spec(out, spec));
-    out.array(command.children.len());
+    for (place, spec) in command.specs.iter().enumerate() {
+        key_spec(out, spec, command.row.key_notes.get(place).copied().unwrap_or_default());
+    }
+    match command.children.len() {
+        // Redis has a set here where there are none.
+        0 => out.set(0),
+        count => out.array(count),
+    }
     command.children.iter().for_each(|&child| describe(out, registry, child));
 }
 
@@ -70,8 +76,12 @@ pub(super) fn access(out: &mut Encoder, access: Access) {
     words(out, access.names());
 }
 
-fn key_spec(out: &mut Encoder, spec: &Spec) {
-    out.map(3);
+fn key_spec(out: &mut Encoder, spec: &Spec, note: &str) {
+    out.map(if note.is_empty() { 3 } else { 4 });
+    if !note.is_empty() {
+        out.bulk(b"notes");
+        out.bulk(note.as_bytes());
+    }
     out.bulk(b"flags");
     access(out, spec.access);
     if spec.find == FindKeys::Unknown {

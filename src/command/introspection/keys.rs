@@ -38,7 +38,7 @@ fn keys_of(ctx: &Context<'_>, args: &Args<'_>) -> Result<Vec<KeyArgument>, Comma
         .map(|index| ctx.registry.get(index))
         .filter(|command| command.children.is_empty())
         .ok_or(CommandError::fixed("ERR Invalid command specified"))?;
-    if command.specs.is_empty() {
+    if command.specs.iter().all(|spec| spec.access.has(Access::NOT_KEY)) {
         return Err(CommandError::fixed("ERR The command has no key arguments"));
     }
     if !command.accepts(inner.len()) {
@@ -123,6 +123,8 @@ mod tests {
             1) "a"
             2) "b"
             3) "c"
+            > COMMAND GETKEYS SPUBLISH channel message
+            (error) ERR The command has no key arguments
             > COMMAND GETKEYSANDFLAGS GET k
             1) 1) "k"
                2) 1) RO

@@ -26,6 +26,7 @@ pub(super) const EVAL: Command = Command {
     since: "2.6.0",
     flags: RUNS.with(Flags::MAY_REPLICATE),
     keys: WRITES,
+    key_notes: &["We cannot tell how the keys will be used so we assume the worst, RW and UPDATE"],
     run: |ctx, args| run(ctx, args, ScriptSource::Body, false),
     ..BASE
 };
@@ -37,6 +38,7 @@ pub(super) const EVAL_RO: Command = Command {
     since: "7.0.0",
     flags: RUNS.with(Flags::READONLY),
     keys: READS,
+    key_notes: &["We cannot tell how the keys will be used so we assume the worst, RO and ACCESS"],
     run: |ctx, args| run(ctx, args, ScriptSource::Body, true),
     ..BASE
 };
@@ -71,6 +73,7 @@ pub(super) const FCALL: Command = Command {
     complexity: "Depends on the function that is executed.",
     flags: RUNS.with(Flags::MAY_REPLICATE),
     keys: WRITES,
+    key_notes: &["We cannot tell how the keys will be used so we assume the worst, RW and UPDATE"],
     run: |ctx, args| run(ctx, args, ScriptSource::Function, false),
     ..BASE
 };
@@ -83,6 +86,7 @@ pub(super) const FCALL_RO: Command = Command {
     complexity: "Depends on the function that is executed.",
     flags: RUNS.with(Flags::READONLY),
     keys: READS,
+    key_notes: &["We cannot tell how the keys will be used so we assume the worst, RO and ACCESS"],
     run: |ctx, args| run(ctx, args, ScriptSource::Function, true),
     ..BASE
 };

@@ -26,6 +26,7 @@ pub static COMMANDS: &[Command] = &[Command {
     complexity: "O(1) when adding a new entry, O(N) when trimming where N being the number of entries evicted.",
     flags: Flags::WRITE.with(Flags::DENYOOM).with(Flags::FAST),
     keys: Keys::One(Access::RW.with(Access::UPDATE)),
+    key_notes: &["UPDATE instead of INSERT because of the optional trimming feature"],
     tips: &["nondeterministic_output"],
     run: xadd,
     ..ROW

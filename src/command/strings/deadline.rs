@@ -42,6 +42,7 @@ pub(super) const GETEX: Command = Command {
     group: Group::String,
     flags: Flags::WRITE.with(Flags::FAST),
     keys: Keys::One(Access::RW.with(Access::ACCESS).with(Access::UPDATE)),
+    key_notes: &["RW and UPDATE because it changes the TTL"],
     run: getex,
     ..Command::BASE
 };

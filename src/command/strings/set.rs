@@ -26,6 +26,7 @@ pub(super) const SET: Command = Command {
     flags: Flags::WRITE.with(Flags::DENYOOM),
     // Reads the value only when GET is among the options.
     keys: Keys::One(Access::RW.with(Access::ACCESS).with(Access::UPDATE).with(Access::VARIABLE_FLAGS)),
+    key_notes: &["RW and ACCESS due to the optional `GET` argument"],
     access: crate::command::keys::overwrites_unless_get,
     run: set,
     ..Command::BASE

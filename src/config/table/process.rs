@@ -9,7 +9,7 @@ macro_rules! process_rows {
     daemonize: bool = false => "daemonize" yes_no() [IMMUTABLE] "Go to the background at start, unless a service manager supervises the process.";
     supervised: Supervised = Supervised::No => "supervised" one_of(Supervised::NAMES) [IMMUTABLE] "Tell a service manager when the server is ready; auto goes by NOTIFY_SOCKET and UPSTART_JOB.";
     pidfile: String = String::new() => "pidfile" optional_text() [IMMUTABLE] "File that holds the process id while the server runs; with daemonize yes it is /var/run/redis.pid where none is named.";
-    always_show_logo: bool = false => "always-show-logo" yes_no() [IMMUTABLE] "Show the logo in the log even when it is not a terminal.";
+    always_show_logo: bool = false => "always-show-logo" yes_no() [IMMUTABLE] "Redis's logo in the log; stored only.";
     set_proc_title: bool = true => "set-proc-title" yes_no() [IMMUTABLE] "Show addresses in the process title.";
     proc_title_template: String = "{title} {listen-addr} {server-mode}".into() => "proc-title-template" checked(title_template) [APPLIED] "What the process title shows.";
     hz: u32 = 10 => "hz" capped(0, INT_MAX, 1, 500) [] "How often a second background work runs; held between 1 and 500.";
@@ -23,7 +23,7 @@ macro_rules! process_rows {
     oom_score_adj: OomScoreAdj = OomScoreAdj::No => "oom-score-adj" one_of(OomScoreAdj::NAMES) [APPLIED] "Adjust the kernel's out-of-memory score.";
     oom_score_adj_values: [i32; 3] = [0, 200, 800] => "oom-score-adj-values" shape("three integers from -2000 to 2000") [MULTI APPLIED] "Scores of a master, a replica and a saving child.";
     disable_thp: bool = true => "disable-thp" yes_no() [IMMUTABLE] "Switch off transparent huge pages for the process.";
-    crash_log_enabled: bool = true => "crash-log-enabled" yes_no() [APPLIED] "Write a report to the log on a crash.";
+    crash_log_enabled: bool = true => "crash-log-enabled" yes_no() [APPLIED] "Redis's report on a crash; stored only: a panic is always logged with its backtrace.";
     crash_memcheck_enabled: bool = true => "crash-memcheck-enabled" yes_no() [] "Test memory after a crash.";
     use_exit_on_panic: bool = false => "use-exit-on-panic" yes_no() [HIDDEN] "Exit instead of abort on a crash.";
     watchdog_period_ms: u32 = 0 => "watchdog-period" int(0, INT_MAX) [HIDDEN APPLIED] requires(Watchdog: "0") "Report commands that take longer than this; 0 is off.";

@@ -58,6 +58,7 @@ impl Worker {
             stats.record(parked.command, parked.ran_ns);
             parked.note_unserved(&self.engine, &self.settings);
             let mut encoder = Encoder::with_buffer(std::mem::take(out), connection.protocol);
+            let mark = encoder.len();
             match error {
                 Some(text) => {
                     stats.failed(parked.command);
@@ -65,6 +66,9 @@ impl Worker {
                     encoder.error(text);
                 }
                 None => parked.write_timeout(&mut encoder),
+            }
+            if parked.silent {
+                encoder.truncate(mark);
             }
             *out = encoder.into_vec();
         }

@@ -40,6 +40,8 @@ impl Worker {
         self.keys.clear();
         self.plan.clear();
         self.elements.clear();
+        // Whoever has just authenticated may send more in the same packet.
+        self.limits.authenticated = connection.session.authenticated;
         let mut at = batch.consumed;
         while self.plan.len() < GROUP && self.keys.len() < GROUP_KEYS {
             let first = self.spans.len();
@@ -70,7 +72,7 @@ impl Worker {
                 Ok(Decoded::Incomplete { hint }) => return Group::Short(hint),
                 Err(error) => return Group::Broken(error),
             }
-            if batch.whole {
+            if batch.whole || !self.limits.authenticated {
                 break;
             }
         }

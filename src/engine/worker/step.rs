@@ -105,7 +105,9 @@ impl Worker {
         self.stats().incr(Counter::ProtocolErrors);
         let client = &connection.session.client;
         tracing::debug!(client = client.id, address = %client.address, %error, "Protocol error from client");
-        out.protocol_error(error);
+        if !connection.session.reply_mode.is_silent() {
+            out.protocol_error(error);
+        }
         self.stats().error(&format!("ERR {error}"));
         Next::Close
     }
@@ -169,8 +171,9 @@ impl Worker {
         }
         if session.multi.is_some() && !transaction::runs_inside_multi(flags) {
             transaction::queue(session, &engine.registry, index, args);
+            let mark = out.len();
             out.simple("QUEUED");
-            self.after(session, out, out.len());
+            self.after(session, out, mark);
             batch.count(self.wall.stamp());
             return Step::Done;
         }
@@ -237,14 +240,23 @@ impl Worker {
         }
         batch.count(stamp);
         batch.executed += 1;
-        let mark = if matches!(ended, Ended::Pushed) { out.len() } else { mark };
-        self.after(session, out, mark);
+        // An EXEC has left out what its client does not want to hear: CLIENT REPLY may stand in its queue.
+        let stays = matches!(ended, Ended::Pushed) || flags.has(Flags::EXECUTES_QUEUE);
+        let silent = session.reply_mode.is_silent();
+        self.after(session, out, if stays { out.len() } else { mark });
+        // What a subscriber has sent itself stands before the reply that tells of it.
+        if session.client.has(ClientFlag::Subscriber) && session.client.has_mail() {
+            let mut mail = Vec::new();
+            session.client.take_mail_into(&mut mail);
+            out.insert(mark, &mail);
+        }
         match ended {
             Ended::Replied | Ended::Pushed => Step::Done,
             Ended::Close => Step::Stop(Next::Close),
             Ended::Later(work) => Step::Stop(Next::Later(work)),
             Ended::Parked(mut parked) => {
                 parked.ran_ns = ran_ns;
+                parked.silent = silent;
                 session.client.set(ClientFlag::Blocked, true);
                 engine.clients.count_blocked(true);
                 self.stats().incr(Counter::ClientsBlocked);

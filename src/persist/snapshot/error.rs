@@ -223,7 +223,7 @@ impl fmt::Display for LoadError {
                 path.display()
             ),
             LoadError::NotASnapshot { path, what } => {
-                write!(f, "{} is not a Glasswing snapshot: {what}. {KEEP}", path.display())
+                write!(f, "{} is not a Glasswing snapshot, nor an RDB file: {what}. {KEEP}", path.display())
             }
             LoadError::Refused { path, offset, block, what } => write!(
                 f,

@@ -1,6 +1,7 @@
 //! CLIENT PAUSE, UNPAUSE and UNBLOCK: holding others back, and letting them go.
 
 use crate::command::client::ClientFlag;
+use crate::command::error::wrong_usage;
 use crate::command::ports::Pause;
 use crate::command::row::{Command, Group};
 use crate::command::{Args, CommandError, Context, Outcome, Reply};
@@ -51,7 +52,7 @@ fn second_word(
 ) -> Result<Option<bool>, CommandError> {
     match args.next() {
         None => Ok(None),
-        Some(_) if args.remaining() > 0 => Err(CommandError::Syntax),
+        Some(_) if args.remaining() > 0 => Err(wrong_usage("CLIENT", args.get(1))),
         Some(word) => match words.iter().position(|known| known.as_bytes().eq_ignore_ascii_case(word)) {
             Some(index) => Ok(Some(index == 1)),
             None => Err(CommandError::fixed(error)),
@@ -120,6 +121,8 @@ mod tests {
             (error) ERR timeout is negative
             > CLIENT PAUSE abc WRONG
             (error) ERR CLIENT PAUSE mode must be WRITE or ALL
+            > CLIENT pause 0 ALL x
+            (error) ERR unknown subcommand or wrong number of arguments for 'pause'. Try CLIENT HELP.
             > CLIENT PAUSE 0 ALL
             OK
             > CLIENT PAUSE 1 WRITE

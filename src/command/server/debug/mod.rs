@@ -18,6 +18,7 @@ use crate::command::reply::{OK, Work};
 use crate::command::row::{Command, Flags, Group, Handler};
 use crate::command::{Args, CommandError, Context, Outcome, Reply};
 use crate::data::parse_i64;
+use crate::resp::text_of;
 
 pub(super) const DEBUG: Command = Command {
     name: "DEBUG",
@@ -119,7 +120,7 @@ fn rewrite_all(ctx: &mut Context<'_>, _: Args<'_>) -> Outcome {
 
 /// The error that the client asks for, word for word.
 fn error(_: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
-    Err(CommandError::Text(String::from_utf8_lossy(args.bytes()).into_owned().into()))
+    Err(CommandError::Text(text_of(args.bytes()).into_owned().into()))
 }
 
 fn log(_: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
