@@ -40,7 +40,7 @@ impl Outside {
     ///
     /// # Panics
     ///
-    /// With more than 32,767 long records. A segment with more than [`MOST_RECORDS`] has keys whose hashes all
+    /// With more than 32,767 long records. A segment with more than `MOST_RECORDS` has keys whose hashes all
     /// begin with the same bits; nobody can choose such keys.
     pub fn add(&mut self, record: Box<[u8]>) -> u16 {
         assert!(self.records.len() <= REACH, "the hashes of keys differ");
