@@ -24,6 +24,14 @@ use nix::unistd::Pid;
 /// Longer than anything here takes; only a failing test waits for it.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Where a server of [`log_launch`] keeps its append-only file.
+pub const LOG_FOLDER: &str = "appendonlydir";
+
+/// A program with an append-only file.
+pub fn log_launch() -> Launch {
+    Launch::new().with(&["--appendonly", "yes", "--enable-debug-command", "yes"])
+}
+
 /// How often another port is tried when the one that was free is taken.
 const TRIES: usize = 10;
 

@@ -1,0 +1,247 @@
+//! What the append-only file survives, with real processes: damage, kills, a disk that is full.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use common::random::Random;
+use common::{Client, LOG_FOLDER, Server, encode, log_launch, ok, until};
+use glasswing::resp::Value;
+use nix::sys::signal::Signal;
+
+/// Starts over a folder whose last increment was changed; what the log says last.
+fn after(change: impl FnOnce(&mut Vec<u8>), options: &[&str]) -> Result<(Server, u64), String> {
+    let launch = log_launch();
+    let server = launch.start();
+    let mut client = server.client();
+    for number in 0..10 {
+        assert_eq!(client.line(&format!("SET key:{number} value")), "OK");
+    }
+    let path = server.file(LOG_FOLDER).join("appendonly.aof.1.incr.aof");
+    server.signal(Signal::SIGTERM);
+    let mut server = server;
+    server.ended();
+    let mut bytes = std::fs::read(&path).expect("the increment");
+    let length = bytes.len() as u64;
+    change(&mut bytes);
+    std::fs::write(&path, bytes).expect("the increment");
+    let launch = launch.with(options);
+    let mut server = launch.spawn();
+    if server.log_says("Ready to accept connections") {
+        return Ok((server, length));
+    }
+    Err(format!("{}\n{}", server.log_so_far().join("\n"), server.errors()))
+}
+
+#[test]
+fn damage_is_refused_with_its_place() {
+    let refused = after(|bytes| bytes[60] ^= 1, &[]).err().expect("a flipped byte");
+    assert!(refused.contains("Bad file format reading the append only file appendonly.aof.1.incr.aof"));
+    assert!(refused.contains("offset"), "{refused}");
+    // The value of a command: its form is right, and only the checksum tells.
+    let flip = |bytes: &mut Vec<u8>| {
+        let at = bytes.windows(5).position(|window| window == b"value").expect("a value");
+        bytes[at] ^= 2;
+    };
+    let refused = after(flip, &[]).err().expect("a flipped byte of a value");
+    assert!(refused.contains("checksum"), "{refused}");
+}
+
+#[test]
+fn a_command_that_is_cut_off_is_taken_away_if_the_settings_say_so() {
+    let cut = |bytes: &mut Vec<u8>| {
+        let at = bytes.windows(5).rposition(|window| window == b"key:9").expect("a key");
+        bytes.truncate(at + 3);
+    };
+    let (server, _) = after(cut, &[]).expect("it starts");
+    let mut client = server.client();
+    assert_eq!(client.line("DBSIZE"), "(integer) 9");
+    assert!(server.log_so_far().iter().any(|line| line.contains("!!! Truncating the AOF")));
+    client.line("SET more 1");
+    assert_eq!(client.line("DEBUG LOADAOF"), "OK");
+    assert_eq!(client.line("DBSIZE"), "(integer) 10");
+    let refused = after(cut, &["--aof-load-truncated", "no"]).err().expect("it does not start");
+    assert!(refused.contains("Unexpected end of file reading the append only file"), "{refused}");
+}
+
+fn check(options: &[&str], path: &Path) -> (bool, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_glasswing")).arg("check").args(options).arg(path).output();
+    let output = output.expect("our program");
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+#[test]
+fn a_folder_is_examined_and_its_last_file_mended() {
+    let launch = log_launch();
+    let server = launch.start();
+    let mut client = server.client();
+    for number in 0..10 {
+        client.line(&format!("SET key:{number} value"));
+    }
+    let mut server = server;
+    server.signal(Signal::SIGTERM);
+    server.ended();
+    let (manifest, file) = ("appendonly.aof.manifest", "appendonly.aof.1.incr.aof");
+    let at = |name: &str| launch.file(LOG_FOLDER).join(name);
+    let (whole, said) = check(&[], &launch.file(LOG_FOLDER));
+    assert!(whole && said.contains("a manifest of 2 files"), "{said}");
+    let (whole, said) = check(&[], &at(manifest));
+    assert!(whole && said.contains("11 commands, 1 checksums") && said.contains("a base of"), "{said}");
+    if let Ok(output) = Command::new("redis-check-aof").arg(at(manifest)).output() {
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && said.contains("All AOF files and manifest are valid"), "{said}");
+    }
+    let bytes = std::fs::read(at(file)).expect("the increment");
+    let cut = bytes.windows(5).rposition(|window| window == b"key:9").expect("a key");
+    std::fs::write(at(file), &bytes[..cut]).expect("the increment");
+    let (whole, said) = check(&[], &at(manifest));
+    assert!(!whole && said.contains("ends within the command"), "{said}");
+    let (mended, said) = check(&["--fix"], &at(manifest));
+    assert!(mended && at("appendonly.aof.1.incr.aof.damaged").exists(), "{said}");
+    assert!(check(&[], &at(file)).0);
+    let strict = launch.clone().with(&["--aof-load-truncated", "no"]);
+    assert_eq!(strict.start().client().line("DBSIZE"), "(integer) 9");
+    std::fs::write(at(manifest), "file x\n").expect("a manifest");
+    let (whole, said) = check(&[], &at(manifest));
+    assert!(!whole && said.contains("at line 1: 'file x': Invalid AOF manifest file format"), "{said}");
+}
+
+#[test]
+fn a_file_that_is_named_and_missing_is_refused() {
+    let launch = log_launch();
+    let server = launch.start();
+    server.client().line("SET a 1");
+    let path = server.file(LOG_FOLDER).join("appendonly.aof.1.incr.aof");
+    let mut server = server;
+    server.signal(Signal::SIGTERM);
+    server.ended();
+    std::fs::remove_file(path).expect("the increment");
+    let mut server = launch.spawn();
+    assert!(!server.log_says("Ready to accept connections"));
+    let log = format!("{}\n{}", server.log_so_far().join("\n"), server.errors());
+    assert!(log.contains("Unable to obtain the AOF file appendonly.aof.1.incr.aof length"), "{log}");
+}
+
+/// Writers that count, until the server is killed: each key holds what its last acknowledged write said, or the
+/// one that was on its way.
+#[test]
+fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
+    const WRITERS: usize = 8;
+    let launch = log_launch().with(&["--appendfsync", "always", "--workers", "2"]);
+    let mut acknowledged = vec![0u64; WRITERS];
+    let mut random = Random(7);
+    for round in 0..20 {
+        let server = launch.start();
+        let mut client = server.client();
+        for (writer, slot) in acknowledged.iter_mut().enumerate() {
+            let last = *slot;
+            let there = client.line(&format!("GET writer:{writer}"));
+            let there: u64 = there.trim_matches('"').parse().unwrap_or(0);
+            assert!(there == last || there == last + 1, "round {round}, {writer}: {there} after {last}");
+            // Both halves of a transaction, or none.
+            let twin = client.line(&format!("GET twin:{writer}"));
+            assert_eq!(
+                twin.trim_matches('"').parse().unwrap_or(0),
+                there,
+                "round {round}, a torn transaction"
+            );
+            *slot = there;
+        }
+        if round % 3 == 1 {
+            client.line("BGREWRITEAOF");
+        }
+        let (port, enough) = (server.port(), 1 + random.below(400) as u64);
+        let told = Arc::new(AtomicU64::new(0));
+        let threads: Vec<_> = acknowledged
+            .iter()
+            .enumerate()
+            .map(|(writer, &from)| {
+                let told = Arc::clone(&told);
+                std::thread::spawn(move || count(port, writer, from, &told))
+            })
+            .collect();
+        until("so many writes are acknowledged", || told.load(Ordering::Relaxed) >= enough);
+        server.signal(Signal::SIGKILL);
+        for (writer, thread) in threads.into_iter().enumerate() {
+            acknowledged[writer] = thread.join().expect("a writer");
+        }
+    }
+    assert!(acknowledged.iter().all(|&count| count > 0), "{acknowledged:?}");
+}
+
+/// Counts on until the server is gone: the last number that it acknowledged. Each is counted in `told`, too.
+fn count(port: u16, writer: usize, mut last: u64, told: &AtomicU64) -> u64 {
+    let Ok(mut client) = Client::reach(("127.0.0.1", port)) else { return last };
+    loop {
+        let number = (last + 1).to_string();
+        let mut request = encode(&["MULTI"]);
+        request.extend(encode(&["SET", &format!("writer:{writer}"), &number]));
+        request.extend(encode(&["SET", &format!("twin:{writer}"), &number]));
+        request.extend(encode(&["EXEC"]));
+        if !client.raw(&request) {
+            return last;
+        }
+        for _ in 0..3 {
+            if client.reply().is_none() {
+                return last;
+            }
+        }
+        match client.reply() {
+            Some(Value::Array(_)) => {
+                last += 1;
+                told.fetch_add(1, Ordering::Relaxed);
+            }
+            _ => return last,
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_is_full_stops_writes_and_is_recovered_from() {
+    // A folder that a file system of its own bounds cannot be had everywhere.
+    let launch = log_launch();
+    let folder: PathBuf = launch.file("small");
+    std::fs::create_dir(&folder).expect("a folder");
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=256k", "tmpfs"])
+        .arg(&folder)
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if !mounted {
+        eprintln!("nothing may be mounted here: a full disk was not tried");
+        return;
+    }
+    struct Unmount(PathBuf);
+    impl Drop for Unmount {
+        fn drop(&mut self) {
+            // It is ours; what is left of it goes with the machine.
+            let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+        }
+    }
+    let _unmount = Unmount(folder.clone());
+    let launch = launch.with(&["--dir", &folder.display().to_string()]).admin();
+    let server = launch.start();
+    let mut client = server.client();
+    let filler = folder.join("filler");
+    std::fs::write(&filler, vec![0u8; 200 * 1024]).expect("room for the filler");
+    let large = "x".repeat(100 * 1024);
+    assert_eq!(client.call(&["SET", "large", &large]), ok());
+    until("writes are refused", || {
+        client.line("SET a 1").starts_with("(error) MISCONF Errors writing to the AOF file: No space left")
+    });
+    assert_eq!(client.line("STRLEN large"), "(integer) 102400");
+    assert_eq!(client.info("aof_last_write_status"), "err");
+    assert_eq!(server.http("GET", "/readyz").0, 503);
+    std::fs::remove_file(&filler).expect("the filler");
+    until("it recovers by itself", || client.line("SET a 1") == "OK");
+    assert_eq!(client.info("aof_last_write_status"), "ok");
+    assert_eq!(server.http("GET", "/readyz").0, 200);
+    assert_eq!(client.line("DEBUG LOADAOF"), "OK");
+    assert_eq!(client.line("MGET a none"), "1) \"1\"\n2) (nil)");
+    assert_eq!(client.line("STRLEN large"), "(integer) 102400");
+}
