@@ -12,7 +12,7 @@ use crate::persist::progress::{Progress, Report};
 use crate::persist::rdb::file as rdb;
 use crate::persist::records::{LibraryCapture, WalkerCapture};
 use crate::persist::snapshot::{self, Capture, SaveError, SavePlan};
-use crate::store::Capture as Keys;
+use crate::store::{Capture as Keys, Walker};
 
 use super::host::Host;
 
@@ -111,6 +111,13 @@ impl Host {
         Ok(Done { path: path.to_path_buf(), bytes: saved.bytes, keys: saved.keys - count })
     }
 
+    /// Who walks through a capture for a file in Redis's format.
+    pub(super) fn rdb_walkers(&self, capture: &Arc<Keys>) -> Vec<Walker> {
+        // A delay between keys is one between all keys: only one thread walks then.
+        let threads = if self.config.current().rdb_key_save_delay_us == 0 { self.threads() } else { 1 };
+        (0..threads).map(|_| capture.walker()).collect()
+    }
+
     fn save_rdb(
         &self,
         path: &Path,
@@ -118,11 +125,9 @@ impl Host {
         libraries: Vec<Vec<u8>>,
         progress: &Progress,
     ) -> Result<Done, SaveError> {
-        // A delay between keys is one between all keys: only one thread walks then.
-        let threads = if self.config.current().rdb_key_save_delay_us == 0 { self.threads() } else { 1 };
         let plan = rdb::Plan {
             path: path.to_path_buf(),
-            walkers: (0..threads).map(|_| capture.walker()).collect(),
+            walkers: self.rdb_walkers(capture),
             options: self.rdb_options(libraries, false),
             expected_keys: capture.expected_keys(),
             guard: Arc::clone(&self.guard),

@@ -26,7 +26,7 @@ use super::host::Host;
 /// A file is read in pieces of this size.
 const PIECE_BYTES: usize = 256 * 1024;
 
-/// Whoever waits for replicas looks this often how far they are.
+/// Whoever waits for replicas to say how far they are looks this often whether it is still to wait.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// What the settings say of replication.
@@ -155,10 +155,9 @@ impl Host {
         sink: &mut dyn Sink,
         progress: &Progress,
     ) -> Result<Written, SaveError> {
-        let threads = if self.config.current().rdb_key_save_delay_us == 0 { self.threads() } else { 1 };
         let walkers = capture.map_or_else(Vec::new, |capture| {
             progress.begin(capture.expected_keys(), 0);
-            (0..threads).map(|_| capture.walker()).collect()
+            self.rdb_walkers(capture)
         });
         write(walkers, &self.rdb_options(libraries, false), sink, progress)
     }
@@ -228,7 +227,7 @@ impl Host {
         self.replication.ask_for_acknowledgements();
         let goes_on = || self.waits_for_replicas.load(Ordering::SeqCst) && self.clock.unix_ms() < until_ms;
         while lag() && goes_on() {
-            std::thread::sleep(LOOK_EVERY);
+            self.replication.wait_for_word(LOOK_EVERY);
         }
         self.clients.unpause();
         self.waits_for_replicas.swap(false, Ordering::SeqCst)

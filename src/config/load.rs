@@ -66,10 +66,7 @@ impl Loader {
     /// Reads a file. A relative path is taken from the working folder set so far.
     pub(super) fn file(&mut self, path: &Path) -> Result<(), StartupError> {
         let path = self.settings.dir.join(path);
-        let text = std::fs::read(&path).map_err(|error| {
-            let (path, reason) = (path.display(), reason(&error));
-            StartupError::plain(format!("Fatal error, can't open config file '{path}': {reason}\n"))
-        })?;
+        let text = read(&path).map_err(|message| StartupError::plain(format!("{message}\n")))?;
         self.text(Source::File(&path.display().to_string()), &text)
     }
 
@@ -189,20 +186,17 @@ impl Loader {
             return Err(Failure::Here(Fault::new("Too many nested includes", hint)));
         }
         let folder = self.settings.dir.clone();
-        let files = include::expand(&folder, &pattern);
-        if let Some((path, error)) =
-            files.iter().find_map(|path| Some((path, std::fs::File::open(path).err()?)))
-        {
-            let (path, reason) = (path.display(), reason(&error));
-            return Err(Failure::Here(Fault::new(
-                format!("Fatal error, can't open config file '{path}': {reason}"),
-                "A pattern that matches nothing is no error; a file that is named has to be there.",
-            )));
-        }
         self.depth += 1;
-        let result = files.iter().try_for_each(|path| self.file(path));
+        let result = include::expand(&folder, &pattern).iter().try_for_each(|path| self.included(path));
         self.depth -= 1;
-        result.map_err(Failure::Below)
+        result
+    }
+
+    fn included(&mut self, path: &Path) -> Result<(), Failure> {
+        // The fault is in the line that names it.
+        let hint = "A pattern that matches nothing is no error; a file that is named has to be there.";
+        let text = read(path).map_err(|message| Failure::Here(Fault::new(message, hint)))?;
+        self.text(Source::File(&path.display().to_string()), &text).map_err(Failure::Below)
     }
 
     /// The settings as they stand when everything has been read, if all of them can be had.
@@ -233,6 +227,13 @@ impl Loader {
         }
         Ok((self.settings, self.users))
     }
+}
+
+/// A file's text, or why it cannot be read.
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(path).map_err(|error| {
+        format!("Fatal error, can't open config file '{}': {}", path.display(), reason(&error))
+    })
 }
 
 /// A line as it may be shown: of a user's nothing but the directive, since rules hold passwords.

@@ -201,6 +201,9 @@ fn a_fault_names_file_line_and_what_is_allowed() {
     assert_eq!(start(&[&outer]).expect_err("refused"), expected);
     let itself = write("self.conf", &format!("include {}/self.conf\n", folder.path().display()));
     assert!(start(&[&itself]).expect_err("refused").contains("Too many nested includes"));
+    let missing = write("missing.conf", "port 1\ninclude nowhere.conf\n");
+    let error = start(&[&missing]).expect_err("refused");
+    assert!(error.contains("can't open config file") && error.contains("at line 2"), "{error}");
     let pattern = format!("{}/none*.conf", folder.path().display());
     start(&["--include", &pattern]).expect("a pattern without files is no error");
 }

@@ -96,7 +96,7 @@ pub fn park_as(ctx: &mut Context<'_>, how: ParkAs, args: &Args<'_>) -> Parked {
         deadline_ms,
         command: ctx.command,
         ran_ns: 0,
-        silent: false,
+        silent: ctx.session.reply_mode.is_silent(),
         on_timeout: park.on_timeout,
         until: None,
     }
@@ -111,7 +111,7 @@ pub fn park_until(ctx: &Context<'_>, until: Until) -> Parked {
         deadline_ms,
         command: ctx.command,
         ran_ns: 0,
-        silent: false,
+        silent: ctx.session.reply_mode.is_silent(),
         on_timeout: Reply::Nothing,
         until: Some(until),
     }

@@ -1,7 +1,8 @@
 //! The stream itself: written by whoever changes something, read by the replicas' connections.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -53,6 +54,8 @@ pub struct Replication {
     switch: Switch,
     /// Fewer replicas than are wanted for writes.
     lacking: Arc<AtomicBool>,
+    /// Signalled when a replica says how far it is, or goes.
+    word: Condvar,
     full: AtomicU64,
     resumed: AtomicU64,
     refused: AtomicU64,
@@ -122,6 +125,7 @@ impl Replication {
             excess,
             switch,
             lacking,
+            word: Condvar::new(),
             full: AtomicU64::new(0),
             resumed: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -329,6 +333,7 @@ impl Replication {
         }
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
+        self.word.notify_all();
         waiting.iter().filter_map(Weak::upgrade).for_each(|peer| peer.wake());
     }
 
@@ -383,6 +388,7 @@ impl Replication {
         state.trim();
         self.judge(&state, now_ms);
         drop(state);
+        self.word.notify_all();
         if followed {
             tracing::info!("Connection with replica {} lost.", link.name());
         }
@@ -390,9 +396,21 @@ impl Replication {
 
     /// Whether all who follow the stream have said that they have it all.
     pub fn is_all_acknowledged(&self) -> bool {
-        let state = self.lock();
+        self.has_all(&self.lock())
+    }
+
+    fn has_all(&self, state: &State) -> bool {
         let end = self.end();
         state.links.iter().filter(|link| link.phase() == Phase::Online).all(|link| link.acknowledged() >= end)
+    }
+
+    /// Waits until a replica says how far it is or goes, for `longest` at most; not at all if all have everything.
+    pub fn wait_for_word(&self, longest: Duration) {
+        let state = self.lock();
+        if !self.has_all(&state) {
+            // What it was is asked for again by whoever waits.
+            drop(self.word.wait_timeout(state, longest));
+        }
     }
 
     /// Number of connections that follow the stream, or are about to.

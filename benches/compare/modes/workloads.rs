@@ -50,31 +50,30 @@ const THROUGHPUT: Focus = Focus {
 
 /// Server and load on cores of their own.
 pub fn run(options: &Options) -> Outcome<(Section, Vec<ServerFacts>)> {
-    let placement = placement(options);
-    let load = Load { options, placement: &placement, processes: options.load_processes.unwrap_or(1) };
-    let workloads = Workload::select(&options.workloads)?;
-    let mut section = Section {
-        id: "workloads",
-        title: format!("redis-benchmark's workloads, {}", cores(&placement)),
-        notes: notes(&load, &placement),
-        ..Section::default()
-    };
-    let facts = fill_section(&mut section, options, &load, &workloads, &CPU)?;
-    Ok((section, facts))
+    run_apart(options, "workloads", "redis-benchmark's workloads", &Workload::select(&options.workloads)?)
 }
 
-/// Collections, streams, channels and scripts, server and load on cores of their own.
+/// The same for collections, streams, channels and scripts.
 pub fn run_types(options: &Options) -> Outcome<(Section, Vec<ServerFacts>)> {
+    let workloads = Workload::of_types(&options.workloads)?;
+    run_apart(options, "types", "Collections, streams, channels and scripts", &workloads)
+}
+
+fn run_apart(
+    options: &Options,
+    id: &'static str,
+    title: &str,
+    workloads: &[Workload],
+) -> Outcome<(Section, Vec<ServerFacts>)> {
     let placement = placement(options);
     let load = Load { options, placement: &placement, processes: options.load_processes.unwrap_or(1) };
-    let workloads = Workload::of_types(&options.workloads)?;
     let mut section = Section {
-        id: "types",
-        title: format!("Collections, streams, channels and scripts, {}", cores(&placement)),
+        id,
+        title: format!("{title}, {}", cores(&placement)),
         notes: notes(&load, &placement),
         ..Section::default()
     };
-    let facts = fill_section(&mut section, options, &load, &workloads, &CPU)?;
+    let facts = fill_section(&mut section, options, &load, workloads, &CPU)?;
     Ok((section, facts))
 }
 

@@ -242,7 +242,6 @@ impl Worker {
         batch.executed += 1;
         // An EXEC has left out what its client does not want to hear: CLIENT REPLY may stand in its queue.
         let stays = matches!(ended, Ended::Pushed) || flags.has(Flags::EXECUTES_QUEUE);
-        let silent = session.reply_mode.is_silent();
         self.after(session, out, if stays { out.len() } else { mark });
         // What a subscriber has sent itself stands before the reply that tells of it.
         if session.client.has(ClientFlag::Subscriber) && session.client.has_mail() {
@@ -256,7 +255,6 @@ impl Worker {
             Ended::Later(work) => Step::Stop(Next::Later(work)),
             Ended::Parked(mut parked) => {
                 parked.ran_ns = ran_ns;
-                parked.silent = silent;
                 session.client.set(ClientFlag::Blocked, true);
                 engine.clients.count_blocked(true);
                 self.stats().incr(Counter::ClientsBlocked);
