@@ -154,9 +154,7 @@ fn persistence(host: &Host, figures: &mut Figures) {
     let now_ms = host.clock.unix_ms();
     figures.rdb_changes_since_last_save = host.stats.unsaved_changes();
     log(host, &jobs, figures);
-    if let Some(running) =
-        jobs.running.as_ref().filter(|running| matches!(running.kind, JobKind::Save | JobKind::Sync))
-    {
+    if let Some(running) = jobs.running.as_ref().filter(|running| running.kind != JobKind::Rewrite) {
         let report = &running.progress;
         figures.save = Some(Progress { keys_done: report.keys, keys_total: report.expected_keys });
         figures.save_seconds_left = report.seconds_left;

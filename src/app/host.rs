@@ -344,7 +344,7 @@ impl Dumps for Host {
 
 impl Saves for Host {
     fn save(&self) -> Result<(), SaveRefusal> {
-        let id = self.begin_save()?;
+        let id = self.begin_awaited_save()?;
         match self.jobs.wait(id).map(|ended| ended.result) {
             Some(Ok(_)) => Ok(()),
             Some(Err(text)) => Err(SaveRefusal::Failed(text)),

@@ -37,7 +37,9 @@ impl Host {
         let rewrites = &self.append_only.rewrites;
         match self.jobs.status().running.map(|running| running.kind) {
             Some(JobKind::Rewrite) => return Err(SaveRefusal::Running),
-            Some(JobKind::Save | JobKind::Sync) => return Ok(self.schedule_rewrite()),
+            Some(JobKind::Save | JobKind::ForegroundSave | JobKind::Sync) => {
+                return Ok(self.schedule_rewrite());
+            }
             None if schedule => return Ok(self.schedule_rewrite()),
             None => {}
         }

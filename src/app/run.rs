@@ -161,7 +161,9 @@ fn serve(config: Config, log: log::LogHandle) -> Result<i32, String> {
         let _ = std::fs::remove_file(&settings.unixsocket);
     }
     host.tracer.shutdown(Duration::from_secs(2));
-    tracing::warn!("Glasswing is now ready to exit, bye bye...");
+    if code.is_ok() {
+        tracing::warn!("Glasswing is now ready to exit, bye bye...");
+    }
     code
 }
 

@@ -35,10 +35,15 @@ impl Host {
 
     /// Starts a save on a thread of its own.
     pub(super) fn begin_save(&self) -> Result<JobId, SaveRefusal> {
-        self.save_at(Instant::Next)
+        self.save_at(JobKind::Save, Instant::Next)
     }
 
-    fn save_at(&self, instant: Instant) -> Result<JobId, SaveRefusal> {
+    /// The same for a client that waits for its end.
+    pub(super) fn begin_awaited_save(&self) -> Result<JobId, SaveRefusal> {
+        self.save_at(JobKind::ForegroundSave, Instant::Next)
+    }
+
+    fn save_at(&self, kind: JobKind, instant: Instant) -> Result<JobId, SaveRefusal> {
         let Some(host) = self.me.upgrade() else {
             return Err(SaveRefusal::Failed("the server ends".to_owned()));
         };
@@ -52,7 +57,9 @@ impl Host {
             let changes = stats.unsaved_changes();
             let libraries = host.libraries();
             drop(turn);
-            tracing::info!("Background saving started");
+            if kind == JobKind::Save {
+                tracing::info!("Background saving started");
+            }
             let result = if is_rdb(&path) {
                 host.save_rdb(&path, &capture, libraries, progress)
             } else {
@@ -70,12 +77,17 @@ impl Host {
                 Err(error) => {
                     stats.outside().incr(Counter::SavesFailed);
                     span.failed("the snapshot was not written");
-                    tracing::warn!("Background saving error: {error}");
+                    let what = if kind == JobKind::Save {
+                        "Background saving error"
+                    } else {
+                        "Error saving DB on disk"
+                    };
+                    tracing::warn!("{what}: {error}");
                     Err(error.to_string())
                 }
             }
         };
-        self.jobs.start(JobKind::Save, work).map_err(|_| SaveRefusal::Running)
+        self.jobs.start(kind, work).map_err(|_| SaveRefusal::Running)
     }
 
     /// The code of all libraries of functions.
@@ -198,7 +210,7 @@ impl Host {
     /// Saves all that there is: a save that runs already may have begun before the last writes.
     pub(super) fn save_last(&self, instant: Instant) -> Result<(), String> {
         loop {
-            match self.save_at(instant) {
+            match self.save_at(JobKind::ForegroundSave, instant) {
                 Ok(id) => {
                     let ended = self.jobs.wait(id).map(|ended| ended.result);
                     return ended.unwrap_or_else(|| Err("its outcome is not known".to_owned())).map(drop);

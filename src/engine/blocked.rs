@@ -236,8 +236,7 @@ fn serve(scope: &Scope<'_>, ctx: &mut Context<'_>, errand: &Errand, key: Key<'_>
         }
     }
     let took_ns = scope.engine.clock.stamp().saturating_sub(began);
-    scope.stats.record(errand.command, took_ns);
-    scope.stats.incr(Counter::CommandsProcessed);
+    scope.stats.took(errand.command, took_ns);
     if took_ns >= notable_ns(scope.settings) {
         note(scope, errand, took_ns);
     }

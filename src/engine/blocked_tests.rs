@@ -253,7 +253,7 @@ fn a_parked_call_counts_once_however_it_ends() {
     let blpop = rig.engine.registry.find(b"BLPOP").expect("a command");
     let text = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
     rig.send(1, "BLPOP k 0");
-    assert_eq!(rig.engine.stats.command(blpop).calls, 0);
+    assert_eq!(rig.engine.stats.command(blpop).calls, 1, "as soon as it waits");
     rig.unpark(1, Some(text));
     rig.send(1, "BLPOP k 1");
     rig.unpark(1, None);
@@ -264,6 +264,7 @@ fn a_parked_call_counts_once_however_it_ends() {
     rig.disconnect(1);
     let totals = rig.engine.stats.command(blpop);
     assert_eq!((totals.calls, totals.failed, totals.rejected), (4, 1, 0));
+    assert_eq!(rig.engine.stats.counter(crate::observe::Counter::CommandsProcessed), 5);
     assert_eq!(rig.engine.stats.errors().get("UNBLOCKED"), Some(&1));
     assert_eq!(rig.engine.stats.counter(crate::observe::Counter::ErrorReplies), 1);
 }

@@ -109,6 +109,7 @@ impl Replayer {
         Moment {
             usage: usage_of(&self.settings),
             horizon_ms: 0,
+            keeps_expired: false,
             seed: self.seed,
             ..Moment::at(self.engine.clock.unix_ms())
         }

@@ -136,6 +136,15 @@ fn an_exec_that_fails_is_a_failed_call() {
 }
 
 #[test]
+fn an_unknown_subcommand_is_no_call_of_its_container() {
+    let (mut bench, mut me) = bench();
+    assert!(bench.say(&mut me, "CLIENT NOSUCH\nCLIENT").starts_with("-ERR unknown subcommand 'NOSUCH'."));
+    let engine = bench.worker.engine();
+    let totals = engine.stats.command(engine.registry.find(b"CLIENT").expect("a command"));
+    assert_eq!((totals.calls, totals.rejected), (0, 1), "the one without a subcommand");
+}
+
+#[test]
 fn exec_is_refused_for_what_it_would_do() {
     let (mut bench, mut me) = bench();
     bench.say(&mut me, "MULTI\nSET a 1");
@@ -277,4 +286,22 @@ fn a_write_is_held_back_before_it_is_queued() {
     assert_eq!(bench.run(&mut me, "SET a 1"), (String::new(), Next::Paused));
     bench.worker.engine().clients.unpause();
     assert_eq!(bench.say(&mut me, "SET a 1"), "+QUEUED");
+}
+
+#[test]
+fn what_expires_during_a_pause_is_absent_and_goes_after_it() {
+    use crate::command::ports::Clients;
+    let (mut bench, mut me) = bench();
+    let mut other = bench.connect();
+    let engine = Arc::clone(bench.worker.engine());
+    let kept = || engine.store.counts(0).keys;
+    bench.say(&mut me, "SET k v PX 10");
+    engine.clients.pause(true, bench.clock.unix_ms() + 10_000);
+    bench.clock.advance_ms(11);
+    assert_eq!(bench.say(&mut me, "GET k\nEXISTS k\nSCAN 0"), "$-1 :0 *2 $1 0 *0");
+    assert_eq!(bench.run(&mut other, "SET k w NX").1, Next::Paused);
+    assert_eq!(kept(), 1);
+    engine.clients.unpause();
+    assert_eq!(bench.say(&mut me, "GET k"), "$-1");
+    assert_eq!(kept(), 0);
 }

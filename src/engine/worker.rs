@@ -136,7 +136,13 @@ impl Worker {
     fn moment(&mut self, stamp: Stamp) -> Moment {
         self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let now_ms = self.wall.at(stamp);
-        Moment { now_ms, horizon_ms: now_ms, usage: self.usage, seed: self.seed ^ stamp }
+        Moment {
+            now_ms,
+            horizon_ms: now_ms,
+            keeps_expired: false,
+            usage: self.usage,
+            seed: self.seed ^ stamp,
+        }
     }
 
     /// The moment of work outside a batch: a client that leaves, a time that is up.

@@ -60,6 +60,25 @@ impl WorkerStats {
     pub fn record(&self, command: usize, nanos: u64) {
         let Some(row) = self.commands.get(command) else { return };
         bump(&row.calls, 1);
+        self.time(row, nanos);
+    }
+
+    /// Counts a call whose time is not known yet: the command waits.
+    pub fn called(&self, command: usize) {
+        if let Some(row) = self.commands.get(command) {
+            bump(&row.calls, 1);
+        }
+    }
+
+    /// The time of a call that is counted already.
+    pub fn took(&self, command: usize, nanos: u64) {
+        if let Some(row) = self.commands.get(command) {
+            self.time(row, nanos);
+        }
+    }
+
+    #[inline]
+    fn time(&self, row: &CommandRow, nanos: u64) {
         bump(&row.nanos, nanos);
         if self.tracking.load(Relaxed) {
             match row.latency.get() {

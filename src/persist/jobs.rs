@@ -37,12 +37,21 @@ pub struct JobId(pub u64);
 /// What a job does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobKind {
-    /// Writes the snapshot (or RDB).
+    /// Writes the snapshot (or RDB) beside the clients' work.
     Save,
+    /// The same while somebody waits for it: SAVE, a shutdown.
+    ForegroundSave,
     /// Rewrites the append-only file.
     Rewrite,
     /// Writes what replicas begin with.
     Sync,
+}
+
+impl JobKind {
+    /// Whether the file that saves go to is written.
+    pub fn is_save(self) -> bool {
+        matches!(self, JobKind::Save | JobKind::ForegroundSave)
+    }
 }
 
 /// Why a job was not started: one is running.
@@ -107,7 +116,7 @@ pub struct Status {
     /// When a save was begun last; 0 for never.
     pub last_try_unix_ms: u64,
     /// Whether the last save succeeded; true before the first. A save that was cancelled
-    /// does not count, as in Redis.
+    /// does not count, nor one that failed while somebody waited for it and was told, as in Redis.
     pub last_ok: bool,
     /// Saves that succeeded since the start.
     pub saves: u64,
@@ -324,12 +333,12 @@ impl Inner {
             ended_unix_ms,
             duration_ms: ended_ms.saturating_sub(active.started_ms),
         };
-        if ended.kind == JobKind::Save {
+        if ended.kind.is_save() {
             if ended.result.is_ok() {
                 state.last_success_unix_ms = ended_unix_ms;
                 state.saves += 1;
                 state.last_ok = true;
-            } else if !active.progress.is_cancelled() {
+            } else if ended.kind == JobKind::Save && !active.progress.is_cancelled() {
                 state.last_ok = false;
             }
             state.last_save = Some(ended.clone());
@@ -409,6 +418,11 @@ mod tests {
         let id = jobs.start(JobKind::Save, |_| Ok(done())).unwrap();
         jobs.wait(id).unwrap();
         assert!(jobs.status().last_ok);
+        let id = jobs.start(JobKind::ForegroundSave, |_| Err("the disk is full".into())).unwrap();
+        assert_eq!(jobs.wait(id).unwrap().result, Err("the disk is full".into()));
+        let status = jobs.status();
+        assert!(status.last_ok, "whoever waited was told");
+        assert_eq!(status.last_save.map(|ended| ended.id), Some(id));
         assert_eq!(jobs.wait(JobId(99)), None);
     }
 

@@ -75,6 +75,7 @@ impl View<'_> {
         budget: &mut Budget,
         show: &mut impl FnMut(&Entry),
     ) -> Option<(u32, usize)> {
+        let keeps_expired = self.moment.keeps_expired;
         let (now, guard) = (self.now_ms(), self.guard(0));
         if guard.is_empty() {
             return None;
@@ -85,8 +86,10 @@ impl View<'_> {
             let place = Place { held: 0, slot };
             match self.entry(place) {
                 Some(entry) if entry.is_expired(now) => {
-                    self.expire_in_place(place);
-                    any_expired = true;
+                    if !keeps_expired {
+                        self.expire_in_place(place);
+                        any_expired = true;
+                    }
                 }
                 Some(entry) => {
                     show(entry);

@@ -31,6 +31,8 @@ pub struct Moment {
     pub now_ms: u64,
     /// Keys whose expiry is no later are gone: `now_ms`, and 0 while a log is replayed.
     pub horizon_ms: u64,
+    /// Expired keys are absent but stay where they are: for units that only read, while writes are paused.
+    pub keeps_expired: bool,
     /// How accesses are recorded.
     pub usage: Usage,
     /// Seed for the few decisions left to chance within the unit.
@@ -40,7 +42,7 @@ pub struct Moment {
 impl Moment {
     /// A moment under LRU with a fixed seed.
     pub fn at(now_ms: u64) -> Moment {
-        Moment { now_ms, horizon_ms: now_ms, usage: Usage::Lru, seed: now_ms | 1 }
+        Moment { now_ms, horizon_ms: now_ms, keeps_expired: false, usage: Usage::Lru, seed: now_ms | 1 }
     }
 }
 
@@ -440,6 +442,9 @@ impl<'s> View<'s> {
     /// Removes an expired entry. Its removal is an effect of its own.
     #[cold]
     pub(super) fn expire(&mut self, place: Place) {
+        if self.moment.keeps_expired {
+            return;
+        }
         self.expire_in_place(place);
         self.held[place.held].guard.shrink_if_sparse();
     }

@@ -20,7 +20,7 @@ impl Worker {
         if let Some(parked) = connection.parked.take() {
             // If somebody has served it just now, the reply goes where the client went.
             if parked.leave(&engine, moment) {
-                self.stats().record(parked.command, parked.ran_ns);
+                self.stats().took(parked.command, parked.ran_ns);
             }
             self.note_unparked(connection);
         }
@@ -55,7 +55,7 @@ impl Worker {
         if won {
             let stats = self.stats();
             stats.incr(Counter::ClientsUnblocked);
-            stats.record(parked.command, parked.ran_ns);
+            stats.took(parked.command, parked.ran_ns);
             parked.note_unserved(&self.engine, &self.settings);
             let mut encoder = Encoder::with_buffer(std::mem::take(out), connection.protocol);
             let mark = encoder.len();

@@ -178,7 +178,11 @@ impl Worker {
             return Step::Done;
         }
         let mark = out.len();
-        let moment = self.moment(batch.stamp);
+        let mut moment = self.moment(batch.stamp);
+        // Nothing changes during a pause. Who may write must not meet a key that is absent and there.
+        moment.keeps_expired = flags.has(Flags::READONLY)
+            && engine.clients.may_be_paused()
+            && engine.clients.paused(moment.now_ms).is_some();
         let scope = Scope {
             engine,
             stats: engine.stats.worker(self.index),
@@ -207,8 +211,10 @@ impl Worker {
         }
         let stamp = self.wall.stamp();
         let ran_ns = stamp.saturating_sub(batch.stamp);
-        // A parked call counts when it has ended, once.
-        if !matches!(ended, Ended::Parked(_)) {
+        // A parked call counts now, its time when it has ended.
+        if matches!(ended, Ended::Parked(_)) {
+            scope.stats.called(index);
+        } else {
             scope.stats.record(index, ran_ns);
         }
         let lock_wait_ns = scope.lock_wait_ns.get();
@@ -341,7 +347,8 @@ impl Worker {
         let stats = self.stats();
         stats.refused(reason);
         stats.error(&text);
-        if let Some(command) = command {
+        // The container of a subcommand that is not known was not meant itself.
+        if let Some(command) = command.filter(|_| reason != Refusal::UnknownCommand) {
             stats.rejected(command);
         }
         self.after(session, out, mark);
