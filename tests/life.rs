@@ -287,7 +287,7 @@ fn an_interrupt_during_the_last_save_ends_at_once() {
     let mut server = launch.start();
     assert_eq!(server.client().line("DEBUG POPULATE 300000 key 200"), "OK");
     server.signal(Signal::SIGTERM);
-    assert!(server.log_says("Background saving started"));
+    assert!(server.log_says("Saving the final snapshot before exiting."));
     server.signal(Signal::SIGINT);
     let (status, log) = server.ended();
     assert_eq!(status.code(), Some(1), "{log:?}");

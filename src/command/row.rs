@@ -374,6 +374,16 @@ impl Command {
         self.flags.has(Flags::WHOLE) || (self.flags.has(Flags::MAYBE_WHOLE) && (self.whole)(args))
     }
 
+    /// Whether it does nothing but read or change its keys, at once: no state of the server or of its connection
+    /// follows from it.
+    pub fn is_plain(&self) -> bool {
+        let more = Flags::ADMIN | Flags::PUBSUB | Flags::BLOCKING | Flags::NO_AUTH | Flags::MAY_REPLICATE;
+        let more = more | Flags::NO_MULTI | Flags::PROTECTED | Flags::TRANSACTION_CONTROL | Flags::WHOLE;
+        let more = more | Flags::MAYBE_WHOLE | Flags::EXECUTES_QUEUE | Flags::UNPAUSED | Flags::TELLS_HEALTH;
+        let more = more | Flags::FORGETS_WATCHES | Flags::TRIES | Flags::WANDERS;
+        self.flags.any(Flags::WRITE | Flags::READONLY) && !self.flags.any(more) && self.subcommands.is_empty()
+    }
+
     /// All ACL categories: those of the row and those that flags and group imply.
     pub fn categories(&self) -> Acl {
         // Containers do nothing themselves, so they belong to no family.

@@ -84,6 +84,8 @@ pub struct Registered {
     pub specs: Vec<keys::Spec>,
     /// What it does with its one key, when a user's rights depend on nothing else of its arguments.
     pub one_key: Option<Needs>,
+    /// [`Command::is_plain`].
+    pub plain: bool,
 }
 
 impl Registered {
@@ -214,6 +216,7 @@ impl Registry {
             children: Vec::new(),
             specs: keys::specs(row.keys),
             one_key: rights::one_key(row),
+            plain: row.is_plain(),
         });
         self.commands.len() - 1
     }

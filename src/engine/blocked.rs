@@ -271,8 +271,9 @@ pub fn serve_later(scope: &Scope<'_>, client: &Arc<Client>, ready: Vec<(usize, V
                 places.extend(errand.needs.iter().map(|&hash| (database, hash)));
             }
         }
-        let view = store.view_many(scope.moment, database, &places);
-        let mut ctx = unit::context(scope, view, &mut session, &mut out, 0);
+        session.database = database;
+        let mut ctx = unit::context(scope, &mut session, &mut out, 0);
+        ctx.view.lock_many(&places);
         if !serve_key(scope, &mut ctx, key_at) {
             // Somebody joined the queue meanwhile: look again.
             ready.push_front((database, key.clone()));

@@ -214,8 +214,8 @@ impl Rig {
         };
         let session = &mut self.clients[id].connection.session;
         let mut out = crate::resp::Encoder::new(crate::resp::Protocol::Resp2);
-        let view = engine.store.view_whole(scope.moment, session.database);
-        let mut ctx = super::unit::context(&scope, view, session, &mut out, 0);
+        let mut ctx = super::unit::context(&scope, session, &mut out, 0);
+        ctx.view.lock_whole();
         work(&mut ctx.view);
         super::unit::finish(&scope, ctx);
     }

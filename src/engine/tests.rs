@@ -258,6 +258,22 @@ fn replies_can_be_turned_off() {
 }
 
 #[test]
+fn what_a_command_changes_holds_for_plain_ones_of_the_same_batch() {
+    let (mut bench, mut me) = bench();
+    assert_eq!(
+        bench.say(&mut me, "SET a 1\nCLIENT REPLY OFF\nSET a 2\nGET a\nCLIENT REPLY ON\nGET a"),
+        "+OK +OK $1 2"
+    );
+    assert_eq!(
+        bench.say(&mut me, "GET a\nMULTI\nSET a 3\nGET\nDISCARD\nINCR a"),
+        "$1 2 +OK +QUEUED -ERR wrong number of arguments for 'get' command +OK :3"
+    );
+    let status = Arc::clone(&bench.worker.engine().status);
+    status.writes_stopped.store(true, std::sync::atomic::Ordering::Relaxed);
+    assert!(bench.say(&mut me, "GET a\nINCR a\nGET a").starts_with("$1 3 -MISCONF Redis is configured"));
+}
+
+#[test]
 fn a_pause_is_neither_shortened_nor_weakened() {
     use crate::command::ports::{Clients, Pause};
     let (bench, _) = bench();

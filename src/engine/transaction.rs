@@ -67,14 +67,14 @@ pub fn exec(scope: &Scope<'_>, session: &mut Session, out: &mut Encoder, command
         return;
     }
     let (plans, places) = plan(scope, session, &multi);
-    let view = if scope.whole {
-        scope.engine.store.view_whole(scope.moment, session.database)
-    } else {
-        scope.engine.store.view_many(scope.moment, session.database, &places)
-    };
     let watched = std::mem::take(&mut session.watched);
     let flag = session.watch_flag.take();
-    let mut ctx = unit::context(scope, view, session, out, command);
+    let mut ctx = unit::context(scope, session, out, command);
+    if scope.whole {
+        ctx.view.lock_whole();
+    } else {
+        ctx.view.lock_many(&places);
+    }
     let before = ctx.view.database();
     for (database, key) in &watched {
         ctx.view.select(*database);

@@ -84,22 +84,19 @@ fn lock_across(scope: &Scope<'_>, view: &mut View<'_>, row: &Command, args: &Arg
     view.lock_many(&places);
 }
 
-/// Makes the context of a unit.
+/// Makes the context of a unit, with nothing locked. It is large and stays where it is made: handing it over, or
+/// the view in it, by value would copy it.
 #[inline(always)]
 pub fn context<'a>(
     scope: &Scope<'a>,
-    mut view: View<'a>,
     session: &'a mut Session,
     out: &'a mut Encoder,
     command: usize,
 ) -> Context<'a> {
-    view.set_no_touch(session.no_touch);
     let collect_events = notify::is_wanted(scope.engine, scope.settings);
-    view.set_notes_keys(collect_events);
     let effects = log::effects(scope.engine);
-    view.set_tells_expired(effects.is_some());
-    Context {
-        view,
+    let mut ctx = Context {
+        view: scope.engine.store.view_unlocked(scope.moment, session.database),
         out,
         session,
         settings: scope.settings,
@@ -114,7 +111,11 @@ pub fn context<'a>(
         effects,
         events: Vec::new(),
         collect_events,
-    }
+    };
+    ctx.view.set_no_touch(ctx.session.no_touch);
+    ctx.view.set_notes_keys(collect_events);
+    ctx.view.set_tells_expired(ctx.collect_replay);
+    ctx
 }
 
 /// Runs one command as a unit of its own. Its reply goes to `out`.
@@ -126,8 +127,7 @@ pub fn run<'a>(
     args: &Args<'_>,
 ) -> Ended {
     let row = scope.engine.registry.get(command).row;
-    let view = scope.engine.store.view_unlocked(scope.moment, session.database);
-    let mut ctx = context(scope, view, session, out, command);
+    let mut ctx = context(scope, session, out, command);
     lock(scope, &mut ctx.view, row, args);
     let mark = ctx.out.len();
     let outcome = call(&mut ctx, args);
@@ -156,8 +156,7 @@ pub fn attempt<'a>(
     args: &Args<'_>,
 ) -> Option<Ended> {
     let row = scope.engine.registry.get(command).row;
-    let view = scope.engine.store.view_unlocked(scope.moment, session.database);
-    let mut ctx = context(scope, view, session, out, command);
+    let mut ctx = context(scope, session, out, command);
     lock(scope, &mut ctx.view, row, args);
     ctx.view.begin_trial();
     let mark = ctx.out.len();
@@ -208,8 +207,17 @@ fn settle(
     match outcome {
         Ok(Reply::Sent) => Ended::Replied,
         Ok(Reply::Pushed) => Ended::Pushed,
+        // The commonest without the general form's loop.
         Ok(Reply::Ok) => {
             ctx.out.ok();
+            Ended::Replied
+        }
+        Ok(Reply::Int(number)) => {
+            ctx.out.int(number);
+            Ended::Replied
+        }
+        Ok(Reply::Nil) => {
+            ctx.out.null();
             Ended::Replied
         }
         Ok(Reply::Park(park)) => Ended::Parked(blocked::park(ctx, *park, args)),

@@ -25,6 +25,7 @@ use super::shared::Engine;
 
 mod batch;
 mod parking;
+mod plain;
 mod plan;
 mod sampled;
 mod step;
@@ -199,7 +200,9 @@ impl Worker {
             limited: self.settings.maxmemory_bytes != 0,
             busy,
             monitored: engine.server.pubsub().monitors().count() > 0,
+            open: false,
         };
+        batch.open = self.is_open(&connection.session, &batch);
         // What a panic can leave behind is the worker's scratch, which the next batch clears, and the
         // connection, which is closed. Locks and permits are given back as the stack unwinds.
         let ran = catch_unwind(AssertUnwindSafe(|| self.batch(connection, input, &mut encoder, &mut batch)));
@@ -241,9 +244,11 @@ impl Worker {
             };
             self.fetch(connection.session.database, input);
             let plan = std::mem::take(&mut self.plan);
+            let (spans, keys) = (std::mem::take(&mut self.spans), std::mem::take(&mut self.keys));
             let mut stopped = None;
             for planned in &plan {
-                match self.step(connection, input, out, batch, planned) {
+                let args = planned.args(input, &spans, &keys);
+                match self.command(connection, out, batch, planned.command, &args) {
                     Step::Done => {
                         batch.consumed = planned.end;
                         if let Some(next) = self.enough(connection, out, batch) {
@@ -262,7 +267,7 @@ impl Worker {
                     }
                 }
             }
-            self.plan = plan;
+            (self.plan, self.spans, self.keys) = (plan, spans, keys);
             if let Some(next) = stopped {
                 return next;
             }

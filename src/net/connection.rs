@@ -32,10 +32,6 @@ mod follow;
 const KEPT_REPLY_BYTES: usize = 1024 * 1024;
 /// Room made for a request that came in pieces, when its length is unknown.
 const PIECE_BYTES: usize = 16 * 1024;
-/// A client that has not authenticated and does not take its replies is closed once more than this waits:
-/// Redis's REPLY_BUFFER_SIZE_UNAUTHENTICATED_CLIENT.
-const UNAUTHENTICATED_OUTPUT_BYTES: u64 = 1024;
-
 /// Serves a connection until it ends.
 pub(super) async fn serve(shared: Rc<RefCell<Shared>>, stream: Stream, client: Arc<Client>) {
     let engine = Arc::clone(shared.borrow().worker.engine());
@@ -418,7 +414,8 @@ impl Task {
                     return Poll::Ready(Err(self.cut_off()));
                 }
                 let Poll::Ready(written) = self.stream.poll_write(cx, &self.pending[self.written..])? else {
-                    if waiting > UNAUTHENTICATED_OUTPUT_BYTES && !self.connection.session.authenticated {
+                    // Redis lets 1,024 bytes wait for who has not authenticated. The socket alone holds more.
+                    if !self.connection.session.authenticated {
                         return Poll::Ready(Err(self.cut_off()));
                     }
                     return Poll::Pending;

@@ -29,6 +29,7 @@ mod strings;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod told;
 mod trial;
 mod usage;
 mod view;
@@ -48,5 +49,6 @@ pub use scan::Cursor;
 pub use size::size_class;
 pub use strings::{Expiry, WrongType};
 pub use sweep::{Sweep, Swept};
+pub use told::Noted;
 pub use usage::{Usage, decayed, idle_seconds, idle_since, lru_clock, with_frequency};
-pub use view::{Key, Loss, Moment, Noted, Tally, View};
+pub use view::{Key, Loss, Moment, Tally, View};

@@ -85,11 +85,10 @@ impl View<'_> {
         while slot < slots && !budget.is_spent() {
             let place = Place { held: 0, slot };
             match self.entry(place) {
+                Some(entry) if entry.is_expired(now) && keeps_expired => {}
                 Some(entry) if entry.is_expired(now) => {
-                    if !keeps_expired {
-                        self.expire_in_place(place);
-                        any_expired = true;
-                    }
+                    self.expire_in_place(place);
+                    any_expired = true;
                 }
                 Some(entry) => {
                     show(entry);

@@ -102,8 +102,7 @@ impl View<'_> {
             lock_wait_ns: self.tally.lock_wait_ns,
             ..Default::default()
         };
-        self.ready.clear();
-        self.forget_notes();
+        self.tell_nothing();
     }
 
     fn put_back(&mut self, logged: Logged) {

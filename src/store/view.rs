@@ -12,6 +12,7 @@ use super::keyspace::Store;
 use super::random::Random;
 use super::saves::Epoch;
 use super::shard::{ShardGuard, Slot};
+use super::told::{Noted, Told};
 use super::trial::{self, Trial};
 use super::usage::Usage;
 
@@ -91,16 +92,12 @@ pub struct View<'s> {
     no_touch: bool,
     /// What the unit did so far.
     pub tally: Tally,
-    /// Keys that changed and that clients wait for, with their database's number.
-    pub(super) ready: Vec<(usize, Vec<u8>)>,
-    /// Whether the unit tells of `expired`: if not, the store's owner is told at once.
+    /// What the unit has to tell, if it has.
+    pub(super) told: Option<Box<Told>>,
+    /// Whether the unit tells what it found expired: if not, the store's owner is told at once.
     pub(super) tells_expired: bool,
-    pub(super) expired: Vec<(usize, Vec<u8>)>,
-    /// What was found expired while two databases were exchanged, with the database's number afterwards.
-    pub(super) expired_after: Vec<(usize, Vec<u8>)>,
-    /// Whether `noted` is kept.
-    notes_keys: bool,
-    noted: Vec<(usize, Vec<u8>, Noted)>,
+    /// Whether it tells what else happened to keys.
+    pub(super) notes_keys: bool,
     random: Random,
 }
 
@@ -126,12 +123,9 @@ impl<'s> View<'s> {
             trial: None,
             no_touch: false,
             tally: Tally::default(),
-            ready: Vec::new(),
+            told: None,
             tells_expired: false,
-            expired: Vec::new(),
-            expired_after: Vec::new(),
             notes_keys: false,
-            noted: Vec::new(),
             random: Random::new(moment.seed | 1),
         }
     }
@@ -459,7 +453,7 @@ impl<'s> View<'s> {
         if !self.tells_expired {
             self.store.tell_lost(self.number, entry.key(), Loss::Expired);
         }
-        self.expired.push((self.number, entry.key().to_vec()));
+        self.note_expired(entry.key());
         self.dispose(place.held, entry);
     }
 
@@ -510,7 +504,7 @@ impl<'s> View<'s> {
         }
         let waited_for = self.held[held].guard.side().hooks.as_ref().is_some_and(|hooks| hooks.changed(key));
         if waited_for {
-            self.ready.push((self.number, key.to_vec()));
+            self.note_ready(key);
         }
     }
 
@@ -520,62 +514,6 @@ impl<'s> View<'s> {
             self.note_ready(key.bytes);
         }
     }
-
-    /// Notes that a key of the current database can be served to those who wait for it.
-    pub(super) fn note_ready(&mut self, key: &[u8]) {
-        self.ready.push((self.number, key.to_vec()));
-    }
-
-    /// Whether keys have changed while clients wait for them.
-    #[inline]
-    pub fn has_ready(&self) -> bool {
-        !self.ready.is_empty()
-    }
-
-    /// Keys that changed while clients wait for them; empties the list.
-    #[inline]
-    pub fn take_ready(&mut self) -> Vec<(usize, Vec<u8>)> {
-        std::mem::take(&mut self.ready)
-    }
-
-    /// Says whether to note what happens to keys beside the commands' own effects.
-    pub fn set_notes_keys(&mut self, on: bool) {
-        self.notes_keys = on;
-    }
-
-    #[inline]
-    fn note(&mut self, key: &[u8], what: Noted) {
-        if self.notes_keys {
-            self.noted.push((self.number, key.to_vec(), what));
-        }
-    }
-
-    /// What happened to keys, in order, with their database; empties the list.
-    pub fn take_noted(&mut self) -> Vec<(usize, Vec<u8>, Noted)> {
-        std::mem::take(&mut self.noted)
-    }
-
-    /// Forgets what happened to keys: the unit was undone.
-    pub(super) fn forget_notes(&mut self) {
-        self.noted.clear();
-        self.expired.clear();
-    }
-
-    /// Keys that the unit found expired and removed, with their database; empties the list.
-    pub fn take_expired(&mut self) -> Vec<(usize, Vec<u8>)> {
-        std::mem::take(&mut self.expired)
-    }
-}
-
-/// What happens to a key that no command says itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Noted {
-    /// It was found expired.
-    Expired,
-    /// It came into being.
-    New,
-    /// It was read, and is not there.
-    Missed,
 }
 
 /// Why a key went that no command removed.

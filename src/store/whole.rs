@@ -40,7 +40,7 @@ impl View<'_> {
                         && hooks.changed(key)
                         && hooks.hears_of_loss(key)
                     {
-                        self.ready.push((self.number, key.to_vec()));
+                        self.note_ready(key);
                     }
                 }
             }
@@ -71,29 +71,17 @@ impl View<'_> {
         self.begin_walk();
         let number = self.number;
         let hooked = self.store.hooks.load(Ordering::Relaxed) > 0;
-        let found = self.expired.len();
+        let found = self.count_expired();
         if hooked {
             self.expire_hooked(a, b);
         }
         self.store.swap_names(a, b);
         // They are told of after the exchange, where they would lie now.
-        let moved = |(number, key)| (if number == a { b } else { a }, key);
-        self.expired_after.extend(self.expired.drain(found..).map(moved));
+        self.tell_expired_after(found, a, b);
         if hooked {
             self.swap_hooks(a, b);
         }
         self.select(number);
-    }
-
-    /// Says whether the unit itself tells which keys it found expired, in the order of its own changes.
-    pub fn set_tells_expired(&mut self, on: bool) {
-        self.tells_expired = on;
-    }
-
-    /// Keys that an exchange of databases found expired and removed, with the database's number after it; empties the
-    /// list.
-    pub fn take_expired_after(&mut self) -> Vec<(usize, Vec<u8>)> {
-        std::mem::take(&mut self.expired_after)
     }
 
     /// Time goes on within the unit: what its own commands have done is over. Where nothing expires (a log is

@@ -6,8 +6,8 @@ use crate::acl::Acl;
 use crate::clock::Stamp;
 use crate::command::client::Client;
 use crate::command::reply::Work;
-use crate::command::{CommandError, Session};
-use crate::resp::{Protocol, ProtocolError, RequestDecoder};
+use crate::command::{Args, CommandError, KeyAt, Session};
+use crate::resp::{Protocol, ProtocolError, RequestDecoder, Span};
 
 use super::super::blocked::Parked;
 use super::super::shared::Engine;
@@ -79,8 +79,19 @@ pub(super) struct Planned {
     pub(super) command: Option<usize>,
     pub(super) spans: (u32, u32),
     pub(super) keys: (u32, u32),
-    pub(super) begin: usize,
     pub(super) end: usize,
+}
+
+impl Planned {
+    /// Its arguments, with what was planned together.
+    #[inline]
+    pub(super) fn args<'a>(&self, input: &'a [u8], spans: &'a [Span], keys: &'a [KeyAt]) -> Args<'a> {
+        Args::new(
+            input,
+            &spans[self.spans.0 as usize..self.spans.1 as usize],
+            &keys[self.keys.0 as usize..self.keys.1 as usize],
+        )
+    }
 }
 
 /// How one command of a batch ended.
@@ -108,6 +119,8 @@ pub(super) struct Batch<'e> {
     pub(super) busy: Option<CommandError>,
     /// Somebody monitored when the batch began.
     pub(super) monitored: bool,
+    /// Nothing stands in the way of a plain command: [`Worker::is_open`](super::Worker::is_open).
+    pub(super) open: bool,
 }
 
 impl Batch<'_> {

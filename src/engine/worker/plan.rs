@@ -55,7 +55,7 @@ impl Worker {
             };
             match result {
                 Ok(Decoded::Request { consumed }) => {
-                    self.plan_request(input, first, at, at + consumed);
+                    self.plan_request(input, first, at + consumed);
                     at += consumed;
                 }
                 Ok(Decoded::Empty { consumed }) if self.plan.is_empty() => {
@@ -81,7 +81,7 @@ impl Worker {
 
     /// Finds the command and the keys of a request whose spans begin at `first`.
     #[inline]
-    pub(super) fn plan_request(&mut self, input: &[u8], first: usize, begin: usize, end: usize) {
+    pub(super) fn plan_request(&mut self, input: &[u8], first: usize, end: usize) {
         let spans = &self.spans[first..];
         let argument = |index: usize| {
             let span = spans[index];
@@ -113,7 +113,6 @@ impl Worker {
             command,
             spans: (first as u32, self.spans.len() as u32),
             keys: (keys_from as u32, self.keys.len() as u32),
-            begin,
             end,
         });
     }

@@ -12,41 +12,30 @@ use crate::command::{Args, Session};
 use crate::engine::Engine;
 use crate::observe::{Counter, Refusal};
 use crate::resp::{Encoder, ProtocolError, RequestDecoder, Span};
+use crate::store::Moment;
 
 use super::super::gate::{self, Situation};
 use super::super::memory::{self, Room};
 use super::super::transaction;
 use super::super::unit::{self, Ended, Scope};
 use super::Worker;
-use super::batch::{Batch, Connection, Next, Planned, Step};
+use super::batch::{Batch, Connection, Next, Step};
 use super::sampled::{Sampled, error_of};
 
 /// Between two lines about connections that speak HTTP.
 const SLIP_LOG_PERIOD_MS: u64 = 60_000;
 
-impl Worker {
-    pub(super) fn step(
-        &mut self,
-        connection: &mut Connection,
-        input: &[u8],
-        out: &mut Encoder,
-        batch: &mut Batch<'_>,
-        planned: &Planned,
-    ) -> Step {
-        let spans = std::mem::take(&mut self.spans);
-        let keys = std::mem::take(&mut self.keys);
-        let args = Args::new(
-            input,
-            &spans[planned.spans.0 as usize..planned.spans.1 as usize],
-            &keys[planned.keys.0 as usize..planned.keys.1 as usize],
-        );
-        debug_assert!(planned.begin < planned.end);
-        let step = self.command(connection, out, batch, planned.command, &args);
-        self.spans = spans;
-        self.keys = keys;
-        step
-    }
+/// A command that has run.
+#[derive(Debug)]
+pub(super) struct Did {
+    pub(super) index: usize,
+    /// Where its reply begins.
+    pub(super) mark: usize,
+    pub(super) moment: Moment,
+    pub(super) lock_wait_ns: u64,
+}
 
+impl Worker {
     /// An inline command: its arguments stand in buffers of their own.
     pub(super) fn inline(
         &mut self,
@@ -75,10 +64,12 @@ impl Worker {
         self.keys.clear();
         self.plan.clear();
         self.spans.extend_from_slice(&spans);
-        self.plan_request(&line, 0, 0, line.len());
+        self.plan_request(&line, 0, line.len());
         let planned = self.plan[0];
-        let planned = Planned { end: planned.end.max(1), ..planned };
-        match self.step(connection, &line, out, batch, &planned) {
+        let keys = std::mem::take(&mut self.keys);
+        let step = self.command(connection, out, batch, planned.command, &planned.args(&line, &spans, &keys));
+        self.keys = keys;
+        match step {
             Step::Done => {
                 batch.consumed = end;
                 self.enough(connection, out, batch)
@@ -112,8 +103,29 @@ impl Worker {
         Next::Close
     }
 
+    /// Runs one request, on the short way if it can.
+    #[inline]
+    pub(super) fn command(
+        &mut self,
+        connection: &mut Connection,
+        out: &mut Encoder,
+        batch: &mut Batch<'_>,
+        command: Option<usize>,
+        args: &Args<'_>,
+    ) -> Step {
+        if batch.open
+            && let Some(index) = command
+            && self.is_plain(index, args)
+        {
+            return self.plain(connection, out, batch, index, args);
+        }
+        let step = self.climb(connection, out, batch, command, args);
+        batch.open = self.is_open(&connection.session, batch);
+        step
+    }
+
     /// Runs one request: ladder, queue, world, unit.
-    fn command(
+    fn climb(
         &mut self,
         connection: &mut Connection,
         out: &mut Encoder,
@@ -209,15 +221,32 @@ impl Worker {
         if flags.has(Flags::FORGETS_WATCHES) && session.forgets_watches {
             transaction::unwatch(&scope, session);
         }
+        let did = Did { index, mark, moment, lock_wait_ns: scope.lock_wait_ns.get() };
+        self.conclude(connection, out, batch, args, &did, ended)
+    }
+
+    /// What follows a command that has run: its time, who wants to know of it, and what becomes of the connection.
+    pub(super) fn conclude(
+        &mut self,
+        connection: &mut Connection,
+        out: &mut Encoder,
+        batch: &mut Batch<'_>,
+        args: &Args<'_>,
+        did: &Did,
+        ended: Ended,
+    ) -> Step {
+        let (engine, session) = (batch.engine, &mut connection.session);
+        let Did { index, mark, moment, lock_wait_ns } = *did;
+        let registered = engine.registry.get(index);
+        let flags = registered.row.flags;
         let stamp = self.wall.stamp();
         let ran_ns = stamp.saturating_sub(batch.stamp);
         // A parked call counts now, its time when it has ended.
         if matches!(ended, Ended::Parked(_)) {
-            scope.stats.called(index);
+            self.stats().called(index);
         } else {
-            scope.stats.record(index, ran_ns);
+            self.stats().record(index, ran_ns);
         }
-        let lock_wait_ns = scope.lock_wait_ns.get();
         // What CONFIG SET has just said counts for itself in the slow log, and for the next command of the batch.
         if flags.has(Flags::ADMIN) && self.settings_version != engine.config.version() {
             self.read_settings();

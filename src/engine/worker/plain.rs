@@ -1,0 +1,83 @@
+//! The short way: a command on keys, while nothing stands in the way of any such command.
+//!
+//! Most batches are full of them. What the ladder of refusals and the waits would ask for each is asked once, when the
+//! batch begins, and again after every command that did not come this way: it may have changed the answer. A
+//! batch lasts a fraction of a millisecond, so that what others change meanwhile is seen soon enough; what must be seen
+//! before the next command (a pause) is still looked at each time.
+
+use std::cell::Cell;
+use std::sync::atomic::Ordering;
+
+use crate::command::client::ClientFlag;
+use crate::command::session::ReplyMode;
+use crate::command::{Args, Session};
+use crate::resp::Encoder;
+
+use super::super::unit::{self, Ended, Scope};
+use super::Worker;
+use super::batch::{Batch, Connection, Step};
+use super::step::Did;
+
+/// States of a client in which commands are treated in ways of their own.
+const SPECIAL: u32 = ClientFlag::Subscriber as u32 | ClientFlag::Replica as u32;
+
+impl Worker {
+    /// Whether any plain command of this connection may run at once.
+    pub(super) fn is_open(&self, session: &Session, batch: &Batch<'_>) -> bool {
+        let (engine, status) = (batch.engine, &batch.engine.status);
+        let held_up =
+            batch.whole || batch.limited || batch.busy.is_some() || engine.store.saves().over_limit();
+        let refused = status.loading.load(Ordering::Relaxed)
+            || status.writes_stopped.load(Ordering::Relaxed)
+            || status.log_failing.load(Ordering::Relaxed)
+            || status.replicas_lacking.load(Ordering::Relaxed);
+        let restricted = !session.authenticated || session.restricted_user().is_some();
+        let special =
+            session.multi.is_some() || session.reply_mode != ReplyMode::On || session.client.any(SPECIAL);
+        let watched = batch.monitored || engine.tracer.is_on();
+        !(held_up || refused || restricted || special || watched)
+    }
+
+    /// Whether this is such a command, well formed, and nobody has asked for a pause.
+    #[inline]
+    pub(super) fn is_plain(&self, index: usize, args: &Args<'_>) -> bool {
+        let registered = self.engine.registry.get(index);
+        registered.plain && registered.accepts(args.len()) && !self.engine.clients.may_be_paused()
+    }
+
+    /// Runs a plain command.
+    #[inline]
+    pub(super) fn plain(
+        &mut self,
+        connection: &mut Connection,
+        out: &mut Encoder,
+        batch: &mut Batch<'_>,
+        index: usize,
+        args: &Args<'_>,
+    ) -> Step {
+        let (engine, session) = (batch.engine, &mut connection.session);
+        session.client.last_command.store(index, Ordering::Relaxed);
+        let (mark, moment) = (out.len(), self.moment(batch.stamp));
+        let scope = Scope {
+            engine,
+            stats: engine.stats.worker(self.index),
+            settings: &self.settings,
+            moment,
+            whole: false,
+            monitored: false,
+            out_of_memory: false,
+            lock_wait_ns: Cell::new(0),
+        };
+        let ended = unit::run(&scope, session, out, index, args);
+        let stamp = self.wall.stamp();
+        let ran_ns = stamp.saturating_sub(batch.stamp);
+        if !matches!(ended, Ended::Replied) || ran_ns >= self.notable_ns {
+            let did = Did { index, mark, moment, lock_wait_ns: scope.lock_wait_ns.get() };
+            return self.conclude(connection, out, batch, args, &did, ended);
+        }
+        scope.stats.record(index, ran_ns);
+        batch.count(stamp);
+        batch.executed += 1;
+        Step::Done
+    }
+}
