@@ -308,6 +308,27 @@ fn the_stream_is_as_redis_writes_it() {
 }
 
 #[test]
+fn what_a_walk_finds_expired_is_deleted_one_by_one() {
+    let server = primary(&["--repl-ping-replica-period", "3600", "--enable-debug-command", "yes"]);
+    let mut client = server.client();
+    client.line("DEBUG SET-ACTIVE-EXPIRE 0");
+    let mut stream = attached(&server);
+    for walk in ["SCAN 0 COUNT 1000", "RANDOMKEY"] {
+        for key in ["a", "b"] {
+            client.line(&format!("SET {key} 1 PX 1"));
+        }
+        until("both are gone", || client.line(walk) == "(nil)" || client.line("DBSIZE") == "(integer) 0");
+        let mut told: Vec<String> = (0..4).map(|_| next(&mut stream)).filter(|it| it != "SELECT 0").collect();
+        while told.len() < 4 {
+            told.push(next(&mut stream));
+        }
+        told[2..].sort();
+        assert!(told[0].starts_with("SET a 1 PXAT ") && told[1].starts_with("SET b 1 PXAT "), "{told:?}");
+        assert_eq!(told[2..], ["DEL a", "DEL b"], "by {walk}");
+    }
+}
+
+#[test]
 fn wait_counts_replicas_and_writes_can_need_them() {
     let server = primary(&["--min-replicas-to-write", "1", "--min-replicas-max-lag", "10"]);
     let mut client = server.client();
@@ -330,6 +351,7 @@ fn wait_counts_replicas_and_writes_can_need_them() {
     let mut waiting = server.client();
     let Some(Value::Int(id)) = waiting.call(&["CLIENT", "ID"]) else { panic!("no id") };
     waiting.line("SET a 2");
+    assert_eq!(waiting.line("WAIT 1 0"), "(integer) 1");
     waiting.send(&["WAIT", "2", "0"]);
     until("it waits", || client.info("blocked_clients") == "1");
     assert_eq!(client.line(&format!("CLIENT UNBLOCK {id}")), "(integer) 1");

@@ -7,7 +7,7 @@
 use crate::config::Settings;
 
 use super::context::Replay;
-use super::{Args, Context};
+use super::{Args, Context, Flags};
 
 /// Commands in the form that the protocol has, in groups.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -109,10 +109,13 @@ fn put_count(out: &mut Vec<u8>, sign: u8, count: usize) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Adds the deletion of what has expired.
-fn delete(effects: &mut Effects, settings: &Settings, expired: Vec<(usize, Vec<u8>)>) {
+/// Adds the deletion of what has expired; each for itself where one has nothing to do with the other.
+fn delete(effects: &mut Effects, settings: &Settings, expired: Vec<(usize, Vec<u8>)>, apart: bool) {
     let command: &[u8] = if settings.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };
     for (database, key) in expired {
+        if apart {
+            effects.begin_group();
+        }
         effects.push(database, [command, &key].into_iter());
     }
 }
@@ -121,7 +124,9 @@ impl Context<'_> {
     /// Notes that keys were found expired: they are deleted, whatever is said of them afterwards.
     fn note_expired(&mut self) {
         let Some(effects) = &mut self.effects else { return };
-        delete(effects, self.settings, self.view.take_expired());
+        // A walk (SCAN) meets whatever has expired.
+        let walks = self.registry.get(self.command).row.flags.has(Flags::WANDERS) && !self.in_transaction;
+        delete(effects, self.settings, self.view.take_expired(), walks);
     }
 
     /// The unit ends: notes what was found expired after its last command, apart from what it did.
@@ -167,7 +172,7 @@ impl Context<'_> {
         if !self.in_transaction {
             effects.begin_group();
         }
-        delete(effects, self.settings, expired);
+        delete(effects, self.settings, expired, false);
     }
 }
 

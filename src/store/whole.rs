@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use super::entry::Entry;
 use super::hash::shard_of;
 use super::keyspace::Counts;
-use super::view::View;
+use super::view::{Place, View};
 
 impl View<'_> {
     /// Keys and expiring keys of the current database. Exact for a unit that holds the whole keyspace.
@@ -159,19 +159,32 @@ impl View<'_> {
             .find_map(|step| self.random_in_shard((start + step) % database.shards(), usize::MAX))
     }
 
-    /// Looks at up to `tries` slots of a shard from a random one on.
+    /// Looks at up to `tries` slots of a shard from a random one on. What is found expired on the way is removed, as by
+    /// any other access.
     fn random_in_shard(&mut self, shard: usize, tries: usize) -> Option<Vec<u8>> {
         let (start, now) = (self.random() as usize, self.now_ms());
-        let database = self.store.existing(self.physical)?;
-        let guard = database.lock(shard);
-        if guard.is_empty() {
-            return None;
+        self.hold(self.physical, shard);
+        let slots = if self.guard(0).is_empty() { 0 } else { self.guard(0).slots() };
+        let (mut found, mut any_expired) = (None, false);
+        for step in 0..slots.min(tries.saturating_mul(8)) {
+            let place = Place { held: 0, slot: (start + step) % slots };
+            match self.entry(place) {
+                Some(entry) if !entry.is_expired(now) => {
+                    found = Some(entry.key().to_vec());
+                    break;
+                }
+                Some(_) if !self.moment.keeps_expired => {
+                    self.expire_in_place(place);
+                    any_expired = true;
+                }
+                _ => {}
+            }
         }
-        let slots = guard.slots();
-        (0..slots.min(tries.saturating_mul(8)))
-            .filter_map(|step| guard.get((start + step) % slots))
-            .find(|entry| !entry.is_expired(now))
-            .map(|entry| entry.key().to_vec())
+        if any_expired {
+            self.guard(0).shrink_if_sparse();
+        }
+        self.release_walked();
+        found
     }
 
     /// Shows every live entry of the current database, shard by shard. For a unit that holds the whole

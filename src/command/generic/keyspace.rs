@@ -365,6 +365,14 @@ mod tests {
             .collect();
         assert!(drawn.iter().all(|key| key.starts_with("\"k")), "{drawn:?}");
         assert!(drawn.len() > 25, "only {} of 30 keys were ever drawn", drawn.len());
+        bench.line("FLUSHALL");
+        bench.line("SET gone 1 PX 1");
+        bench.clock.advance_ms(1);
+        assert_eq!(
+            (bench.line("RANDOMKEY").as_str(), bench.store.counts(0).keys),
+            ("(nil)", 0),
+            "removed on the way"
+        );
     }
 
     fn watch(bench: &Bench, number: usize, name: &str) -> Arc<WatchFlag> {
