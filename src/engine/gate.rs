@@ -86,7 +86,9 @@ pub fn check(command: &Registered, index: usize, args: &Args<'_>, at: &Situation
         let text = "LOADING Redis is loading the dataset in memory";
         return Err((Refusal::Loading, CommandError::fixed(text)));
     }
-    if at.client.has(ClientFlag::Replica) && flags.any(Flags::WRITE | Flags::READONLY | Flags::MAY_REPLICATE)
+    // Whoever monitors is a replica of a kind in Redis.
+    if at.client.any(ClientFlag::Replica as u32 | ClientFlag::Monitor as u32)
+        && flags.any(Flags::WRITE | Flags::READONLY | Flags::MAY_REPLICATE)
     {
         let text = "ERR Replica can't interact with the keyspace";
         return Err((Refusal::Context, CommandError::fixed(text)));

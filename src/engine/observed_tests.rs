@@ -97,6 +97,7 @@ fn a_monitor_sees_what_its_own_connection_sends_next() {
     rig.send(eye, "MONITOR");
     assert!(rig.send(eye, "PING").contains("PONG"));
     assert!(rig.read(eye).contains("PING"));
+    assert!(rig.send(eye, "GET k").contains("(error) ERR Replica can't interact with the keyspace"));
     rig.send(eye, "RESET");
     rig.send(eye, "PING");
     assert_eq!(rig.read(eye), "");

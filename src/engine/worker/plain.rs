@@ -19,7 +19,7 @@ use super::batch::{Batch, Connection, Step};
 use super::step::Did;
 
 /// States of a client in which commands are treated in ways of their own.
-const SPECIAL: u32 = ClientFlag::Subscriber as u32 | ClientFlag::Replica as u32;
+const SPECIAL: u32 = ClientFlag::Subscriber as u32 | ClientFlag::Replica as u32 | ClientFlag::Monitor as u32;
 
 impl Worker {
     /// Whether any plain command of this connection may run at once.

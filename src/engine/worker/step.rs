@@ -55,10 +55,8 @@ impl Worker {
             })
             .collect();
         if crate::resp::is_http_slip(&words[0]) {
-            self.stats().refused(Refusal::CrossProtocol);
-            log_http_slip(batch.engine, &connection.session.client);
             batch.consumed = end;
-            return Some(Next::Close);
+            return Some(self.slip(&connection.session.client, out));
         }
         self.spans.clear();
         self.keys.clear();
@@ -84,6 +82,15 @@ impl Worker {
                 Some(next)
             }
         }
+    }
+
+    /// Somebody speaks HTTP: the connection ends, and what it would have been told is dropped, as in Redis.
+    #[cold]
+    fn slip(&self, client: &Client, out: &mut Encoder) -> Next {
+        self.stats().refused(Refusal::CrossProtocol);
+        log_http_slip(&self.engine, client);
+        out.truncate(0);
+        Next::Close
     }
 
     /// Input that is no RESP: an error, and the end of the connection.
@@ -137,9 +144,7 @@ impl Worker {
         let session = &mut connection.session;
         let Some(index) = command else {
             if crate::resp::is_http_slip(args.get(0)) {
-                self.stats().refused(Refusal::CrossProtocol);
-                log_http_slip(engine, &session.client);
-                return Step::Stop(Next::Close);
+                return Step::Stop(self.slip(&session.client, out));
             }
             session.client.last_command.store(usize::MAX, Ordering::Relaxed);
             self.refuse(session, out, gate::unknown(&engine.registry, args), None);
@@ -439,9 +444,9 @@ fn log_http_slip(engine: &Engine, client: &Client) {
         return;
     }
     tracing::warn!(
+        client = %client.address,
         "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. \
          This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis \
-         instance. Connection from {} aborted.",
-        client.address
+         instance. Connection aborted."
     );
 }
