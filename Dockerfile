@@ -45,7 +45,7 @@ RUN ln -s glasswing /usr/local/bin/redis-server \
 
 # As in the `redis` image, what is published decides who may connect: protected mode is off.
 # The admin port is open to the container's network, where it still asks for a token or a
-# trusted network for all but the probes, the version and the metrics.
+# trusted network for all but the probes and the version.
 ENV GLASSWING_PROTECTED_MODE=no \
     GLASSWING_ADMIN_BIND=0.0.0.0
 VOLUME /data

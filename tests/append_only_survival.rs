@@ -105,9 +105,46 @@ fn a_folder_is_examined_and_its_last_file_mended() {
     assert!(check(&[], &at(file)).0);
     let strict = launch.clone().with(&["--aof-load-truncated", "no"]);
     assert_eq!(strict.start().client().line("DBSIZE"), "(integer) 9");
+    // A text that begins like a comment is no log, and stays whole.
+    std::fs::write(launch.file("notes.md"), "# Notes\nWhat else?\n").expect("a text");
+    let (mended, said) = check(&["--fix"], &launch.file("notes.md"));
+    assert!(!mended && said.contains("it is left as it is"), "{said}");
+    assert_eq!(std::fs::read(launch.file("notes.md")).expect("the text"), b"# Notes\nWhat else?\n");
     std::fs::write(at(manifest), "file x\n").expect("a manifest");
     let (whole, said) = check(&[], &at(manifest));
     assert!(!whole && said.contains("at line 1: 'file x': Invalid AOF manifest file format"), "{said}");
+}
+
+#[test]
+fn behind_a_wrong_checksum_nothing_is_kept_that_the_one_before_does_not_vouch_for() {
+    let launch = log_launch();
+    for round in 0..2 {
+        let mut server = launch.start();
+        server.client().line(&format!("SET key:{round} value"));
+        server.signal(Signal::SIGTERM);
+        server.ended();
+    }
+    let path = launch.file(LOG_FOLDER).join("appendonly.aof.1.incr.aof");
+    let whole = std::fs::read(&path).expect("the increment");
+    let flipped = |key: &str| {
+        let mut bytes = whole.clone();
+        let at = bytes.windows(5).position(|window| window == key.as_bytes()).expect("a key");
+        bytes[at] ^= 1;
+        std::fs::write(&path, bytes).expect("the increment");
+    };
+    flipped("key:0");
+    let (mended, said) = check(&["--fix"], &path);
+    assert!(!mended && said.contains("put back a good copy"), "{said}");
+    flipped("key:1");
+    let (mended, said) = check(&["--fix"], &path);
+    assert!(mended && said.contains("2 commands, 1 checksums"), "{said}");
+    assert!(path.with_extension("aof.damaged").exists());
+    let server = launch.start();
+    let mut client = server.client();
+    assert_eq!(
+        (client.line("GET key:0").as_str(), client.line("DBSIZE").as_str()),
+        ("\"value\"", "(integer) 1")
+    );
 }
 
 #[test]

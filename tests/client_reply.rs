@@ -26,6 +26,8 @@ const CASES: &[(&str, &str)] = &[
     ("CLIENT REPLY OFF\nBLPOP queue:{} 0.05\nCLIENT REPLY ON\n", "+OK\n"),
     ("CLIENT REPLY SKIP\nBLPOP queue:{} 0.05\nPING\n", "+PONG\n"),
     ("CLIENT REPLY OFF\nWAIT 1 50\nCLIENT REPLY ON\n", "+OK\n"),
+    ("CLIENT REPLY OFF\nSAVE\nCLIENT REPLY ON\n", "+OK\n"),
+    ("CLIENT REPLY SKIP\nSAVE\nPING\n", "+PONG\n"),
 ];
 
 /// What comes back until `end` does, which nothing else holds.

@@ -270,6 +270,14 @@ fn a_signal_whose_save_fails_ends_nothing() {
     let mut server = launch.start();
     assert_eq!(server.client().line("SET key value"), "OK");
     std::fs::write(launch.file("glasswing.snapshot"), "a stranger's data").expect("a file");
+    // Whoever asked for a save is told that it failed, and nobody else.
+    let mut client = server.client();
+    assert!(client.line("SAVE").starts_with("(error) ERR"));
+    let stats = client.info("cmdstat_save");
+    assert!(stats.starts_with("calls=1,") && stats.ends_with("failed_calls=1"), "{stats}");
+    let status = client.info("rdb_last_bgsave_status");
+    assert_eq!((client.line("SET key value").as_str(), status.as_str()), ("OK", "ok"));
+    drop(client);
     server.signal(Signal::SIGTERM);
     assert!(server.log_says("errors trying to shut down"));
     until("new clients are let in", || TcpStream::connect((Ipv4Addr::LOCALHOST, server.port())).is_ok());
@@ -279,6 +287,21 @@ fn a_signal_whose_save_fails_ends_nothing() {
     let (status, _) = server.stop();
     assert_eq!(status.code(), Some(0));
     assert!(launch.file("glasswing.snapshot").exists());
+}
+
+#[test]
+fn a_start_names_what_it_loads_and_what_it_passes_over() {
+    let launch = Launch::new().with(&["--save", "3600 1"]);
+    let (status, _) = launch.start().stop();
+    assert_eq!(status.code(), Some(0));
+    std::fs::write(launch.file("dump.rdb"), "REDIS0010").expect("a file");
+    std::fs::create_dir(launch.file("appendonlydir")).expect("a folder");
+    std::fs::write(launch.file("appendonlydir/appendonly.aof.manifest"), "").expect("a file");
+    let (_, log) = launch.start().stop();
+    let says = |words: &str| assert!(log.iter().any(|line| line.contains(words)), "{words}: {log:?}");
+    says("dump.rdb is there too, and is not loaded: ");
+    says("An append-only file is in appendonlydir, and is not loaded");
+    says("Loading ");
 }
 
 #[test]

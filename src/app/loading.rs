@@ -61,7 +61,27 @@ impl Host {
         if self.config.current().appendonly {
             return self.load_log_at_start();
         }
+        self.tell_what_is_passed_over();
         self.load_snapshot(How::default())
+    }
+
+    /// Whoever moves here may have put a file beside ours that is not the one to be loaded.
+    fn tell_what_is_passed_over(&self) {
+        let (path, settings) = (self.path_to_load(), self.config.current());
+        let of_redis = path.with_file_name(NAME_OF_REDIS);
+        if settings.dbfilename == Settings::default().dbfilename && path != of_redis && of_redis.exists() {
+            tracing::warn!(
+                "{} is there too, and is not loaded: {} is. To load it, move the other away, or name it with dbfilename.",
+                of_redis.display(),
+                path.display()
+            );
+        }
+        if self.append_only.folder().manifest_path().exists() {
+            tracing::warn!(
+                "An append-only file is in {}, and is not loaded: appendonly is no.",
+                settings.appenddirname
+            );
+        }
     }
 
     /// A moment for loading, under the policy that the settings name.
@@ -75,6 +95,7 @@ impl Host {
         if matches!(kind, Kind::Missing) {
             return Ok(None);
         }
+        tracing::info!("Loading {}", path.display());
         let clock = self.clock.clone();
         let progress = Arc::new(Progress::new(Box::new(move || clock.stamp() / 1_000_000)));
         *self.load.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&progress));

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::persist::aof::Manifest;
-use crate::persist::aof::reader::{Read, Reader};
+use crate::persist::aof::reader::{Problem, Read, Reader};
 use crate::persist::files::{Files as _, Handle, RealFiles, folder_of};
 use crate::persist::rdb::file::MAGIC;
 
@@ -18,9 +18,24 @@ struct Seen {
     whole: u64,
     commands: u64,
     checksums: u64,
+    /// Bytes and commands up to the last checksum, which was right.
+    verified: (u64, u64),
+    /// A checksum behind them is wrong.
+    is_changed: bool,
     times: Option<(u64, u64)>,
     /// What is wrong behind that.
     fault: Option<String>,
+}
+
+impl Seen {
+    /// Lines of comment at most: any text may begin so.
+    fn is_nothing(&self) -> bool {
+        self.preamble == 0
+            && self.commands == 0
+            && self.checksums == 0
+            && self.times.is_none()
+            && !self.is_changed
+    }
 }
 
 /// Whether this is a file of a log, a manifest, or a folder with one.
@@ -102,13 +117,22 @@ fn examine_file(
         .map_or_else(String::new, |(from, to)| format!(", from {from} to {to} (seconds since 1970)"));
     let base = if seen.preamble > 0 { format!("a base of {} bytes, ", seen.preamble) } else { String::new() };
     let content = format!("{base}{} commands, {} checksums{times}", seen.commands, seen.checksums);
-    let Some(fault) = seen.fault else {
+    let Some(fault) = &seen.fault else {
         return Ok(format!("{}: a whole append-only file, {size} bytes: {content}\n", path.display()));
     };
     let why = format!("{fault}. The first {} of its {size} bytes are whole: {content}", seen.whole);
     if !fix {
         let advice = if is_last { "" } else { ". It is not the last file of its log: put back a good copy" };
         return Err(format!("{why}{advice}"));
+    }
+    if seen.is_nothing() {
+        return Err(format!("{why}. Nothing in it is an append-only file's: it is left as it is"));
+    }
+    if seen.is_changed && seen.commands == 0 {
+        return Err(format!(
+            "{why}. No checksum before it vouches for a command: put back a good copy, or take out that line to load \
+             all as it is"
+        ));
     }
     let kept = keep_damaged(path, &why)?;
     let cut = RealFiles.open_writable(path).and_then(|handle| {
@@ -128,7 +152,7 @@ fn look(
     let mut magic = [0; MAGIC.len()];
     if handle.read_exact_at(&mut magic, 0).is_ok() && magic == *MAGIC {
         seen.preamble = preamble(path)?;
-        seen.whole = seen.preamble;
+        (seen.whole, seen.verified) = (seen.preamble, (seen.preamble, 0));
     }
     let mut reader = Reader::new(handle, seen.preamble, crc32fast::Hasher::new());
     let mut in_multi = false;
@@ -148,9 +172,17 @@ fn look(
             Ok(Read::Time(at)) => {
                 seen.times = Some((seen.times.map_or(at, |(from, _)| from), at));
             }
-            Ok(Read::Checksum) => seen.checksums += 1,
+            Ok(Read::Checksum) => {
+                seen.checksums += 1;
+                seen.verified = (reader.offset(), seen.commands);
+            }
             Ok(Read::Annotation) => {}
             Err(fault) => {
+                if matches!(fault.problem, Problem::Checksum) {
+                    // One byte since the last of them is another: nobody knows which.
+                    (seen.whole, seen.commands) = seen.verified;
+                    seen.is_changed = true;
+                }
                 seen.fault = Some(fault.to_string());
                 return Ok(seen);
             }

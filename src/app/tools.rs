@@ -279,6 +279,13 @@ pub(super) fn convert(args: &ConvertArgs) -> Result<String, String> {
     if args.to.symlink_metadata().is_ok() {
         return refused("there is a file of that name already, which is left as it is. Choose another name");
     }
+    if log_check::is_log(&args.from) {
+        return Err(failed(
+            "an append-only file is not converted. Start the server on it (--appendonly yes), and SAVE: dbfilename \
+             decides what is written"
+                .to_owned(),
+        ));
+    }
     let mut loaded = Loaded::new();
     match snapshot::peek(&args.from, &RealFiles).map_err(|error| failed(error.to_string()))? {
         Kind::Redis => loaded.rdb(&args.from, threads()).map_err(failed)?,

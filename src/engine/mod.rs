@@ -38,4 +38,4 @@ mod tests;
 
 pub use clients::ClientTable;
 pub use shared::{Engine, Status};
-pub use worker::{Connection, Next, Ran, Worker, usage_of};
+pub use worker::{Awaited, Connection, Next, Ran, Worker, usage_of};

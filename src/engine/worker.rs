@@ -33,7 +33,7 @@ mod step;
 use batch::{Batch, Group, Planned, Step};
 use sampled::Sampled;
 
-pub use batch::{Connection, Next, Ran};
+pub use batch::{Awaited, Connection, Next, Ran};
 
 /// Commands in one batch.
 const BATCH_COMMANDS: usize = 256;

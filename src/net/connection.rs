@@ -19,7 +19,7 @@ use tokio::io::ReadBuf;
 use crate::command::client::{Client, ClientFlag, UNCOUNTED_OUTPUT_BYTES};
 use crate::engine::blocked::Parked;
 use crate::engine::memory;
-use crate::engine::{Connection, Engine, Next, Ran};
+use crate::engine::{Awaited, Connection, Engine, Next, Ran};
 use crate::observe::Counter;
 use crate::strand::{Resumed, Stack, Strand};
 
@@ -132,8 +132,8 @@ impl Task {
                     self.wait_for_unpause().await;
                     self.run_rest(false)
                 }
-                Next::Later(work) => {
-                    self.finish_later(work).await;
+                Next::Later(awaited) => {
+                    self.finish_later(awaited).await;
                     self.run_rest(false)
                 }
                 Next::Parked => match self.wait_parked().await? {
@@ -475,7 +475,8 @@ impl Task {
     }
 
     /// A command whose work is done on a thread of its own (SAVE): the reply follows.
-    async fn finish_later(&mut self, work: crate::command::reply::Work) {
+    async fn finish_later(&mut self, Awaited { work, command, silent }: Awaited) {
+        let began = self.engine.clock.stamp();
         let (sender, receiver) = tokio::sync::oneshot::channel();
         let spawned = std::thread::Builder::new().name("command".to_owned()).spawn(move || {
             // The connection may have gone; then nobody wants the reply.
@@ -485,11 +486,22 @@ impl Task {
             Ok(_) => receiver.await.unwrap_or_else(|_| crate::command::reply::Work::lost()),
             Err(_) => crate::command::reply::Work::lost(),
         };
+        let stats = self.engine.stats.worker(self.client.worker);
+        stats.took(command, self.engine.clock.stamp().saturating_sub(began));
         let mut encoder =
             crate::resp::Encoder::with_buffer(std::mem::take(&mut self.pending), self.connection.protocol);
+        let mark = encoder.len();
         match reply {
             Ok(reply) => reply.write(&mut encoder),
-            Err(error) => encoder.error(&error.text()),
+            Err(error) => {
+                let text = error.text();
+                stats.failed(command);
+                stats.error(&text);
+                encoder.error(&text);
+            }
+        }
+        if silent {
+            encoder.truncate(mark);
         }
         self.pending = encoder.into_vec();
     }

@@ -59,9 +59,20 @@ pub enum Next {
     /// Memory is over its limit: wait until what was removed is freed.
     Memory,
     /// The reply follows when this work is done, elsewhere.
-    Later(Work),
+    Later(Awaited),
     /// Write the replies and close.
     Close,
+}
+
+/// Work that a command's reply waits for.
+#[derive(Debug, PartialEq)]
+pub struct Awaited {
+    /// What is to be done.
+    pub work: Work,
+    /// For which command. Its call is counted, its time and its outcome are not.
+    pub command: usize,
+    /// CLIENT REPLY holds the reply back.
+    pub silent: bool,
 }
 
 /// What a batch did.

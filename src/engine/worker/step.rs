@@ -19,7 +19,7 @@ use super::super::memory::{self, Room};
 use super::super::transaction;
 use super::super::unit::{self, Ended, Scope};
 use super::Worker;
-use super::batch::{Batch, Connection, Next, Step};
+use super::batch::{Awaited, Batch, Connection, Next, Step};
 use super::sampled::{Sampled, error_of};
 
 /// Between two lines about connections that speak HTTP.
@@ -246,8 +246,8 @@ impl Worker {
         let flags = registered.row.flags;
         let stamp = self.wall.stamp();
         let ran_ns = stamp.saturating_sub(batch.stamp);
-        // A parked call counts now, its time when it has ended.
-        if matches!(ended, Ended::Parked(_)) {
+        // A call that waits counts now, its time when it has ended.
+        if matches!(ended, Ended::Parked(_) | Ended::Later(_)) {
             self.stats().called(index);
         } else {
             self.stats().record(index, ran_ns);
@@ -282,6 +282,7 @@ impl Worker {
         batch.executed += 1;
         // An EXEC has left out what its client does not want to hear: CLIENT REPLY may stand in its queue.
         let stays = matches!(ended, Ended::Pushed) || flags.has(Flags::EXECUTES_QUEUE);
+        let silent = session.reply_mode.is_silent();
         self.after(session, out, if stays { out.len() } else { mark });
         // What a subscriber has sent itself stands before the reply that tells of it.
         if session.client.has(ClientFlag::Subscriber) && session.client.has_mail() {
@@ -292,7 +293,7 @@ impl Worker {
         match ended {
             Ended::Replied | Ended::Pushed => Step::Done,
             Ended::Close => Step::Stop(Next::Close),
-            Ended::Later(work) => Step::Stop(Next::Later(work)),
+            Ended::Later(work) => Step::Stop(Next::Later(Awaited { work, command: index, silent })),
             Ended::Parked(mut parked) => {
                 parked.ran_ns = ran_ns;
                 session.client.set(ClientFlag::Blocked, true);
