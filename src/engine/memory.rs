@@ -8,7 +8,6 @@
 //! Not counted is what is on its way out: values that wait to be freed on another thread, and what a running
 //! save holds until it is written. Evicting for them would only empty the keyspace.
 
-use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -216,17 +215,7 @@ fn account(engine: &Engine, settings: &Arc<Settings>, moment: Moment, worker: us
         notify::evicted(engine, settings, evicted.number, &evicted.key);
     }
     if !step.ready.is_empty() {
-        let lock_wait_ns = Cell::new(0);
-        let scope = Scope {
-            engine,
-            stats,
-            settings,
-            moment,
-            whole: false,
-            monitored: false,
-            out_of_memory: false,
-            lock_wait_ns,
-        };
+        let scope = Scope::new(engine, worker, settings, moment);
         blocked::serve_later(&scope, &blocked::nobody(), step.ready);
     }
 }

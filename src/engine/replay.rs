@@ -1,6 +1,5 @@
 //! Repeating what a log holds: commands of nobody, that are refused nothing and answered nothing.
 
-use std::cell::Cell;
 use std::sync::Arc;
 
 use crate::command::row::Flags;
@@ -81,16 +80,8 @@ impl Replayer {
             || executes && transaction::needs_whole(&self.session, &engine.registry);
         let _whole = (needs_whole && !self.whole).then(|| engine.world.whole_blocking());
         let moment = self.moment();
-        let scope = Scope {
-            engine: &engine,
-            stats: engine.stats.worker(0),
-            settings: &self.settings,
-            moment,
-            whole: self.whole || needs_whole,
-            monitored: false,
-            out_of_memory: false,
-            lock_wait_ns: Cell::new(0),
-        };
+        let scope =
+            Scope { whole: self.whole || needs_whole, ..Scope::new(&engine, 0, &self.settings, moment) };
         if executes {
             transaction::exec(&scope, &mut self.session, &mut self.out, index);
         } else if let Ended::Parked(parked) =
@@ -109,7 +100,6 @@ impl Replayer {
         Moment {
             usage: usage_of(&self.settings),
             horizon_ms: 0,
-            keeps_expired: false,
             seed: self.seed,
             ..Moment::at(self.engine.clock.unix_ms())
         }

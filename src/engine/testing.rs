@@ -184,16 +184,8 @@ impl Rig {
         let engine = Arc::clone(&self.engine);
         let session: &mut Session = &mut self.clients[id].connection.session;
         let whole = transaction::needs_whole(session, &engine.registry);
-        let scope = Scope {
-            engine: &engine,
-            stats: engine.stats.worker(id % self.workers.len()),
-            settings: &engine.config.current(),
-            moment: Moment::at(engine.clock.unix_ms()),
-            whole,
-            monitored: false,
-            out_of_memory: false,
-            lock_wait_ns: std::cell::Cell::new(0),
-        };
+        let (settings, moment) = (engine.config.current(), Moment::at(engine.clock.unix_ms()));
+        let scope = Scope { whole, ..Scope::new(&engine, id % self.workers.len(), &settings, moment) };
         let mut out = crate::resp::Encoder::new(self.clients[id].connection.protocol);
         transaction::exec(&scope, &mut self.clients[id].connection.session, &mut out, 0);
         shown(&out.into_vec())
@@ -202,16 +194,8 @@ impl Rig {
     /// Runs `work` on a view of the whole keyspace as a unit of a client's: what it wakes is served.
     pub(super) fn as_unit(&mut self, id: Id, work: impl FnOnce(&mut View<'_>)) {
         let engine = Arc::clone(&self.engine);
-        let scope = Scope {
-            engine: &engine,
-            stats: engine.stats.worker(0),
-            settings: &engine.config.current(),
-            moment: Moment::at(engine.clock.unix_ms()),
-            whole: true,
-            monitored: false,
-            out_of_memory: false,
-            lock_wait_ns: std::cell::Cell::new(0),
-        };
+        let (settings, moment) = (engine.config.current(), Moment::at(engine.clock.unix_ms()));
+        let scope = Scope { whole: true, ..Scope::new(&engine, 0, &settings, moment) };
         let session = &mut self.clients[id].connection.session;
         let mut out = crate::resp::Encoder::new(crate::resp::Protocol::Resp2);
         let mut ctx = super::unit::context(&scope, session, &mut out, 0);

@@ -36,6 +36,23 @@ pub struct Scope<'a> {
     pub lock_wait_ns: std::cell::Cell<u64>,
 }
 
+impl<'a> Scope<'a> {
+    /// A unit of a worker like most: it holds its declared keys, nobody monitors, there is memory.
+    #[inline(always)]
+    pub fn new(engine: &'a Engine, worker: usize, settings: &'a Arc<Settings>, moment: Moment) -> Scope<'a> {
+        Scope {
+            engine,
+            stats: engine.stats.worker(worker),
+            settings,
+            moment,
+            whole: false,
+            monitored: false,
+            out_of_memory: false,
+            lock_wait_ns: std::cell::Cell::new(0),
+        }
+    }
+}
+
 /// How a command ended.
 #[derive(Debug)]
 pub enum Ended {

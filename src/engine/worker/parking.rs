@@ -1,6 +1,5 @@
 //! How a parked command ends, and a connection.
 
-use std::cell::Cell;
 use std::sync::Arc;
 
 use crate::command::client::ClientFlag;
@@ -24,16 +23,7 @@ impl Worker {
             }
             self.note_unparked(connection);
         }
-        let scope = Scope {
-            engine: &engine,
-            stats: engine.stats.worker(self.index),
-            settings: &self.settings,
-            moment,
-            whole: false,
-            monitored: false,
-            out_of_memory: false,
-            lock_wait_ns: Cell::new(0),
-        };
+        let scope = Scope::new(&engine, self.index, &self.settings, moment);
         transaction::unwatch(&scope, &mut connection.session);
         connection.session.forget_subscriptions(engine.server.pubsub());
         connection.session.stop_monitoring(engine.server.pubsub());

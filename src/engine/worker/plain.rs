@@ -5,7 +5,6 @@
 //! batch lasts a fraction of a millisecond, so that what others change meanwhile is seen soon enough; what must be seen
 //! before the next command (a pause) is still looked at each time.
 
-use std::cell::Cell;
 use std::sync::atomic::Ordering;
 
 use crate::command::client::ClientFlag;
@@ -58,16 +57,7 @@ impl Worker {
         let (engine, session) = (batch.engine, &mut connection.session);
         session.client.last_command.store(index, Ordering::Relaxed);
         let (mark, moment) = (out.len(), self.moment(batch.stamp));
-        let scope = Scope {
-            engine,
-            stats: engine.stats.worker(self.index),
-            settings: &self.settings,
-            moment,
-            whole: false,
-            monitored: false,
-            out_of_memory: false,
-            lock_wait_ns: Cell::new(0),
-        };
+        let scope = Scope::new(engine, self.index, &self.settings, moment);
         let ended = unit::run(&scope, session, out, index, args);
         let stamp = self.wall.stamp();
         let ran_ns = stamp.saturating_sub(batch.stamp);

@@ -1,6 +1,5 @@
 //! The second half of a batch: one command after the other, from the ladder of refusals to its reply.
 
-use std::cell::Cell;
 use std::sync::atomic::Ordering;
 
 use crate::command::client::{Client, ClientFlag};
@@ -201,14 +200,10 @@ impl Worker {
             && engine.clients.may_be_paused()
             && engine.clients.paused(moment.now_ms).is_some();
         let scope = Scope {
-            engine,
-            stats: engine.stats.worker(self.index),
-            settings: &self.settings,
-            moment,
             whole: batch.whole,
             monitored: batch.monitored,
             out_of_memory: room == Room::None,
-            lock_wait_ns: Cell::new(0),
+            ..Scope::new(engine, self.index, &self.settings, moment)
         };
         let ended = if flags.has(Flags::EXECUTES_QUEUE) {
             transaction::exec(&scope, session, out, index);
@@ -395,14 +390,9 @@ impl Worker {
         let engine = batch.engine;
         let moment = self.moment(batch.stamp);
         let scope = Scope {
-            engine,
-            stats: engine.stats.worker(self.index),
-            settings: &self.settings,
-            moment,
             whole: batch.whole,
             monitored: batch.monitored,
-            out_of_memory: false,
-            lock_wait_ns: Cell::new(0),
+            ..Scope::new(engine, self.index, &self.settings, moment)
         };
         session.end_multi();
         transaction::unwatch(&scope, session);
