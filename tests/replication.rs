@@ -318,10 +318,8 @@ fn what_a_walk_finds_expired_is_deleted_one_by_one() {
             client.line(&format!("SET {key} 1 PX 1"));
         }
         until("both are gone", || client.line(walk) == "(nil)" || client.line("DBSIZE") == "(integer) 0");
-        let mut told: Vec<String> = (0..4).map(|_| next(&mut stream)).filter(|it| it != "SELECT 0").collect();
-        while told.len() < 4 {
-            told.push(next(&mut stream));
-        }
+        let commands = std::iter::repeat_with(|| next(&mut stream));
+        let mut told: Vec<String> = commands.filter(|command| command != "SELECT 0").take(4).collect();
         told[2..].sort();
         assert!(told[0].starts_with("SET a 1 PXAT ") && told[1].starts_with("SET b 1 PXAT "), "{told:?}");
         assert_eq!(told[2..], ["DEL a", "DEL b"], "by {walk}");
