@@ -55,8 +55,18 @@ pub(super) fn gather(host: &Host) -> Figures {
     }
     memory(host, &mut figures);
     figures.scripts = host.scripts.figures();
+    slow_log(host, &mut figures);
     persistence(host, &mut figures);
     figures
+}
+
+fn slow_log(host: &Host, figures: &mut Figures) {
+    let log = host.stats.slow_log();
+    figures.slowlog_length = log.len() as u64;
+    if let Some(newest) = log.latest(1).first() {
+        figures.slowlog_last_id = newest.id;
+        figures.slowlog_last_seconds = newest.duration_us as f64 / 1e6;
+    }
 }
 
 fn clients(host: &Host, figures: &mut Figures) {
@@ -142,7 +152,12 @@ fn persistence(host: &Host, figures: &mut Figures) {
     figures.loading = host.status.loading.load(Ordering::Relaxed);
     if let Some(progress) = host.load_progress() {
         let report = progress.report();
-        figures.load = Some(Progress { keys_done: report.keys, keys_total: report.expected_keys });
+        // An RDB file does not say how many keys it has: then its bytes tell how far it is.
+        let (keys_done, keys_total) = match report.expected_keys {
+            0 => (report.bytes, report.total_bytes),
+            keys => (report.keys, keys),
+        };
+        figures.load = Some(Progress { keys_done, keys_total });
         figures.load_start_unix_seconds = host.started_ms / 1_000;
         figures.load_done_bytes = report.bytes;
         figures.load_total_bytes = report.total_bytes;

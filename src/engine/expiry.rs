@@ -47,6 +47,7 @@ impl Sweeper {
         let enough = || engine.clock.stamp().saturating_sub(began) >= SLICE_NS || engine.world.is_wanted();
         loop {
             let swept = self.sweep.step(&engine.store, moment, &enough);
+            stats.add(Counter::ExpirySampled, u64::from(swept.sampled));
             if swept.tally.expired > 0 {
                 super::notify::expired(engine, settings, &swept.expired);
                 stats.add(Counter::ExpiredKeys, u64::from(swept.tally.expired));

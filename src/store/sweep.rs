@@ -63,6 +63,8 @@ struct Walk {
 pub struct Swept {
     /// The counters.
     pub tally: Tally,
+    /// Entries with an expiry that were looked at.
+    pub sampled: u32,
     /// The keys that were removed, with their database's number.
     pub expired: Vec<(usize, Vec<u8>)>,
     /// Keys that clients wait for.
@@ -142,7 +144,7 @@ impl Sweep {
                 }
                 continue;
             }
-            self.sweep_held(&mut view, enough);
+            swept.sampled = self.sweep_held(&mut view, enough);
             swept.tally = view.tally;
             swept.expired = view.take_expired();
             swept.ready = view.take_ready();
@@ -159,16 +161,19 @@ impl Sweep {
     }
 
     /// Sweeps the next slots of the shard that is held.
-    fn sweep_held(&mut self, view: &mut View<'_>, enough: &dyn Fn() -> bool) {
-        let mut walk = self.go_on(view);
+    fn sweep_held(&mut self, view: &mut View<'_>, enough: &dyn Fn() -> bool) -> u32 {
+        let (mut walk, mut sampled) = (self.go_on(view), 0);
         let (now, slots) = (view.now_ms(), view.guard(0).slots());
         let end = (walk.slot + SLOTS_A_HOLD).min(slots);
         while walk.slot < end {
             let place = Place { held: 0, slot: walk.slot };
-            match view.entry(place).and_then(Entry::expire_at_ms) {
-                Some(at) if at <= now => view.expire_in_place(place),
-                Some(at) => walk.earliest_ms = walk.earliest_ms.min(at),
-                None => {}
+            if let Some(at) = view.entry(place).and_then(Entry::expire_at_ms) {
+                sampled += 1;
+                if at <= now {
+                    view.expire_in_place(place);
+                } else {
+                    walk.earliest_ms = walk.earliest_ms.min(at);
+                }
             }
             walk.slot += 1;
             if walk.slot.is_multiple_of(SLOTS_A_LOOK) && enough() {
@@ -177,13 +182,14 @@ impl Sweep {
         }
         if walk.slot < slots {
             self.walk = Some(walk);
-            return;
+            return sampled;
         }
         let guard = view.guard(0);
         let side = guard.side_mut();
         side.next_due_ms = walk.earliest_ms.min(side.due_since_sweep_ms);
         guard.shrink_if_sparse();
         self.shard += self.parts;
+        sampled
     }
 
     /// The walk through the held shard: the one that is under way if its slots are still the same.
@@ -252,6 +258,24 @@ mod tests {
         assert_eq!((counts.keys, counts.expiring), (150, 50));
         assert_eq!(round(&mut sweep, &store, NOW + 5_000).0, 50);
         assert_eq!(store.counts(0).keys, 100);
+    }
+
+    #[test]
+    fn what_has_an_expiry_and_is_looked_at_is_counted() {
+        let (store, mut sweep) = (store(), Sweep::new(0, 1));
+        fill(&store, "stays", 1_000, Expiry::Clear);
+        // Enough of each that no shard is without either: a shard is swept whole, once it is due.
+        fill(&store, "goes", 900, Expiry::At(NOW + 1_000));
+        fill(&store, "later", 500, Expiry::At(NOW + 5_000));
+        let mut sampled = 0;
+        loop {
+            let swept = sweep.step(&store, Moment::at(NOW + 1_100), &|| false);
+            sampled += swept.sampled;
+            if swept.rest_until_ms.is_some() {
+                break;
+            }
+        }
+        assert_eq!(sampled, 1_400);
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub struct WorkerFigures {
     pub connections: u64,
 }
 
-/// A save or a load that is under way.
+/// A save or a load that is under way. In bytes, where the number of keys is not known beforehand.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Progress {
     /// Keys that are done.
