@@ -19,31 +19,9 @@ use glasswing::command::Registry;
 /// Families about the exporter and its own work: there is none here.
 const ITS_OWN: &[&str] = &["redis_exporter_", "redis_target_scrape_", "redis_last_key_groups_scrape_"];
 
-/// What dashboards 763, 11835 and 14091 and the exporter's alert rules ask for beside the exporter's default
-/// families, and the labels that they group by.
-const DASHBOARDS: &[(&str, &str)] = &[
-    ("redis_blocked_clients", ""),
-    ("redis_commands_duration_seconds_total", "cmd"),
-    ("redis_commands_processed_total", ""),
-    ("redis_commands_total", "cmd"),
-    ("redis_connected_clients", ""),
-    ("redis_connected_slaves", ""),
-    ("redis_db_keys", "db"),
-    ("redis_db_keys_expiring", "db"),
-    ("redis_evicted_keys_total", ""),
-    ("redis_expired_keys_total", ""),
-    ("redis_keyspace_hits_total", ""),
-    ("redis_keyspace_misses_total", ""),
-    ("redis_memory_fragmentation_ratio", ""),
-    ("redis_memory_max_bytes", ""),
-    ("redis_memory_used_bytes", ""),
-    ("redis_memory_used_rss_bytes", ""),
-    ("redis_net_input_bytes_total", ""),
-    ("redis_net_output_bytes_total", ""),
-    ("redis_total_system_memory_bytes", ""),
-    ("redis_up", ""),
-    ("redis_uptime_in_seconds", ""),
-];
+/// What dashboards 763, 11835 and 14091 and the exporter's alert rules ask for, and the labels that they group by. A line
+/// with a comment is about a replica; a comment alone says that what follows is about a cluster.
+const ASKED_FOR: &str = include_str!("prometheus/asked-for.txt");
 
 /// Figures that depend on what was asked alone: the same from all three.
 const SAME: &[&str] = &[
@@ -250,8 +228,14 @@ fn the_exporter_and_we_say_the_same() {
             wrong.push(format!("{series}: {values:?}"));
         }
     }
-    for (name, label) in DASHBOARDS {
-        let has = own.get(*name).is_some_and(|family| {
+    let (standalone, _) =
+        ASKED_FOR.split_once("# on a cluster only").expect("the list ends with a cluster's");
+    let asked: Vec<_> = standalone.lines().filter(|line| !line.contains('#')).collect();
+    assert!(asked.len() > 20, "only {} lines in the list", asked.len());
+    for line in asked {
+        let (name, label) = line.split_once(' ').unwrap_or((line, ""));
+        let label = label.trim();
+        let has = own.get(name).is_some_and(|family| {
             family.labels.iter().any(|labels| label.is_empty() || labels.iter().any(|name| name == label))
         });
         if !has {
@@ -260,6 +244,26 @@ fn the_exporter_and_we_say_the_same() {
     }
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
     println!("{compared} families are the same three ways");
+}
+
+#[test]
+fn the_slow_log_is_in_the_metrics() {
+    let server = Launch::new().admin().start();
+    let value = |name: &str| families(&server.http("GET", "/metrics").1)[name].samples[name];
+    assert_eq!(value("redis_slowlog_length"), 0.0);
+    let mut client = server.client();
+    client.line("CONFIG SET slowlog-log-slower-than 0");
+    for line in ["SET a 1", "GET a", "KEYS *"] {
+        client.line(line);
+    }
+    assert!(value("redis_slowlog_length") >= 3.0);
+    assert!(value("redis_slowlog_last_id") >= 2.0);
+    let seconds = value("redis_last_slow_execution_duration_seconds");
+    assert!((0.0..1.0).contains(&seconds), "{seconds}");
+    client.line("SLOWLOG RESET");
+    client.line("CONFIG SET slowlog-log-slower-than -1");
+    client.line("SLOWLOG RESET");
+    assert_eq!(value("redis_slowlog_length"), 0.0);
 }
 
 #[test]
