@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::tests::rendered;
+use super::figures::{AofFigures, Figures, ReplicaFigures, ReplicationFigures};
+use super::tests::{figures, rendered_with};
 
 const HEAD: &str = "# Metrics
 
@@ -11,6 +12,10 @@ This page is made from the tables of metrics in `src/observe/metrics`; a test fa
 
 `GET /metrics` on the admin port ([admin-http.md](admin-http.md)) answers in Prometheus's text format. No exporter is
 needed; one that is there already goes on working, and `tests/exporter.rs` holds the two against each other.
+
+`grafana/dashboards` draws them: \"Glasswing overview\", \"Commands\", \"Persistence\", \"Memory and keys\", and \"Glasswing
+beside Redis\". `deploy/prometheus/rules.yml` watches over them, and [runbook.md](runbook.md) says what to do when one of its
+alerts fires.
 ";
 
 const OURS: &str = "
@@ -27,7 +32,8 @@ const REDIS: &str = "
 The families of redis_exporter 1.45 for a server without replicas or cluster, under its names, types, labels and help
 texts, so that dashboards and alerts for it work. Left out is what an exporter says of itself. Two that it gives only
 when asked are always here, because dashboards ask for them: `redis_memory_fragmentation_ratio` and
-`redis_total_system_memory_bytes`.
+`redis_total_system_memory_bytes`. As with the exporter, the sizes of the append-only file and what waits for it are there while
+there is such a file, and `redis_connected_slave_*` while there are replicas.
 
 ";
 
@@ -69,8 +75,18 @@ fn families(text: &str) -> Vec<(String, String, String, String)> {
     kinds.into_iter().map(row).collect()
 }
 
+/// A scrape with the families that are there only while what they tell of is.
+fn everything() -> String {
+    let replica = ReplicaFigures { state: "online", ..ReplicaFigures::default() };
+    rendered_with(Figures {
+        aof: AofFigures { enabled: true, ..AofFigures::default() },
+        replication: ReplicationFigures { replicas: vec![replica], ..ReplicationFigures::default() },
+        ..figures()
+    })
+}
+
 fn page() -> String {
-    let all = families(&rendered());
+    let all = families(&everything());
     let table = |prefix: &str| {
         let rows = all.iter().filter(|(name, ..)| name.starts_with(prefix));
         let rows = rows.map(|(name, kind, labels, help)| {

@@ -11,7 +11,7 @@ use crate::observe::counters::{Counter, Refusal};
 /// handful of commands; the families of Go's runtime are cut off.
 const EXPORTER: &str = include_str!("fixtures/redis_exporter-1.45.0.txt");
 
-fn figures() -> Figures {
+pub(super) fn figures() -> Figures {
     Figures {
         redis_version: "7.0.15".into(),
         glasswing_version: "0.1.0".into(),
@@ -49,8 +49,12 @@ fn busy_stats() -> Arc<Stats> {
     Arc::new(stats)
 }
 
-pub(super) fn rendered() -> String {
-    Metrics::new(busy_stats()).and_then(|metrics| metrics.render(figures())).expect("it renders")
+fn rendered() -> String {
+    rendered_with(figures())
+}
+
+pub(super) fn rendered_with(figures: Figures) -> String {
+    Metrics::new(busy_stats()).and_then(|metrics| metrics.render(figures)).expect("it renders")
 }
 
 /// The lines of some families, comments left out.
