@@ -349,10 +349,6 @@ fn a_file_of_redis_is_loaded_converted_and_mended() {
     let redis = start_redis(&["--dir", &folder]).expect("it started before");
     assert_eq!(sum(&mut Client::connect(redis.port())), there);
     drop(redis);
-    let (done, said) = run(OURS, &["convert", &name("dump.rdb"), &name("x.aof")]).expect("ours");
-    assert!(!done && said.contains("CONFIG SET appendonly yes"), "{said}");
-    let (done, said) = run(OURS, &["convert", &folder, &name("x.rdb")]).expect("ours");
-    assert!(!done && said.contains("an append-only file is not converted"), "{said}");
     let (done, said) = run(OURS, &["convert", &name("dump.rdb"), &name("again.snapshot")]).expect("ours");
     assert!(done, "{said}");
     assert!(run(OURS, &["check", &name("again.snapshot")]).expect("ours").0);

@@ -271,7 +271,7 @@ impl Server for Host {
     }
 
     fn change_replication_id(&self) {
-        self.replication.rename(super::run::random_id());
+        self.replication.rename(super::building::random_id());
     }
 
     fn shutdown(&self, how: Shutdown) -> Result<(), String> {

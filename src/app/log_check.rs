@@ -1,9 +1,10 @@
 //! `glasswing check` for the append-only file: one file of it, or all that a manifest names.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::persist::aof::Manifest;
 use crate::persist::aof::reader::{Problem, Read, Reader};
+use crate::persist::aof::{FileInfo, Folder, Manifest};
 use crate::persist::files::{Files as _, Handle, RealFiles, folder_of};
 use crate::persist::rdb::file::MAGIC;
 
@@ -38,6 +39,58 @@ impl Seen {
     }
 }
 
+/// A log and where it lies.
+pub(super) struct LogAt {
+    pub(super) folder: Folder,
+    pub(super) manifest: Manifest,
+}
+
+impl LogAt {
+    /// The log of a folder, of a manifest, or of a single file as Redis before 7 kept it.
+    pub(super) fn find(path: &Path) -> Result<LogAt, String> {
+        if path.is_dir() {
+            return LogAt::find(&manifest_in(path)?);
+        }
+        let name = path.file_name().and_then(|name| name.to_str()).ok_or("its name is not text")?;
+        let (name, is_single) = match name.strip_suffix(".manifest") {
+            Some(name) => (name, false),
+            None => (name, true),
+        };
+        let folder = Folder::new(Arc::new(RealFiles), folder_of(path).to_path_buf(), name.to_owned());
+        if !path.exists() {
+            return Err("there is no such file".to_owned());
+        }
+        if !is_single {
+            let manifest = folder.load().map_err(|error| error.to_string())?;
+            return match manifest.is_empty() {
+                true => Err("the manifest names no files".to_owned()),
+                false => Ok(LogAt { folder, manifest }),
+            };
+        }
+        if let Some(whole) = owner_of(path, name) {
+            return Err(format!("it is a part of the log that {} names: name that", whole.display()));
+        }
+        let mut manifest = Manifest::default();
+        manifest.adopt_base(name);
+        Ok(LogAt { folder, manifest })
+    }
+
+    /// Whether a running server goes on with it.
+    pub(super) fn is_written(&self) -> bool {
+        let is_written = |file: &FileInfo| RealFiles.is_written(&self.folder.at(&file.name));
+        self.manifest.live().any(|file| is_written(file).unwrap_or(false))
+    }
+}
+
+/// The manifest that names this file, if one beside it does.
+fn owner_of(path: &Path, name: &str) -> Option<PathBuf> {
+    let names_it = |manifest: &PathBuf| {
+        let manifest = std::fs::read(manifest).ok().and_then(|bytes| Manifest::parse(&bytes).ok());
+        manifest.is_some_and(|manifest| manifest.live().any(|file| file.name == name))
+    };
+    manifests_in(folder_of(path)).ok()?.into_iter().find(names_it)
+}
+
 /// Whether this is a file of a log, a manifest, or a folder with one.
 pub(super) fn is_log(path: &Path) -> bool {
     path.is_dir()
@@ -53,8 +106,13 @@ fn is_manifest(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "manifest")
 }
 
-/// The one manifest of a folder.
-fn manifest_in(folder: &Path) -> Result<PathBuf, String> {
+/// Where the log of a folder lies that a server has it in.
+fn log_within(folder: &Path) -> Option<PathBuf> {
+    let mut folders = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
+    folders.find(|path| path.is_dir() && manifests_in(path).is_ok_and(|found| !found.is_empty()))
+}
+
+fn manifests_in(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let told = |error: std::io::Error| error.to_string();
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(told)? {
@@ -63,9 +121,17 @@ fn manifest_in(folder: &Path) -> Result<PathBuf, String> {
             found.push(path);
         }
     }
-    match found.as_slice() {
+    Ok(found)
+}
+
+/// The one manifest of a folder.
+fn manifest_in(folder: &Path) -> Result<PathBuf, String> {
+    match manifests_in(folder)?.as_slice() {
         [one] => Ok(one.clone()),
-        [] => Err("the folder holds no manifest of an append-only file".to_owned()),
+        [] => Err(match log_within(folder) {
+            Some(within) => format!("the append-only file is in {}: name that", within.display()),
+            None => "the folder holds no manifest of an append-only file".to_owned(),
+        }),
         _ => Err("the folder holds several manifests: name one of them".to_owned()),
     }
 }
@@ -133,6 +199,9 @@ fn examine_file(
             "{why}. No checksum before it vouches for a command: put back a good copy, or take out that line to load \
              all as it is"
         ));
+    }
+    if RealFiles.is_written(path).unwrap_or(false) {
+        return Err(format!("{why}. A running server writes it: it is left as it is"));
     }
     let kept = keep_damaged(path, &why)?;
     let cut = RealFiles.open_writable(path).and_then(|handle| {

@@ -9,7 +9,7 @@ use crate::command::ports::Scripts as _;
 use crate::engine::log::Keeper;
 use crate::engine::replay::{ReplayError, Replayer};
 use crate::persist::aof::reader::{Fault, Problem, Read, Reader};
-use crate::persist::aof::{FileInfo, FileType, Folder};
+use crate::persist::aof::{FileInfo, FileType, Folder, Manifest};
 use crate::persist::files::{Files as _, Handle};
 use crate::persist::progress::Progress;
 use crate::persist::rdb::file::{HandleReader, MAGIC};
@@ -25,6 +25,15 @@ const LOOK_EVERY: u64 = 1024;
 
 /// Where a file ends that is gone on with, and the checksum of what is before.
 pub(super) type Place = (u64, crc32fast::Hasher);
+
+/// How a log is loaded.
+#[derive(Clone, Copy)]
+struct Way {
+    /// The caller holds the whole keyspace.
+    whole: bool,
+    /// No file is cut, whatever the settings say: they are somebody else's.
+    only_read: bool,
+}
 
 /// What loading found.
 struct Loaded {
@@ -135,8 +144,16 @@ impl Host {
 
     /// Loads all files that the manifest names.
     fn load_log(&self, whole: bool) -> Result<Loaded, String> {
-        let folder = self.append_only.folder();
         let manifest = self.append_only.held().manifest.clone();
+        self.load_all(&self.append_only.folder(), &manifest, Way { whole, only_read: false })
+    }
+
+    /// Repeats a log that is not this server's own. Its files stay as they are.
+    pub(super) fn read_log(&self, folder: &Folder, manifest: &Manifest) -> Result<(), String> {
+        self.load_all(folder, manifest, Way { whole: false, only_read: true }).map(drop)
+    }
+
+    fn load_all(&self, folder: &Folder, manifest: &Manifest, way: Way) -> Result<Loaded, String> {
         let files: Vec<FileInfo> = manifest.live().cloned().collect();
         let mut sizes = Vec::new();
         for file in &files {
@@ -157,7 +174,7 @@ impl Host {
         let progress = Arc::new(Progress::new(Box::new(move || clock.stamp() / 1_000_000)));
         progress.expect_bytes(total);
         *self.load.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&progress));
-        let result = self.load_files(&folder, &files, &sizes, whole, &progress);
+        let result = self.load_files(folder, &files, &sizes, way, &progress);
         *self.load.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let last = result?;
         let base_bytes = if manifest.base.is_some() { sizes.first().copied().unwrap_or(0) } else { 0 };
@@ -171,7 +188,7 @@ impl Host {
         folder: &Folder,
         files: &[FileInfo],
         sizes: &[u64],
-        whole: bool,
+        way: Way,
         progress: &Progress,
     ) -> Result<Option<Place>, String> {
         let mut last = None;
@@ -179,7 +196,7 @@ impl Host {
             let began = self.clock.stamp();
             // A power cut may leave the next one empty that was named for a rewrite.
             let is_last = sizes.iter().skip(index + 1).all(|size| *size == 0);
-            last = Some(self.load_file(folder, file, is_last, whole, progress)?);
+            last = Some(self.load_file(folder, file, is_last, way, progress)?);
             let seconds = self.clock.stamp().saturating_sub(began) as f64 / 1e9;
             let kind = if file.kind == FileType::Base { "base" } else { "incr" };
             tracing::info!("DB loaded from {kind} file {}: {seconds:.3} seconds", file.name);
@@ -192,7 +209,7 @@ impl Host {
         folder: &Folder,
         file: &FileInfo,
         is_last: bool,
-        whole: bool,
+        way: Way,
         progress: &Progress,
     ) -> Result<Place, String> {
         let (name, path) = (&file.name, folder.at(&file.name));
@@ -204,11 +221,17 @@ impl Host {
         let Some(engine) = self.append_only.engine.get() else {
             return Err("the engine is not there yet".to_owned());
         };
-        let mut replayer = Replayer::new(Arc::clone(engine), whole);
+        let mut replayer = Replayer::new(Arc::clone(engine), way.whole);
         let mut reader = Reader::new(&*handle, from, crc32fast::Hasher::new());
         let ended = self.repeat(&mut reader, &mut replayer, name, progress)?;
         let (place, why) = match ended {
             Ended::Whole(place) => return Ok(place),
+            Ended::Short(place, _) if way.only_read => {
+                return Err(format!(
+                    "{name} ends within a command or a transaction, after {} whole bytes",
+                    place.0
+                ));
+            }
             Ended::Short(place, why) => (place, why),
         };
         if let Some(why) = why {

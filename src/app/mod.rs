@@ -4,11 +4,14 @@
 //! port, load the snapshot, serve until told to end. [`host`] is what commands and the admin port ask
 //! of the rest of the server; [`saving`] and [`loading`] put
 //! store and files together, [`append_only`], [`rewriting`] and [`log_loading`] the log and its folder;
-//! [`background`] is about whoever started the process.
+//! [`building`] makes the parts; [`background`] is about whoever started the process. [`tools`], [`log_check`],
+//! [`convert`] and [`restore`] are what the program does with files when no server is to run.
 
 mod append_only;
 mod background;
+mod building;
 mod control;
+mod convert;
 mod effect_logs;
 mod figures;
 mod host;
@@ -18,6 +21,7 @@ mod log_check;
 mod log_loading;
 mod migrate;
 mod oom_score;
+mod restore;
 mod rewriting;
 mod run;
 mod saving;

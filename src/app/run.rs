@@ -1,39 +1,28 @@
 //! The life of the server: from the command line to the exit code.
 
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use nix::sys::stat::fstat;
 
 use crate::admin::{self, AdminOptions, AdminServer, Secret};
 use crate::clock::Clock;
-use crate::command::Registry;
 use crate::command::ports::Shutdown;
 use crate::config::{self, Config, Settings, Startup};
-use crate::engine::log::{EffectLog, Keeper};
-use crate::engine::world::World;
-use crate::engine::{ClientTable, Engine, Status};
 use crate::net::{Acceptor, BoundListener, bind_tcp, bind_unix};
 use crate::observe::log::{self, LogConfig};
-use crate::observe::trace::{TraceSettings, Tracer};
-use crate::observe::{Metrics, Process, Stats};
-use crate::persist::files::RealFiles;
-use crate::persist::jobs::{Clocks, Jobs, SavePoint};
-use crate::persist::ownership::Guard;
-use crate::replica::Replication;
-use crate::store::{Store, StoreOptions};
+use crate::persist::jobs::SavePoint;
 
 use super::background::{self, Supervisor};
+use super::building::{build, engine_of};
 use super::control::{self, Admin};
-use super::effect_logs::EffectLogs;
 use super::host::{Host, log_level};
 use super::saving::progress_line;
 use super::signals::Signals;
@@ -67,7 +56,8 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
                 ExitCode::FAILURE
             }
         },
-        Ok(Startup::Convert(args)) => print_outcome(super::tools::convert(&args)),
+        Ok(Startup::Convert(args)) => print_outcome(super::convert::convert(&args)),
+        Ok(Startup::Restore(args)) => print_outcome(super::restore::restore(&args)),
         Ok(Startup::Run(config)) => match open_log(&config.current()) {
             Ok(log) => match serve(*config, log) {
                 Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
@@ -114,7 +104,7 @@ fn print_outcome(outcome: Result<String, String>) -> ExitCode {
 }
 
 /// Wall time for log lines and spans, in nanoseconds since 1970.
-fn unix_ns() -> u64 {
+pub(super) fn unix_ns() -> u64 {
     static CLOCK: OnceLock<Clock> = OnceLock::new();
     CLOCK.get_or_init(Clock::system).unix_us() * 1_000
 }
@@ -202,142 +192,10 @@ fn write_pidfile(path: &str) -> Option<PathBuf> {
     }
 }
 
-fn build(config: Config, log: log::LogHandle, supervisor: Supervisor) -> Result<Arc<Host>, String> {
-    let settings = config.current();
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let workers = if settings.workers == 0 { cores } else { settings.workers };
-    let clock = Clock::system();
-    let registry = Arc::new(Registry::new());
-    let stats = Arc::new(Stats::new(workers, &registry.names()));
-    stats.set_latency_tracking(settings.latency_tracking);
-    let databases = settings.databases as usize;
-    let store = Arc::new(Store::new(&StoreOptions { databases, shards: settings.shards }));
-    store.prepare(0);
-    store.saves().set_limit(settings.save_extra_memory_limit_bytes as usize);
-    free_elsewhere(&store)?;
-    let (wall, monotonic) = (clock.clone(), clock.clone());
-    let clocks = Clocks {
-        unix_ms: Arc::new(move || wall.unix_ms()),
-        monotonic_ms: Arc::new(move || monotonic.stamp() / 1_000_000),
-    };
-    let metrics = Metrics::new(Arc::clone(&stats)).map_err(|error| format!("the metrics clash: {error}"))?;
-    let acl = super::users::at_start(&config, registry.catalog())?;
-    let status = Engine::status();
-    let append_only = super::append_only::AppendOnly::new(&config, &clock, &stats, &status)?;
-    let replication = replication(&settings, &status);
-    let effect_logs = EffectLogs::new(&append_only, &replication, &status, &config, &store);
-    let host = Arc::new_cyclic(|me| Host {
-        acl: Arc::new(acl),
-        tracer: tracer(&stats),
-        clients: Arc::new(ClientTable::new(workers)),
-        world: Arc::new(World::new(workers)),
-        status,
-        append_only,
-        effect_logs,
-        replication,
-        pubsub: crate::pubsub::PubSub::default(),
-        jobs: Jobs::new(clocks),
-        scripts: crate::script::ScriptEngine::new(clock.clone(), config.clone()),
-        guard: Arc::new(Guard::new()),
-        files: Arc::new(RealFiles),
-        run_id: random_id(),
-        started_ms: clock.unix_ms(),
-        process: Process::new(),
-        me: me.clone(),
-        loaded_keys: AtomicU64::new(0),
-        expired_keys: AtomicU64::new(0),
-        load: Mutex::new(None),
-        acceptor: OnceLock::new(),
-        beats: OnceLock::new(),
-        admin: OnceLock::new(),
-        ending: tokio::sync::watch::Sender::new(None),
-        shutting_down: AtomicBool::new(false),
-        oom_score: super::oom_score::OomScore::default(),
-        switches: crate::command::ports::Switches::default(),
-        supervisor,
-        waits_for_replicas: AtomicBool::new(false),
-        metrics,
-        workers,
-        config,
-        clock,
-        store,
-        registry,
-        stats,
-        log,
-    });
-    host.status.loading.store(true, Ordering::SeqCst);
-    // The log has why it could not be adjusted, and that is no reason not to start.
-    let _ = host.oom_score.apply(&host.config.current());
-    host.process.note_startup();
-    Ok(host)
-}
-
-/// The stream of what happens: kept from the first replica on.
-fn replication(settings: &Settings, status: &Arc<Status>) -> Arc<Replication> {
-    let limits = super::syncing::limits_of(settings);
-    let told = Arc::clone(status);
-    let switch = Box::new(move |on| told.logging.set(Keeper::Stream, on));
-    Arc::new(Replication::new(random_id(), limits, Arc::clone(&status.replicas_lacking), switch))
-}
-
-fn tracer(stats: &Arc<Stats>) -> Tracer {
-    let Some(settings) = TraceSettings::from_env(|name| std::env::var(name).ok()) else {
-        return Tracer::off();
-    };
-    settings.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    Tracer::new(&settings, Arc::clone(stats), unix_ns).unwrap_or_else(|error| {
-        tracing::warn!("{error}");
-        Tracer::off()
-    })
-}
-
-/// 40 random hexadecimal digits, as Redis names a run.
-pub(super) fn random_id() -> String {
-    let mut bytes = [0u8; 20];
-    if getrandom::fill(&mut bytes).is_err() {
-        bytes[..8].copy_from_slice(&unix_ns().to_le_bytes());
-    }
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-/// Large values are freed on a thread of their own.
-fn free_elsewhere(store: &Arc<Store>) -> Result<(), String> {
-    let (sender, receiver) = std::sync::mpsc::channel::<crate::store::Garbage>();
-    store.free_elsewhere(sender);
-    let store = Arc::downgrade(store);
-    let free = move || {
-        while let Ok(entries) = receiver.recv() {
-            let (count, bytes) = (entries.len(), crate::store::garbage_estimate(&entries));
-            drop(entries);
-            crate::observe::memory::tell();
-            let Some(store) = store.upgrade() else { return };
-            store.garbage_done(count, bytes);
-        }
-    };
-    std::thread::Builder::new().name("reclaimer".to_owned()).spawn(free).map(drop).map_err(|e| e.to_string())
-}
-
 /// From open listeners to the end.
 async fn live(host: &Arc<Host>, tcp: Vec<BoundListener>, unix: Option<BoundListener>) -> Result<i32, String> {
     let mut signals = Signals::listen().map_err(|error| format!("signals cannot be handled: {error}"))?;
-    let engine = Arc::new(Engine {
-        store: Arc::clone(&host.store),
-        registry: Arc::clone(&host.registry),
-        config: host.config.clone(),
-        stats: Arc::clone(&host.stats),
-        clock: host.clock.clone(),
-        clients: Arc::clone(&host.clients),
-        world: Arc::clone(&host.world),
-        status: Arc::clone(&host.status),
-        tracer: host.tracer.clone(),
-        log: Arc::clone(&host.effect_logs) as Arc<dyn EffectLog>,
-        server: Arc::clone(host) as Arc<dyn crate::command::ports::Server>,
-    });
-    let _ = host.append_only.engine.set(Arc::clone(&engine));
+    let engine = engine_of(host);
     let workers =
         crate::net::start(&engine, host.workers).map_err(|error| format!("no worker thread: {error}"))?;
     // Set once, here.

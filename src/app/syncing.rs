@@ -67,7 +67,7 @@ impl Host {
     pub(super) fn tend_replication(&self) {
         // Nothing is added to the stream while replicas are to catch up with it.
         let paused = self.waits_for_replicas.load(Ordering::SeqCst);
-        self.replication.tend(self.monotonic_ms(), paused, super::run::random_id);
+        self.replication.tend(self.monotonic_ms(), paused, super::building::random_id);
         self.begin_due_syncs();
     }
 
@@ -144,7 +144,7 @@ impl Host {
         let _whole = self.world.whole_blocking();
         let capture = (!group.wants.without_data).then(|| self.store.begin_capture());
         let libraries = if group.wants.without_functions { Vec::new() } else { self.libraries() };
-        self.replication.begin(&group.links, group.target, super::run::random_id);
+        self.replication.begin(&group.links, group.target, super::building::random_id);
         (capture, libraries)
     }
 
@@ -169,7 +169,7 @@ impl Host {
         libraries: Vec<Vec<u8>>,
         progress: &Progress,
     ) -> Result<Written, SaveError> {
-        let mark = super::run::random_id();
+        let mark = super::building::random_id();
         let hard_bytes = limits_of(&self.config.current()).hard_bytes;
         let saves = self.store.saves();
         // Writers wait for a capture that holds too much: then it is the replicas that have to keep up.

@@ -1,42 +1,33 @@
-//! `glasswing check` and `glasswing convert`: files without a server.
+//! `glasswing check`: files without a server, and what all tools for files share.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::clock::Clock;
-use crate::config::{CheckArgs, ConvertArgs};
+use crate::config::CheckArgs;
 use crate::data::ValueLimits;
 use crate::persist::files::{Files as _, RealFiles};
 use crate::persist::ownership::Guard;
 use crate::persist::progress::Progress;
-use crate::persist::rdb::file::{self as rdb, Found, HandleReader, Item, ReadError, WriteOptions};
-use crate::persist::records::{LibraryCapture, Record, Taken, WalkerCapture};
-use crate::persist::snapshot::{self, Capture, Kind, SavePlan};
-use crate::store::{Arrival, Moment, Placed, Store, StoreOptions, idle_since};
+use crate::persist::rdb::file::{self as rdb, Found, HandleReader, Item, ReadError};
+use crate::persist::records::Record;
+use crate::persist::snapshot::{self, Kind};
 
+use super::convert::Loaded;
 use super::log_check;
-use super::saving::is_rdb;
 
-/// What `convert` says of a file that it cannot read. The server itself reads a log.
-const NEITHER: &str = "it is neither a snapshot nor an RDB file. To convert an append-only file, start the server with \
-                       it and save";
-/// More databases than anybody has.
-const DATABASES: usize = 16_384;
-/// Shards of a store that one thread fills.
-const SHARDS: usize = 256;
-
-fn progress() -> Progress {
+pub(super) fn progress() -> Progress {
     let clock = Clock::system();
     Progress::new(Box::new(move || clock.stamp() / 1_000_000))
 }
 
-fn threads() -> usize {
+pub(super) fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -154,7 +145,7 @@ fn examine_rdb(path: &Path) -> Result<String, String> {
     Ok(text)
 }
 
-fn read_rdb(
+pub(super) fn read_rdb(
     path: &Path,
     threads: usize,
     found: &mut dyn FnMut(Found<'_>),
@@ -167,137 +158,6 @@ fn read_rdb(
     progress.expect_bytes(size);
     let mut source = HandleReader::new(&*handle, 0);
     rdb::read(&mut source, &options, &progress, found, insert).map_err(|error| error.to_string())
-}
-
-/// The keys and libraries of a file, outside of any server.
-struct Loaded {
-    store: Arc<Store>,
-    libraries: Vec<Vec<u8>>,
-}
-
-impl Loaded {
-    fn new() -> Loaded {
-        let options = StoreOptions { databases: DATABASES, shards: SHARDS };
-        Loaded { store: Arc::new(Store::new(&options)), libraries: Vec::new() }
-    }
-
-    /// Puts a key in, expired or not.
-    fn put(&self, item: Item, now_ms: u64) -> Result<(), ReadError> {
-        let number = usize::try_from(item.database).ok().filter(|&number| number < DATABASES);
-        let number = number.ok_or_else(|| ReadError::refused(format!("database {}", item.database)))?;
-        let usage_bits = item.idle_s.map(|seconds| idle_since(seconds, now_ms));
-        let arrival =
-            Arrival { expire_at_ms: item.expire_at_ms, usage_bits, replace: false, keep_expired: true };
-        match self.store.place_key(Moment::at(now_ms), number, &item.key, item.value, arrival) {
-            Placed::Taken => {
-                Err(ReadError::refused(format!("the key '{}' comes twice", item.key.escape_ascii())))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn rdb(&mut self, path: &Path, threads: usize) -> Result<(), String> {
-        let now_ms = Clock::system().unix_ms();
-        let mut libraries = Vec::new();
-        let mut found = |found: Found<'_>| {
-            if let Found::Library(code) = found {
-                libraries.push(code.to_vec());
-            }
-        };
-        let read = read_rdb(path, threads, &mut found, &|item| self.put(item, now_ms));
-        self.libraries = libraries;
-        read.map(drop)
-    }
-
-    fn snapshot(&mut self, path: &Path) -> Result<(), String> {
-        let libraries = Mutex::new(Vec::new());
-        let insert = |number: u32, record: Record| {
-            // At the time 0 nothing has expired.
-            if let Taken::Library(code) = record.put(&self.store, Moment::at(0), number, false)? {
-                locked(&libraries).push(code);
-            }
-            Ok(())
-        };
-        snapshot::load(path, &RealFiles, threads(), &progress(), insert)
-            .map_err(|error| error.to_string())?;
-        self.libraries = libraries.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok(())
-    }
-
-    /// Writes all to a file. Keys and bytes.
-    fn save(self, path: &Path, as_rdb: bool, guard: Guard) -> Result<(u64, u64), String> {
-        let (guard, now_ms) = (Arc::new(guard), Clock::system().unix_ms());
-        let capture = self.store.begin_capture();
-        let expected_keys = capture.expected_keys();
-        if as_rdb {
-            let plan = rdb::Plan {
-                path: path.to_path_buf(),
-                walkers: (0..threads()).map(|_| capture.walker()).collect(),
-                options: WriteOptions {
-                    compress: true,
-                    checksum: true,
-                    redis_version: crate::config::REDIS_VERSION.to_owned(),
-                    created_unix_s: now_ms / 1_000,
-                    libraries: self.libraries,
-                    ..WriteOptions::default()
-                },
-                expected_keys,
-                guard,
-            };
-            let saved = rdb::save(plan, &RealFiles, &progress()).map_err(|error| error.to_string())?;
-            return Ok((saved.keys, saved.bytes));
-        }
-        let count = self.libraries.len() as u64;
-        let mut captures: Vec<Box<dyn Capture>> = vec![Box::new(LibraryCapture(self.libraries))];
-        for _ in 0..threads() {
-            captures.push(Box::new(WalkerCapture(capture.walker())));
-        }
-        let plan = SavePlan {
-            path: path.to_path_buf(),
-            captures,
-            created_unix_ms: now_ms,
-            server_version: env!("CARGO_PKG_VERSION").to_owned(),
-            expected_keys,
-            bytes_per_second_limit: None,
-            guard,
-        };
-        let saved = snapshot::save(plan, &RealFiles, &progress()).map_err(|error| error.to_string())?;
-        Ok((saved.keys - count, saved.bytes))
-    }
-}
-
-/// Writes a file anew in the format that the other name's ending says.
-pub(super) fn convert(args: &ConvertArgs) -> Result<String, String> {
-    let failed = |why: String| format!("{}: {why}\n", args.from.display());
-    let refused = |why: &str| Err(format!("{}: {why}\n", args.to.display()));
-    if args.to.extension().is_some_and(|extension| extension == "aof" || extension == "manifest") {
-        return refused(
-            "an append-only file is not written here. Convert to a snapshot or an RDB file, start the server with \
-             that, and CONFIG SET appendonly yes",
-        );
-    }
-    if args.to.symlink_metadata().is_ok() {
-        return refused("there is a file of that name already, which is left as it is. Choose another name");
-    }
-    if log_check::is_log(&args.from) {
-        return Err(failed(
-            "an append-only file is not converted. Start the server on it (--appendonly yes), and SAVE: dbfilename \
-             decides what is written"
-                .to_owned(),
-        ));
-    }
-    let mut loaded = Loaded::new();
-    match snapshot::peek(&args.from, &RealFiles).map_err(|error| failed(error.to_string()))? {
-        Kind::Redis => loaded.rdb(&args.from, threads()).map_err(failed)?,
-        Kind::Native(_) => loaded.snapshot(&args.from).map_err(failed)?,
-        Kind::Missing => return Err(failed("there is no such file".to_owned())),
-        Kind::Unknown => {
-            return Err(failed(NEITHER.to_owned()));
-        }
-    }
-    let saved = loaded.save(&args.to, is_rdb(&args.to), Guard::new());
-    let (keys, bytes) = saved.map_err(|why| format!("{}: {why}\n", args.to.display()))?;
-    Ok(format!("{}: {keys} keys, {bytes} bytes\n", args.to.display()))
 }
 
 /// Copies a damaged file, whose fault is `why`, before it is mended. Gives the copy's name.
@@ -325,7 +185,7 @@ fn fix(path: &Path, why: &str) -> Result<String, String> {
     if let Ok(Some(identity)) = RealFiles.identity(path) {
         guard.remember(path, identity);
     }
-    let saved = loaded.save(path, true, guard);
+    let saved = loaded.save_rdb(path, guard, false);
     let (keys, bytes) = saved.map_err(|error| format!("{why}. {error}"))?;
     Ok(format!(
         "{}: {why}. The {keys} keys before the damage are in its place now ({bytes} bytes); the damaged file is {}\n",

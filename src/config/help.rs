@@ -16,6 +16,7 @@ Usage
   glasswing healthcheck [--url URL] [--timeout SECONDS] [file, settings]
   glasswing check [--fix] FILE...
   glasswing convert FROM TO
+  glasswing restore --at TIME FOLDER
   glasswing --version | --help
 
   A file is read first, then standard input (-), then the options.

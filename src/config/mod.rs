@@ -35,7 +35,7 @@ pub use row::{Capability, Flags, Kind, Requires, Row, find};
 pub use shapes::{
     KeyspaceEvents, Master, MemoryLimit, Network, OutputLimit, OutputLimits, Percentiles, SavePoint,
 };
-pub use start::{CheckArgs, ConvertArgs, HealthcheckArgs, Startup, startup};
+pub use start::{CheckArgs, ConvertArgs, HealthcheckArgs, RestoreArgs, Startup, startup};
 pub use table::{ROWS, Settings};
 pub use value::{Secret, reason as io_reason};
 

@@ -33,6 +33,8 @@ pub enum Startup {
     Check(CheckArgs),
     /// Write a file in another format.
     Convert(ConvertArgs),
+    /// Bring an append-only file back to a moment.
+    Restore(RestoreArgs),
 }
 
 /// The arguments of `glasswing check`.
@@ -51,6 +53,15 @@ pub struct ConvertArgs {
     pub from: PathBuf,
     /// The file that is made; the ending of its name says in which format.
     pub to: PathBuf,
+}
+
+/// The arguments of `glasswing restore`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoreArgs {
+    /// The moment: the end of this second, since 1970.
+    pub at_unix_s: u64,
+    /// The folder of the append-only file, or its manifest.
+    pub folder: PathBuf,
 }
 
 /// The arguments of `glasswing healthcheck`.
@@ -89,6 +100,7 @@ pub fn startup(
         Some(b"healthcheck") => return healthcheck(&args[1..], env),
         Some(b"check") => return check(&args[1..]),
         Some(b"convert") => return convert(&args[1..]),
+        Some(b"restore") => return restore(&args[1..]),
         _ => {}
     }
     let Read { loader, defaults, file } = read(args, env, stdin)?;
@@ -263,13 +275,69 @@ fn check(args: &[OsString]) -> Result<Startup, StartupError> {
 
 fn convert(args: &[OsString]) -> Result<Startup, StartupError> {
     const USAGE: &str = "Usage: glasswing convert FROM TO\n\
-        Writes the keys and libraries of a snapshot or an RDB file to a new file: an RDB file if TO ends in .rdb,\n\
-        a snapshot otherwise. It replaces no file.\n";
+        Writes all keys and libraries that FROM holds to TO, which nothing is called yet. No server is needed.\n\
+        \n\
+        FROM  a snapshot, an RDB file, an append-only folder (or its manifest), or the single append-only file of a\n\
+        \x20     Redis before 7. It is only read; end the server that writes it first.\n\
+        TO    its name says what is made:\n\
+        \x20       NAME.rdb            an RDB file, which Redis 7.0 loads\n\
+        \x20       appendonlydir       an append-only folder of Redis 7: a base, an empty increment, a manifest;\n\
+        \x20       NAME/               the same under another name\n\
+        \x20       NAME/FILE.manifest  the same for another appendfilename\n\
+        \x20       NAME.aof            one file of commands, as Redis before 7 has it, and for redis-cli --pipe\n\
+        \x20       any other name      a snapshot\n";
     match args {
         [help] if matches!(help.as_bytes(), b"-h" | b"--help") => Ok(Startup::Print(USAGE.into())),
         [from, to] => Ok(Startup::Convert(ConvertArgs { from: from.into(), to: to.into() })),
         _ => Err(StartupError::plain(USAGE)),
     }
+}
+
+fn restore(args: &[OsString]) -> Result<Startup, StartupError> {
+    const USAGE: &str = "Usage: glasswing restore --at TIME FOLDER\n\
+        Brings an append-only folder (or the one of a manifest) back to what it was at the end of a second. It needs\n\
+        the times that are written with aof-timestamp-enabled yes, and goes back to the base at the earliest.\n\
+        The log as it was is copied beside it first, as FOLDER.before-restore-<when>. End the server before.\n\
+        \n\
+        TIME  seconds since 1970 (1700000000), or a time with its zone (2023-11-14T22:13:20Z,\n\
+        \x20     2023-11-14T23:13:20+01:00)\n";
+    let refused = |why: String| StartupError::plain(format!("glasswing restore: {why}\n{USAGE}"));
+    let (mut at, mut folder) = (None, None);
+    let mut rest = args.iter();
+    while let Some(arg) = rest.next() {
+        let word = arg.to_string_lossy();
+        let time = match word.strip_prefix("--at=") {
+            Some(time) => Some(time.to_owned()),
+            None if word == "--at" => {
+                let next = rest.next().ok_or_else(|| refused("--at needs a TIME.".to_owned()))?;
+                Some(next.to_string_lossy().into_owned())
+            }
+            None => None,
+        };
+        if let Some(time) = time {
+            at = Some(unix_s(&time).ok_or_else(|| refused(format!("'{time}' is no TIME.")))?);
+        } else if matches!(&*word, "-h" | "--help") {
+            return Ok(Startup::Print(USAGE.into()));
+        } else if word.starts_with("--") || folder.is_some() {
+            return Err(refused(format!("'{word}' is not understood.")));
+        } else {
+            folder = Some(PathBuf::from(arg));
+        }
+    }
+    match (at, folder) {
+        (Some(at_unix_s), Some(folder)) => Ok(Startup::Restore(RestoreArgs { at_unix_s, folder })),
+        _ => Err(StartupError::plain(USAGE)),
+    }
+}
+
+/// A moment as people write it, in seconds since 1970.
+fn unix_s(text: &str) -> Option<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let time = match digits {
+        true => jiff::Timestamp::from_second(text.parse().ok()?).ok()?,
+        false => text.parse::<jiff::Timestamp>().ok()?,
+    };
+    u64::try_from(time.as_second()).ok()
 }
 
 fn healthcheck(args: &[OsString], env: &[(String, String)]) -> Result<Startup, StartupError> {

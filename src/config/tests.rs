@@ -462,7 +462,30 @@ fn the_tools_for_files_take_names() {
     assert!(
         run(&["check"]).is_err() && run(&["check", "--what"]).is_err() && run(&["convert", "a"]).is_err()
     );
-    for tool in ["check", "convert"] {
+    for (time, at_unix_s) in [
+        ("1700000000", 1_700_000_000),
+        ("2023-11-14T22:13:20Z", 1_700_000_000),
+        ("2023-11-14T23:13:20.9+01:00", 1_700_000_000),
+        ("1970-01-01T00:00:00Z", 0),
+    ] {
+        let Ok(Startup::Restore(asked)) = run(&["restore", "--at", time, "x"]) else { panic!("{time}") };
+        assert_eq!((asked.at_unix_s, asked.folder), (at_unix_s, "x".into()), "{time}");
+        assert!(matches!(run(&["restore", "x", &format!("--at={time}")]), Ok(Startup::Restore(_))));
+    }
+    // Without a zone nobody knows which moment is meant, and milliseconds are no seconds.
+    for time in
+        ["", "2023-11-14T22:13:20", "2023-11-14", "yesterday", "-5", "1700000000000", "1969-12-31T23:59:59Z"]
+    {
+        let Err(refused) = run(&["restore", "--at", time, "x"]) else { panic!("{time}") };
+        assert!(refused.to_string().contains(&format!("'{time}' is no TIME")), "{refused}");
+    }
+    for args in [&["restore"][..], &["restore", "x"], &["restore", "--at"], &["restore", "--at", "1"]] {
+        assert!(run(args).is_err(), "{args:?}");
+    }
+    assert!(
+        run(&["restore", "--at", "1", "x", "y"]).is_err() && run(&["restore", "--in", "1", "x"]).is_err()
+    );
+    for tool in ["check", "convert", "restore"] {
         assert!(matches!(run(&[tool, "--help"]), Ok(Startup::Print(_))));
     }
 }

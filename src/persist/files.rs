@@ -14,6 +14,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 pub mod faulty;
+mod holders;
 
 /// Which file this is, and in which state: two equal identities mean that nobody replaced
 /// or rewrote the file in between.
@@ -82,7 +83,7 @@ pub trait Files: Send + Sync {
     fn create(&self, path: &Path) -> io::Result<Box<dyn Handle>>;
     /// Opens a file that exists, for reading.
     fn open(&self, path: &Path) -> io::Result<Box<dyn Handle>>;
-    /// Opens a file that exists, for reading and writing.
+    /// Opens a file that exists, for reading and writing, and locks it unless it is locked already.
     fn open_writable(&self, path: &Path) -> io::Result<Box<dyn Handle>>;
     /// Gives a file another name in place of whatever had that name. Lasting only after
     /// [`sync_folder`](Files::sync_folder).
@@ -92,6 +93,9 @@ pub trait Files: Send + Sync {
     /// Removes a file unless the process that [created](Files::create) it still holds it.
     /// Says whether it was removed.
     fn remove_abandoned(&self, path: &Path) -> io::Result<bool>;
+    /// Whether a process writes this file: one that holds its lock, or one that this process may look at and that has
+    /// it open for writing.
+    fn is_written(&self, path: &Path) -> io::Result<bool>;
     /// Makes the names in a folder lasting.
     fn sync_folder(&self, folder: &Path) -> io::Result<()>;
     /// Makes a folder, unless it is there.
@@ -152,7 +156,10 @@ impl Files for RealFiles {
     }
 
     fn open_writable(&self, path: &Path) -> io::Result<Box<dyn Handle>> {
-        Ok(Box::new(OpenOptions::new().read(true).write(true).open(path)?))
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        // Tells others that somebody writes it; as in `create`, no reason not to.
+        let _ = file.try_lock();
+        Ok(Box::new(file))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -172,6 +179,15 @@ impl Files for RealFiles {
             Err(TryLockError::WouldBlock) => Ok(false),
             Err(TryLockError::Error(e)) => Err(e),
         }
+    }
+
+    fn is_written(&self, path: &Path) -> io::Result<bool> {
+        let file = File::open(path)?;
+        if matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)) {
+            return Ok(true);
+        }
+        // A Redis locks nothing.
+        Ok(holders::write(&file.metadata()?))
     }
 
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
@@ -227,6 +243,25 @@ mod tests {
         drop(handle);
         assert!(RealFiles.remove_abandoned(&path).unwrap());
         assert_eq!(RealFiles.identity(&path).unwrap(), None);
+    }
+
+    #[test]
+    fn who_writes_a_file_is_seen_by_the_lock_and_by_the_descriptor() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        drop(RealFiles.create(&path).unwrap());
+        assert!(!RealFiles.is_written(&path).unwrap());
+        let reader = File::open(&path).unwrap();
+        assert!(!RealFiles.is_written(&path).unwrap(), "who reads it does not write it");
+        drop(reader);
+        let handle = RealFiles.open_writable(&path).unwrap();
+        assert!(RealFiles.is_written(&path).unwrap());
+        drop(handle);
+        // As a Redis has it open.
+        let handle = OpenOptions::new().append(true).open(&path).unwrap();
+        assert!(RealFiles.is_written(&path).unwrap());
+        drop(handle);
+        assert!(!RealFiles.is_written(&path).unwrap());
     }
 
     #[test]

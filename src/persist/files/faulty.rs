@@ -464,6 +464,13 @@ impl Files for FaultyFiles {
         self.lock().plain_step("create folder", folder)
     }
 
+    fn is_written(&self, path: &Path) -> io::Result<bool> {
+        let mut disk = self.lock();
+        disk.plain_step("look who writes", path)?;
+        let inode = disk.names.get(path).ok_or_else(not_found)?;
+        Ok(disk.inodes.get(inode).is_some_and(|node| node.held))
+    }
+
     fn remove_abandoned(&self, path: &Path) -> io::Result<bool> {
         {
             let disk = self.lock();
