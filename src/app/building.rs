@@ -53,7 +53,8 @@ pub(super) fn build(config: Config, log: LogHandle, supervisor: Supervisor) -> R
         acl: Arc::new(acl),
         tracer: tracer(&stats),
         clients: Arc::new(ClientTable::new(workers)),
-        world: Arc::new(World::new(workers)),
+        // One permit more than there are workers: for who reads from outside.
+        world: Arc::new(World::new(workers + 1)),
         status,
         append_only,
         effect_logs,

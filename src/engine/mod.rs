@@ -6,7 +6,7 @@
 //!
 //! Reading order: [`worker`] (a batch), [`gate`] (refusals), [`unit`](mod@unit) (one command under its locks),
 //! [`transaction`], [`blocked`], [`world`], [`expiry`],
-//! [`memory`] (eviction).
+//! [`memory`] (eviction), [`reader`] (commands of nobody that only read).
 
 pub mod blocked;
 #[cfg(test)]
@@ -19,6 +19,7 @@ pub mod memory;
 mod notify;
 #[cfg(test)]
 mod observed_tests;
+pub mod reader;
 pub mod replay;
 pub mod shared;
 #[cfg(test)]

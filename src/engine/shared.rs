@@ -69,7 +69,8 @@ pub struct Engine {
     pub clock: Clock,
     /// Connected clients.
     pub clients: Arc<ClientTable>,
-    /// Permits for the whole keyspace.
+    /// Permits for the whole keyspace: one of each worker, and one of whoever reads from outside
+    /// ([`Reader`](super::reader::Reader)).
     pub world: Arc<World>,
     /// States that decide about commands.
     pub status: Arc<Status>,

@@ -58,7 +58,7 @@ impl Rig {
             config,
             clock,
             clients: Arc::new(ClientTable::new(workers)),
-            world: Arc::new(World::new(workers)),
+            world: Arc::new(World::new(workers + 1)),
             status: Engine::status_with(super::memory::Memory::new(used)),
             tracer: crate::observe::trace::Tracer::off(),
             log: Arc::new(super::log::NoLog),

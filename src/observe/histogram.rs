@@ -115,6 +115,24 @@ impl Latency {
         }
     }
 
+    /// What was counted after an earlier look at the same histogram; all of it if that was emptied meanwhile.
+    #[must_use]
+    pub fn since(mut self, earlier: &Latency) -> Latency {
+        if self.count() >= earlier.count() {
+            self.subtract(earlier);
+            self.sum_nanos = self.sum_nanos.saturating_sub(earlier.sum_nanos);
+        }
+        self
+    }
+
+    /// Adds what another histogram has counted.
+    pub fn add(&mut self, other: &Latency) {
+        for (sum, count) in self.buckets.iter_mut().zip(other.buckets.iter()) {
+            *sum += count;
+        }
+        self.sum_nanos += other.sum_nanos;
+    }
+
     /// The value in nanoseconds that `percent` of all values do not exceed, rounded up to its
     /// bucket's largest value as HdrHistogram does: at most a sixteenth above the exact one.
     /// 0 when nothing was counted.
@@ -250,6 +268,20 @@ mod tests {
         let latency = latency_of(&[3_000, 5_000, 5_000, 1_000_000]);
         assert_eq!(latency.percentile_text(&[50.0, 99.0, 99.9]), "p50=5.119,p99=1015.807,p99.9=1015.807");
         assert_eq!(latency.percentile_text(&[]), "");
+    }
+
+    #[test]
+    fn a_window_is_what_came_after_an_earlier_look() {
+        let earlier = latency_of(&[3_000, 5_000]);
+        let window = latency_of(&[3_000, 5_000, 7_000]).since(&earlier);
+        assert_eq!((window.count(), window.sum_nanos()), (1, 7_000));
+        assert_eq!(window.percentile(100.0), highest_of(index_of(7_000)));
+        // CONFIG RESETSTAT came in between.
+        let emptied = latency_of(&[9_000]).since(&earlier);
+        assert_eq!((emptied.count(), emptied.sum_nanos()), (1, 9_000));
+        let mut both = window;
+        both.add(&emptied);
+        assert_eq!((both.count(), both.sum_nanos()), (2, 16_000));
     }
 
     #[test]

@@ -112,6 +112,11 @@ impl Stats {
         &self.workers[index]
     }
 
+    /// A slot of its own for work that is to be seen in no figure.
+    pub fn aside(&self) -> WorkerStats {
+        WorkerStats::new(self.names.len())
+    }
+
     /// The slot of everything that is no worker.
     pub fn outside(&self) -> &Outside {
         &self.outside
