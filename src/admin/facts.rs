@@ -1,33 +1,13 @@
-//! What the server says about itself: metrics, configuration, INFO, version, and
-//! the page that links them.
+//! What the server says about itself: metrics, configuration, INFO, slow log, version.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::query::Asked;
 use super::reply::{self, InOrder, Problem};
 use super::server::Shared;
-
-pub(super) const PAGE: &str = include_str!("index.html");
-
-/// The page loads nothing, runs nothing and is shown in no frame.
-const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; \
-    base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
-/// What the page calls itself when the request does not say.
-const HERE: &str = "localhost:8080";
-
-pub(super) async fn index(headers: HeaderMap) -> Response {
-    let named = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let is_plain =
-        |host: &&str| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:-[]".contains(&byte));
-    let page = PAGE.replace("{here}", named.filter(is_plain).unwrap_or(HERE));
-    let headers =
-        [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CONTENT_SECURITY_POLICY, PAGE_POLICY)];
-    (headers, page).into_response()
-}
 
 pub(super) async fn metrics(State(shared): State<Shared>) -> Result<Response, Problem> {
     let text = shared.control.metrics();
@@ -41,8 +21,18 @@ pub(super) async fn metrics(State(shared): State<Shared>) -> Result<Response, Pr
     Ok(([(header::CONTENT_TYPE, kind)], text.body).into_response())
 }
 
-pub(super) async fn config(State(shared): State<Shared>) -> Response {
-    reply::json(StatusCode::OK, &InOrder(&shared.control.config()))
+/// Every setting; `?changed` gives those that are not at their default, each with that default.
+pub(super) async fn config(State(shared): State<Shared>, uri: Uri) -> Result<Response, Problem> {
+    if !Asked::of(&uri)?.switch("changed")? {
+        return Ok(reply::json(StatusCode::OK, &InOrder(&shared.control.config())));
+    }
+    let changed: Vec<_> = shared
+        .control
+        .changed_settings()
+        .into_iter()
+        .map(|setting| (setting.name, json!({ "value": setting.value, "default": setting.default })))
+        .collect();
+    Ok(reply::json(StatusCode::OK, &InOrder(&changed)))
 }
 
 /// INFO by section; `?section=` takes one name or several, joined by commas or repeated.
@@ -71,15 +61,8 @@ pub(super) async fn info(State(shared): State<Shared>, uri: Uri) -> Result<Respo
 
 /// The slow log, the latest first; `?count=` says how many, 128 unless told.
 pub(super) async fn slow_log(State(shared): State<Shared>, uri: Uri) -> Result<Response, Problem> {
-    const DEFAULT_COUNT: usize = 128;
     let asked = Asked::of(&uri)?;
-    let count = match asked.values("count").last() {
-        None => DEFAULT_COUNT,
-        Some(text) => text.parse().map_err(|_| {
-            let error = format!("'count' is '{text}'");
-            Problem::new(StatusCode::BAD_REQUEST, error, "ask with count= and a number that is not negative")
-        })?,
-    };
+    let count = usize::try_from(asked.number("count", 128)?).unwrap_or(usize::MAX);
     let log = shared.control.slow_log(count);
     let entries: Vec<_> = log
         .entries

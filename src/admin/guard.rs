@@ -27,6 +27,9 @@ pub(super) enum Access {
     Open,
     /// Answers everybody if the settings say so, and asks nothing of the `Host` header.
     Metrics,
+    /// The console's page and its files, which show nothing of the server: where there is a token, anybody may load
+    /// them to type it in. Where there is none, as `Trusted`.
+    Page,
     /// Needs the token, or a trusted peer where there is none.
     Trusted,
     /// As `Trusted`; and where clients need a password, a trusted address is not
@@ -79,6 +82,7 @@ impl Guard {
         let open = access == Access::Open || (access == Access::Metrics && self.metrics_public);
         if !open {
             match &self.token {
+                Some(_) if access == Access::Page => {}
                 Some(token) => check_token(token, asker.headers)?,
                 None => self.check_without_token(access, asker, password_set)?,
             }

@@ -4,15 +4,16 @@
 //! It runs on a thread and a runtime of its own, so it answers while every
 //! worker is saturated. `axum`, and `hyper` below it, are named here only.
 //!
-//! What never lives here: anything that knows keys, sockets of RESP clients or
+//! What never lives here: anything that knows the keyspace, sockets of RESP clients or
 //! commands. What a route needs from the rest of the server it asks for through
-//! [`Control`], which this room declares and the application implements.
+//! [`Control`] and [`Console`], which this room declares and the application implements.
 //!
 //! In reading order: `server` (the routes, start and stop), `guard` (who may ask
 //! for what), `probes`, `save` and `facts` (the handlers), `connection` (limits on
-//! sockets), `healthcheck` (the other side: a client for containers).
+//! sockets), `console` (the page and what it asks for), `healthcheck` (the other side: a client for containers).
 
 mod connection;
+mod console;
 mod facts;
 mod guard;
 mod healthcheck;
@@ -27,6 +28,11 @@ mod server;
 mod slots;
 mod watched;
 
+pub use console::{
+    Answer, ChangedSetting, ClientList, ClientOrder, ClientRow, Console, KEPT_NAME, KeyDetails, KeyPage,
+    KeyRow, Live, LiveClients, LiveCommand, LiveDatabase, LiveLatency, LiveLog, LiveMemory, LivePercentiles,
+    LivePersistence, LiveRates, LiveSlowLog, LiveWorker, LookError, Sampler, Text, WantedClients, WantedKeys,
+};
 pub use healthcheck::healthcheck;
 pub use network::{IpNetwork, NetworkError};
 pub use options::{AdminError, AdminOptions, Limits, Secret, SecretError};

@@ -42,6 +42,10 @@ pub struct Limits {
     pub header_time: Duration,
     /// Until the body is complete, and again until the answer has been taken.
     pub request_time: Duration,
+    /// Who may have the live figures at once.
+    pub listeners: usize,
+    /// How often these are read.
+    pub live_period: Duration,
     /// How long [`AdminServer::stop`](super::AdminServer::stop) waits for requests that are under way.
     pub stop_time: Duration,
 }
@@ -55,6 +59,8 @@ impl Default for Limits {
             body_bytes: 16 * 1024,
             header_time: Duration::from_secs(10),
             request_time: Duration::from_secs(10),
+            listeners: 32,
+            live_period: Duration::from_secs(1),
             stop_time: Duration::from_secs(2),
         }
     }

@@ -4,12 +4,16 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 
+use serde::Serialize;
+
+use super::console::Console;
+
 /// The server as the admin port sees it.
 ///
 /// Every call but the future of [`Control::wait_for_save`] is made on the one
 /// thread of the admin server, so it must return within milliseconds: while it
 /// runs, no probe is answered.
-pub trait Control: Send + Sync + 'static {
+pub trait Control: Console {
     /// All metrics as text, with the content type to send.
     fn metrics(&self) -> MetricsText;
 
@@ -69,7 +73,7 @@ pub struct MetricsText {
 }
 
 /// One health check and the probes that it counts for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Check {
     /// A short name without spaces: what `?exclude=` takes.
     pub name: &'static str,
@@ -78,10 +82,13 @@ pub struct Check {
     /// Why, in a short sentence. Anybody who reaches the port may read it.
     pub reason: String,
     /// Counts for `/livez`.
+    #[serde(skip)]
     pub live: bool,
     /// Counts for `/readyz`.
+    #[serde(skip)]
     pub ready: bool,
     /// Counts for `/startupz`.
+    #[serde(skip)]
     pub startup: bool,
 }
 

@@ -90,7 +90,7 @@ fn place_of(job: SaveJob) -> String {
     format!("/save?job={}", job.id)
 }
 
-fn describe(status: &SaveStatus) -> Value {
+pub(super) fn describe(status: &SaveStatus) -> Value {
     json!({
         "running": status.running,
         "job": status.job,

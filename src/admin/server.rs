@@ -19,19 +19,20 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tracing::Instrument;
 
 use super::connection::{self, Serving};
+use super::console::LiveFigures;
 use super::guard::{self, Access, Guard};
 use super::network::IpNetwork;
 use super::options::{AdminError, AdminOptions, Limits};
 use super::ports::Control;
 use super::reply::Problem;
 use super::slots::Slots;
-use super::{facts, probes, save};
+use super::{console, facts, probes, save};
 
 /// Every route. The router, the guard, the 404 and 405 answers and the test of
 /// the page read this table.
 #[rustfmt::skip]
 pub(super) const ROUTES: &[Route] = &[
-    Route { path: "/",         methods: "GET, HEAD",       access: Access::Trusted,   what: "a page that links the rest",           serve: || get(facts::index) },
+    Route { path: "/",         methods: "GET, HEAD",       access: Access::Page,      what: "the console, a page for browsers",     serve: || get(console::page) },
     Route { path: "/metrics",  methods: "GET, HEAD",       access: Access::Metrics,   what: "metrics for Prometheus",               serve: || get(facts::metrics) },
     Route { path: "/livez",    methods: "GET, HEAD",       access: Access::Open,      what: "does the process work",                serve: || get(probes::livez) },
     Route { path: "/readyz",   methods: "GET, HEAD",       access: Access::Open,      what: "may clients be sent here",             serve: || get(probes::readyz) },
@@ -42,6 +43,11 @@ pub(super) const ROUTES: &[Route] = &[
     Route { path: "/config",   methods: "GET, HEAD",       access: Access::Sensitive, what: "every setting, secrets hidden",        serve: || get(facts::config) },
     Route { path: "/info",     methods: "GET, HEAD",       access: Access::Sensitive, what: "what INFO says, as JSON",              serve: || get(facts::info) },
     Route { path: "/slowlog",  methods: "GET, HEAD",       access: Access::Sensitive, what: "the slow commands of late, with what took the time", serve: || get(facts::slow_log) },
+    Route { path: "/live",     methods: "GET, HEAD",       access: Access::Trusted,   what: "figures as they change, by server-sent events", serve: || get(console::live) },
+    Route { path: "/clients",  methods: "GET, HEAD",       access: Access::Sensitive, what: "who is connected",                     serve: || get(console::list) },
+    Route { path: "/clients/kill", methods: "POST",        access: Access::Sensitive, what: "closes a client's connection",         serve: || post(console::kill) },
+    Route { path: "/keys",     methods: "GET, HEAD",       access: Access::Sensitive, what: "a search over keys",                   serve: || get(console::find) },
+    Route { path: "/key",      methods: "GET, HEAD",       access: Access::Sensitive, what: "a key and its first elements",         serve: || get(console::look) },
     Route { path: "/version",  methods: "GET, HEAD",       access: Access::Open,      what: "what runs here",                       serve: || get(facts::version) },
 ];
 
@@ -65,10 +71,16 @@ pub(super) struct Shared {
     pub(super) control: Arc<dyn Control>,
     pub(super) guard: Arc<ArcSwap<Guard>>,
     limits: Limits,
+    pub(super) live: Arc<LiveFigures>,
+    /// Turns true when the server stops: what would go on for ever ends then.
+    pub(super) stopping: watch::Receiver<bool>,
 }
 
 /// Who may ask for a path. What does not exist is guarded as what does.
 pub(super) fn access_to(path: &str) -> Access {
+    if console::FILES.iter().any(|(file, ..)| *file == path) {
+        return Access::Page;
+    }
     route_of(path).map_or(Access::Trusted, |route| route.access)
 }
 
@@ -80,6 +92,10 @@ fn router(shared: Shared) -> Router {
     let mut router = Router::new();
     for route in ROUTES {
         router = router.route(route.path, (route.serve)().fallback(wrong_method));
+    }
+    for &(path, kind, content) in console::FILES {
+        let serve = move || async move { console::served(kind, content) };
+        router = router.route(path, get(serve).fallback(wrong_method));
     }
     // The last layer is the first that a request meets.
     router
@@ -171,7 +187,8 @@ async fn unknown_path(uri: Uri) -> Problem {
 }
 
 async fn wrong_method(uri: Uri) -> Problem {
-    let allowed = route_of(uri.path()).map_or("", |route| route.methods);
+    // The files of the console are read only.
+    let allowed = route_of(uri.path()).map_or("GET, HEAD", |route| route.methods);
     Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
         format!("{} does not take this method", uri.path()),
@@ -207,8 +224,9 @@ impl AdminServer {
         let listeners = listeners.into_iter().map(|(listener, _)| listener).collect();
         let guard = Arc::new(ArcSwap::from_pointee(Guard::new(&options)));
         let limits = options.limits;
-        let shared = Shared { control, guard: Arc::clone(&guard), limits };
         let (stopping, stop_seen) = watch::channel(false);
+        let live = LiveFigures::new(limits.listeners, limits.live_period);
+        let shared = Shared { control, guard: Arc::clone(&guard), limits, live, stopping: stop_seen.clone() };
         let thread = thread::Builder::new()
             .name("glasswing-admin".to_owned())
             .spawn(move || runtime.block_on(run(listeners, shared, stop_seen)))
@@ -307,9 +325,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_links_every_route() {
-        for route in ROUTES.iter().filter(|route| route.path != "/") {
-            assert!(facts::PAGE.contains(&format!("href=\"{}\"", route.path)), "{}", route.path);
+    fn the_page_links_every_route_that_can_be_read() {
+        for route in ROUTES.iter().filter(|route| route.path != "/" && route.methods.contains("GET")) {
+            let relative = route.path.trim_start_matches('/');
+            assert!(console::PAGE.contains(&format!("href=\"{relative}\"")), "{}", route.path);
         }
     }
 

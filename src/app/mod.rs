@@ -10,12 +10,15 @@
 mod append_only;
 mod background;
 mod building;
+mod console;
 mod control;
 mod convert;
 mod effect_logs;
 mod figures;
 mod host;
+mod key_search;
 mod limits;
+mod live;
 mod loading;
 mod log_check;
 mod log_loading;

@@ -99,8 +99,8 @@ pub fn get(server: &AdminServer, path: &str) -> Answer {
     send(server, &format!("GET {path}"), &[])
 }
 
-/// Every path with the content type of its answer.
-pub const GET_ROUTES: [(&str, &str); 12] = [
+/// Every path that answers as it stands, with the content type of its answer.
+pub const GET_ROUTES: [(&str, &str); 14] = [
     ("/", "text/html; charset=utf-8"),
     ("/metrics", METRICS_TYPE),
     ("/livez", "text/plain; charset=utf-8"),
@@ -112,5 +112,25 @@ pub const GET_ROUTES: [(&str, &str); 12] = [
     ("/config", "application/json"),
     ("/info", "application/json"),
     ("/slowlog", "application/json"),
+    ("/clients", "application/json"),
+    ("/keys", "application/json"),
     ("/version", "application/json"),
+];
+
+/// The paths that need more than that: an answer without an end, a query, another method.
+pub const OTHER_ROUTES: [&str; 3] = ["/live", "/clients/kill", "/key"];
+
+/// The paths that show or change what a client would need the password for.
+pub const SENSITIVE: [&str; 7] =
+    ["/config", "/info", "/slowlog", "/clients", "/clients/kill", "/keys", "/key"];
+
+/// What the page of the console loads.
+pub const FILES: [&str; 7] = [
+    "/console/style.css",
+    "/console/main.js",
+    "/console/ask.js",
+    "/console/show.js",
+    "/console/figures.js",
+    "/console/lists.js",
+    "/console/keys.js",
 ];

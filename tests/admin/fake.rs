@@ -31,6 +31,15 @@ pub struct Fake {
     pub metrics_bytes: AtomicU64,
     pub refusal: Mutex<Option<SaveRefused>>,
     pub save: watch::Sender<SaveStatus>,
+    /// Clients whose connection was closed.
+    pub killed: Mutex<Vec<u64>>,
+    /// Samplers that were begun, that are there now, and what they were asked.
+    pub samplers: AtomicU64,
+    pub samplers_now: Arc<AtomicU64>,
+    pub samples: Arc<AtomicU64>,
+    pub panics_in_samples: AtomicBool,
+    /// Somebody holds the whole keyspace.
+    pub held: AtomicBool,
 }
 
 impl Fake {
@@ -43,6 +52,12 @@ impl Fake {
             metrics_bytes: AtomicU64::new(0),
             refusal: Mutex::default(),
             save: watch::Sender::new(SaveStatus::default()),
+            killed: Mutex::default(),
+            samplers: AtomicU64::new(0),
+            samplers_now: Arc::default(),
+            samples: Arc::default(),
+            panics_in_samples: AtomicBool::new(false),
+            held: AtomicBool::new(false),
         })
     }
 

@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod client;
+mod console;
 mod fake;
+mod fake_console;
 mod guard;
 mod life;
 mod limits;
+mod live;
 mod routes;
 mod saves;

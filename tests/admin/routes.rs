@@ -1,6 +1,6 @@
 //! Every route, method, status and content type.
 
-use crate::client::{GET_ROUTES, get, send, served};
+use crate::client::{FILES, GET_ROUTES, OTHER_ROUTES, get, send, served};
 
 #[test]
 fn every_route_answers_get_and_head() {
@@ -23,6 +23,8 @@ fn every_route_answers_get_and_head() {
 #[test]
 fn a_wrong_method_is_told_the_right_ones() {
     let (_, server) = served();
+    let kill = get(&server, "/clients/kill");
+    assert_eq!((kill.status, kill.header("allow")), (405, Some("POST")));
     for (path, _) in GET_ROUTES {
         let allowed = if path == "/save" { "GET, HEAD, POST" } else { "GET, HEAD" };
         for method in ["PUT", "DELETE", "OPTIONS", "PATCH", "POST"] {
@@ -46,7 +48,10 @@ fn an_unknown_path_is_answered_with_the_routes() {
         assert!(answer.error().contains(path));
         let routes = answer.json()["routes"].as_array().unwrap().clone();
         let listed: Vec<_> = routes.iter().map(|it| it["path"].as_str().unwrap()).collect();
-        assert_eq!(listed, GET_ROUTES.map(|(path, _)| path));
+        for path in GET_ROUTES.iter().map(|(path, _)| path).chain(&OTHER_ROUTES) {
+            assert!(listed.contains(path), "{path}");
+        }
+        assert_eq!(listed.len(), GET_ROUTES.len() + OTHER_ROUTES.len());
     }
     assert_eq!(send(&server, "POST /nowhere", &[]).status, 404);
 }
@@ -57,8 +62,21 @@ fn the_page_loads_nothing_from_elsewhere() {
     let page = get(&server, "/");
     assert!(page.body.starts_with("<!doctype html>"));
     assert!(page.header("content-security-policy").unwrap().contains("default-src 'none'"));
-    for outside in ["http://", "https://", "src=", "@import", "<script"] {
+    for outside in ["http://", "https://", "//", "@import"] {
         assert!(!page.body.contains(outside), "{outside}");
+    }
+    for path in FILES {
+        let file = get(&server, path);
+        let kind = if path.ends_with(".css") { "text/css" } else { "text/javascript" };
+        assert_eq!(file.header("content-type"), Some(&*format!("{kind}; charset=utf-8")), "{path}");
+        assert_eq!(file.header("content-security-policy"), page.header("content-security-policy"));
+        // The names of XML's and SVG's elements are no address.
+        let text = file.body.replace("http://www.w3.org/2000/svg", "");
+        assert!(
+            !text.contains("http://") && !text.contains("https://") && !text.contains("@import"),
+            "{path}"
+        );
+        assert_eq!(send(&server, &format!("POST {path}"), &[]).status, 405, "{path}");
     }
 }
 
@@ -71,6 +89,9 @@ fn facts_come_as_they_are_and_in_their_order() {
     assert_eq!(version["redis_version"], "7.0.15");
     assert_eq!(version["build"], "abc1234");
     assert_eq!(version["rust"], "1.95.0");
+    let changed = get(&server, "/config?changed").json();
+    assert_eq!(changed, serde_json::json!({ "port": { "value": "7000", "default": "6379" } }));
+    assert_eq!(get(&server, "/config?changed=maybe").status, 400);
     let config = get(&server, "/config");
     assert_eq!(config.json()["requirepass"], "(hidden)");
     let place = |text: &str| config.body.find(text).unwrap();
