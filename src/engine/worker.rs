@@ -31,6 +31,7 @@ mod sampled;
 mod step;
 
 use batch::{Batch, Group, Planned, Step};
+use plan::Last;
 use sampled::Sampled;
 
 pub use batch::{Awaited, Connection, Next, Ran};
@@ -62,6 +63,8 @@ pub struct Worker {
     spans: Vec<Span>,
     keys: Vec<KeyAt>,
     plan: Vec<Planned>,
+    /// The last request: the next mostly begins alike.
+    last: Last,
     prefetch: Vec<KeyHash>,
     /// Elements that the planned requests look up in the collection under their key.
     elements: Vec<(KeyHash, Span)>,
@@ -99,6 +102,7 @@ impl Worker {
             spans: Vec::new(),
             keys: Vec::new(),
             plan: Vec::new(),
+            last: Last::default(),
             prefetch: Vec::new(),
             elements: Vec::new(),
             seed: engine.store.hash(&index.to_le_bytes()) | 1,

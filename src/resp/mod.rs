@@ -26,7 +26,7 @@ pub use double::{DoubleText, format_double};
 pub use encoder::{Deferred, Encoder, Protocol};
 pub use inline::split_args;
 pub use protocol_error::ProtocolError;
-pub use request::{Decoded, RequestDecoder, RequestLimits, Span, is_http_slip};
+pub use request::{Decoded, Header, RequestDecoder, RequestLimits, Span, is_http_slip};
 pub use text::text_of;
 pub use value::Value;
 pub use value_decoder::{ValueDecoder, ValueError, ValueLimits};

@@ -21,6 +21,12 @@ use bytes::Bytes;
 
 use super::ProtocolError;
 use super::inline::split_args;
+use short::{further_short_arguments, short_arguments};
+
+mod header;
+mod short;
+
+pub use header::Header;
 
 /// Where one argument lies in the caller's buffer, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,7 +209,38 @@ impl RequestDecoder {
         limits: &RequestLimits,
     ) -> Result<Decoded, ProtocolError> {
         let first = args.len();
-        let mut progress = short_arguments(input, base, args, limits);
+        let progress = short_arguments(input, base, args, limits);
+        self.go_on(progress, first, input, base, args, limits)
+    }
+
+    /// As [`RequestDecoder::decode`], of a request that begins with `header`, while no other is under way: what the
+    /// header says is not read again.
+    #[inline]
+    pub fn decode_after(
+        &mut self,
+        header: &Header,
+        input: &[u8],
+        base: usize,
+        args: &mut Vec<Span>,
+        limits: &RequestLimits,
+    ) -> Result<Decoded, ProtocolError> {
+        look(header.len());
+        let (first, name) = (args.len(), header.name());
+        args.push(Span { start: base + name.start, ..name });
+        let progress = further_short_arguments(header.len(), header.missing(), input, base, args, limits);
+        self.go_on(progress, first, input, base, args, limits)
+    }
+
+    #[inline(always)]
+    fn go_on(
+        &mut self,
+        mut progress: Progress,
+        first: usize,
+        input: &[u8],
+        base: usize,
+        args: &mut Vec<Span>,
+        limits: &RequestLimits,
+    ) -> Result<Decoded, ProtocolError> {
         if progress.stage == Stage::Idle {
             return Ok(Decoded::Request { consumed: progress.pos });
         }
@@ -263,44 +300,6 @@ impl RequestDecoder {
             Step::Incomplete { hint } => Decoded::Incomplete { hint },
         })
     }
-}
-
-/// Reads a request from its first byte as far as it is of the commonest form: up to nine arguments of up
-/// to 99 bytes, all there. What it reads it keeps in registers, which is what makes it fast. `Idle` says
-/// that the request is complete; else [`multibulk`] goes on where it stopped.
-#[inline]
-fn short_arguments(input: &[u8], base: usize, out: &mut Vec<Span>, limits: &RequestLimits) -> Progress {
-    look(1);
-    let start = Progress { pos: 1, stage: Stage::Count, ..Progress::default() };
-    let Some(&[_, count @ b'1'..=b'9', b'\r', _]) = input.first_chunk::<4>() else { return start };
-    if usize::from(count - b'0') > limits.max_args {
-        return start;
-    }
-    // The \n is taken for granted, as everywhere.
-    look(2);
-    let (mut pos, mut missing) = (4, u32::from(count - b'0'));
-    while missing > 0 {
-        let at_length = Progress { pos, line_start: pos, missing, stage: Stage::Length, ..start };
-        let unseen = input.get(pos..).unwrap_or_default();
-        let (len, line) = match unseen.first_chunk::<5>() {
-            Some(&[b'$', a @ b'0'..=b'9', b'\r', ..]) => (usize::from(a - b'0'), 4),
-            Some(&[b'$', a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', _]) => {
-                (usize::from(a - b'0') * 10 + usize::from(b - b'0'), 5)
-            }
-            _ => return at_length,
-        };
-        if len > limits.max_bulk_len {
-            return at_length;
-        }
-        look(line - 1);
-        if line + len + 2 > unseen.len() {
-            return Progress { pos: pos + line, number: len as u64, stage: Stage::Payload, ..at_length };
-        }
-        out.push(Span { start: base + pos + line, len });
-        pos += line + len + 2;
-        missing -= 1;
-    }
-    Progress { pos, ..Progress::default() }
 }
 
 /// Goes on in a multibulk request, appending the arguments it passes to `out`.

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use crate::command::row::Keys;
 use crate::command::{KeyAt, keys};
-use crate::resp::{Decoded, RequestDecoder};
+use crate::resp::{Decoded, Header, RequestDecoder, Span};
 use crate::store::KeyHash;
 
 use super::Worker;
@@ -14,6 +14,13 @@ use super::batch::{Batch, Connection, Group, Planned};
 const GROUP: usize = 16;
 /// Keys beyond which a group is full: what is fetched for them has to lie in the nearest cache together.
 const GROUP_KEYS: usize = 64;
+
+/// The last request of the worker: which command it was, and how it began, once the same came twice.
+#[derive(Debug, Default)]
+pub(super) struct Last {
+    command: Option<usize>,
+    header: Option<Header>,
+}
 
 impl Worker {
     /// The same with a measure of what each request's decoding took.
@@ -46,16 +53,29 @@ impl Worker {
         while self.plan.len() < GROUP && self.keys.len() < GROUP_KEYS {
             let first = self.spans.len();
             let rest = &input[at..];
+            let mut alike = false;
             let result = if at < connection.partial_at {
                 // Seen whole before a batch was cut short: the decoder remembers a later request.
                 RequestDecoder::default().decode(rest, at, &mut self.spans, &self.limits)
             } else {
                 connection.partial_at = at;
-                connection.decoder.decode(rest, at, &mut self.spans, &self.limits)
+                let header = self.last.header.as_ref();
+                let header = header.filter(|header| connection.decoder.is_idle() && header.begins(rest));
+                alike = header.is_some();
+                match header {
+                    Some(header) => {
+                        connection.decoder.decode_after(header, rest, at, &mut self.spans, &self.limits)
+                    }
+                    None => connection.decoder.decode(rest, at, &mut self.spans, &self.limits),
+                }
             };
             match result {
                 Ok(Decoded::Request { consumed }) => {
-                    self.plan_request(input, first, at + consumed);
+                    let command = if alike { self.last.command } else { self.resolve(input, first) };
+                    self.plan_request(input, first, at + consumed, command);
+                    if !alike {
+                        self.remember(rest, at, first, command);
+                    }
                     at += consumed;
                 }
                 Ok(Decoded::Empty { consumed }) if self.plan.is_empty() => {
@@ -79,16 +99,40 @@ impl Worker {
         Group::Full
     }
 
-    /// Finds the command and the keys of a request whose spans begin at `first`.
+    /// Notes a request, and how it began if the same command came before: where two take turns, that would be noted
+    /// for nothing.
     #[inline]
-    pub(super) fn plan_request(&mut self, input: &[u8], first: usize, end: usize) {
+    fn remember(&mut self, request: &[u8], base: usize, first: usize, command: Option<usize>) {
+        let again = command.is_some() && self.last.command == command;
+        // A container's subcommand is in the second argument.
+        let says_all = |index| {
+            let registered = self.engine.registry.get(index);
+            registered.parent.is_none() && registered.children.is_empty()
+        };
+        let header = if again && command.is_some_and(says_all) {
+            Header::of(request, &self.spans[first..], base)
+        } else {
+            None
+        };
+        self.last = Last { command, header };
+    }
+
+    /// Finds the command of a request whose spans begin at `first`.
+    #[inline]
+    pub(super) fn resolve(&self, input: &[u8], first: usize) -> Option<usize> {
+        let argument = |span: &Span| &input[span.start..span.start + span.len];
+        let (name, second) = (argument(&self.spans[first]), self.spans.get(first + 1).map(argument));
+        self.engine.registry.resolve(name, second)
+    }
+
+    /// Finds the keys of a request whose spans begin at `first`.
+    #[inline]
+    pub(super) fn plan_request(&mut self, input: &[u8], first: usize, end: usize, command: Option<usize>) {
         let spans = &self.spans[first..];
         let argument = |index: usize| {
             let span = spans[index];
             &input[span.start..span.start + span.len]
         };
-        let second = if spans.len() > 1 { Some(argument(1)) } else { None };
-        let command = self.engine.registry.resolve(argument(0), second);
         let keys_from = self.keys.len();
         if let Some(index) = command {
             let (store, found) = (&self.engine.store, &mut self.keys);

@@ -61,7 +61,8 @@ impl Worker {
         self.keys.clear();
         self.plan.clear();
         self.spans.extend_from_slice(&spans);
-        self.plan_request(&line, 0, line.len());
+        let command = self.resolve(&line, 0);
+        self.plan_request(&line, 0, line.len(), command);
         let planned = self.plan[0];
         let keys = std::mem::take(&mut self.keys);
         let step = self.command(connection, out, batch, planned.command, &planned.args(&line, &spans, &keys));
