@@ -28,6 +28,7 @@ fn every_command_is_repeated_as_what_it_did() {
         for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
             scope.spawn(|| {
                 while let Some(transcript) = transcripts.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let _place = Named(&transcript.place);
                     match compare(transcript) {
                         Some(Ok(())) => drop(compared.fetch_add(1, Ordering::Relaxed)),
                         Some(Err(why)) => differing.lock().expect("no thread panics").push(why),
@@ -41,6 +42,17 @@ fn every_command_is_repeated_as_what_it_did() {
     assert!(differing.is_empty(), "{} differ:\n{}", differing.len(), differing.join("\n"));
     let compared = compared.into_inner();
     assert!(compared * 10 > transcripts.len() * 9, "only {compared} of {} compared", transcripts.len());
+}
+
+/// Says which transcript it was when a server stops answering.
+struct Named<'a>(&'a str);
+
+impl Drop for Named<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("in the transcript at {}", self.0);
+        }
+    }
 }
 
 /// Runs a transcript and compares; nothing when it ends the server or its connection.
