@@ -73,9 +73,9 @@ pub(super) struct Loaded {
 }
 
 /// How much was written.
-struct Saved {
-    keys: u64,
-    bytes: u64,
+pub(super) struct Saved {
+    pub(super) keys: u64,
+    pub(super) bytes: u64,
 }
 
 impl Loaded {
@@ -159,8 +159,8 @@ impl Loaded {
         self.store.begin_capture()
     }
 
-    /// Writes all to a file in Redis's format. Keys and bytes.
-    pub(super) fn save_rdb(self, path: &Path, guard: Guard, aof_base: bool) -> Result<(u64, u64), String> {
+    /// Writes all to a file in Redis's format.
+    pub(super) fn save_rdb(self, path: &Path, guard: Guard, aof_base: bool) -> Result<Saved, String> {
         let capture = self.capture();
         let plan = rdb::Plan {
             path: path.to_path_buf(),
@@ -170,7 +170,7 @@ impl Loaded {
             guard: Arc::new(guard),
         };
         let saved = rdb::save(plan, &RealFiles, &progress()).map_err(|error| error.to_string())?;
-        Ok((saved.keys, saved.bytes))
+        Ok(Saved { keys: saved.keys, bytes: saved.bytes })
     }
 
     fn save_snapshot(self, path: &Path) -> Result<Saved, String> {
@@ -228,11 +228,11 @@ impl Loaded {
         let folder = Folder::new(Arc::new(RealFiles), staging.to_path_buf(), name.to_owned());
         let mut manifest = Manifest::default();
         let base = folder.at(&manifest.add_base(name, true));
-        let (keys, bytes) = self.save_rdb(&base, Guard::new(), true)?;
+        let saved = self.save_rdb(&base, Guard::new(), true)?;
         let increment = folder.at(&manifest.add_increment(name));
         folder.create(&increment).map_err(|error| told(&error))?.sync().map_err(|error| told(&error))?;
         folder.store(&manifest).map_err(|error| told(&error))?;
-        Ok(Saved { keys, bytes })
+        Ok(saved)
     }
 }
 
@@ -266,9 +266,7 @@ pub(super) fn convert(args: &ConvertArgs) -> Result<String, String> {
     let told = |error: SaveError| error.to_string();
     let saved = match &target {
         Target::Snapshot => loaded.save_snapshot(&args.to),
-        Target::Rdb => {
-            loaded.save_rdb(&args.to, Guard::new(), false).map(|(keys, bytes)| Saved { keys, bytes })
-        }
+        Target::Rdb => loaded.save_rdb(&args.to, Guard::new(), false),
         Target::Commands => loaded.save_commands(&args.to).map_err(told),
         Target::Folder(folder, name) => loaded.save_folder(folder, name),
     };

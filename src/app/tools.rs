@@ -15,7 +15,7 @@ use crate::persist::rdb::file::{self as rdb, Found, HandleReader, Item, ReadErro
 use crate::persist::records::Record;
 use crate::persist::snapshot::{self, Kind};
 
-use super::convert::Loaded;
+use super::convert::{Loaded, Saved};
 use super::log_check;
 
 pub(super) fn progress() -> Progress {
@@ -186,7 +186,7 @@ fn fix(path: &Path, why: &str) -> Result<String, String> {
         guard.remember(path, identity);
     }
     let saved = loaded.save_rdb(path, guard, false);
-    let (keys, bytes) = saved.map_err(|error| format!("{why}. {error}"))?;
+    let Saved { keys, bytes } = saved.map_err(|error| format!("{why}. {error}"))?;
     Ok(format!(
         "{}: {why}. The {keys} keys before the damage are in its place now ({bytes} bytes); the damaged file is {}\n",
         path.display(),

@@ -110,7 +110,7 @@ impl Worker {
             registered.parent.is_none() && registered.children.is_empty()
         };
         let header = if again && command.is_some_and(says_all) {
-            Header::of(request, &self.spans[first..], base)
+            Header::of(request, &self.spans[first..], base).or(self.last.header)
         } else {
             None
         };
