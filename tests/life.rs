@@ -306,9 +306,11 @@ fn a_start_names_what_it_loads_and_what_it_passes_over() {
 
 #[test]
 fn an_interrupt_during_the_last_save_ends_at_once() {
-    let launch = Launch::new().with(&["--save", "3600 1", "--enable-debug-command", "yes"]);
+    // A save of half a minute, if it were let.
+    let slow = ["--save", "3600 1", "--enable-debug-command", "yes", "--rdb-key-save-delay", "1000"];
+    let launch = Launch::new().with(&slow);
     let mut server = launch.start();
-    assert_eq!(server.client().line("DEBUG POPULATE 300000 key 200"), "OK");
+    assert_eq!(server.client().line("DEBUG POPULATE 30000"), "OK");
     server.signal(Signal::SIGTERM);
     assert!(server.log_says("Saving the final snapshot before exiting."));
     server.signal(Signal::SIGINT);
