@@ -7,6 +7,10 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 ENV CARGO_INCREMENTAL=0 CARGO_TERM_COLOR=never
+# Not set, Cargo.toml decides: an image that is tested need not be optimised for as long as one that is published.
+ARG CARGO_PROFILE_RELEASE_OPT_LEVEL
+ARG CARGO_PROFILE_RELEASE_LTO
+ARG CARGO_PROFILE_RELEASE_CODEGEN_UNITS
 
 # The dependencies are a layer of their own, so that a change of ours does not build them
 # again. Tests and benchmarks stay out of the build, and with them out of the manifest.
