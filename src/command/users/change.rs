@@ -24,6 +24,8 @@ pub(super) const SETUSER: Command = Command {
     summary: "Changes a user's rules, or makes a user.",
     complexity: "O(N). Where N is the number of rules provided.",
     flags: ADMIN.with(Flags::SECRET),
+    // Who it is, too.
+    secret: |_, index| index >= 2,
     run: setuser,
     ..ROW
 };
