@@ -181,6 +181,24 @@ pub fn allocator_report() -> io::Result<Vec<u8>> {
     Ok(report)
 }
 
+/// A number of the allocator's own by its name there (DEBUG MALLCTL), where looking changes nothing.
+pub fn allocator_number(name: &str) -> Option<i64> {
+    const LOOKED_AT: [&str; 4] = ["arenas.", "stats.", "opt.", "config."];
+    let changes = name.ends_with(".create");
+    if changes || name.contains('\0') || !LOOKED_AT.iter().any(|part| name.starts_with(part)) {
+        return None;
+    }
+    let name = format!("{name}\0");
+    if name.name().value_type_str() {
+        return None;
+    }
+    // What is read has a size of its own, and only the right one is answered.
+    let (long, short, flag): (Result<u64, _>, Result<u32, _>, Result<bool, _>) =
+        (name.name().read(), name.name().read(), name.name().read());
+    let long = long.ok().map(|number| number as i64);
+    long.or_else(|| short.ok().map(i64::from)).or_else(|| flag.ok().map(i64::from))
+}
+
 fn measure() -> Usage {
     let (user, sys) = cpu_times();
     let main = main_thread_times();
@@ -340,5 +358,14 @@ mod tests {
         purge().expect("purges");
         let report = String::from_utf8_lossy(&allocator_report().expect("a report")).into_owned();
         assert!(report.contains("jemalloc statistics"), "{report}");
+        let page = super::allocator_number("arenas.page").expect("a number");
+        assert!(page >= 4096 && page.count_ones() == 1, "{page}");
+        assert!(super::allocator_number("arenas.narenas").is_some_and(|count| count > 0));
+        assert_eq!(super::allocator_number("config.stats"), Some(1));
+        for other in
+            ["arenas.create", "tcache.create", "nosuch", "", "arenas.page\0x", "stats.nosuch", "version"]
+        {
+            assert_eq!(super::allocator_number(other), None, "{other}");
+        }
     }
 }

@@ -30,6 +30,8 @@ const LINES: &[&str] = &[
     "    Write <message> to the server log.",
     "HTSTATS <dbid>",
     "    Return hash table statistics of the specified Redis database.",
+    "MALLCTL <key>",
+    "    Get a malloc tuning integer.",
     "OBJECT <key>",
     "    Show low level info about `key` and associated value.",
     "PANIC",

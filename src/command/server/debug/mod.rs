@@ -18,6 +18,7 @@ use crate::command::reply::{OK, Work};
 use crate::command::row::{Command, Flags, Group, Handler};
 use crate::command::{Args, CommandError, Context, Outcome, Reply};
 use crate::data::parse_i64;
+use crate::observe::process;
 use crate::resp::text_of;
 
 pub(super) const DEBUG: Command = Command {
@@ -67,6 +68,7 @@ static TOOLS: &[Tool] = &[
     tool("LISTPACK", 3..=3, object::listpack),
     tool("LOADAOF", 2..=2, load_log),
     tool("LOG", 3..=3, log),
+    tool("MALLCTL", 3..=3, allocator_number),
     tool("OBJECT", 3..=3, object::object),
     tool("PANIC", 2..=MANY, panic),
     tool("POPULATE", 3..=5, populate::populate),
@@ -147,6 +149,12 @@ fn delay_log(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
 /// As C's atoi: what is no number is 0.
 fn number(text: &[u8]) -> i64 {
     parse_i64(text).unwrap_or(0)
+}
+
+/// Only looking is possible: what is written there may end the process.
+fn allocator_number(_: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
+    let number = std::str::from_utf8(args.bytes()).ok().and_then(process::allocator_number);
+    number.map(Reply::Int).ok_or(CommandError::fixed("ERR No such file or directory"))
 }
 
 /// Clients have no reply buffer of their own here that could be resized: neither answer changes anything.
