@@ -260,6 +260,22 @@ fn the_hint_is_what_a_large_argument_lacks() {
 }
 
 #[test]
+fn what_stands_before_a_large_argument_is_understood() {
+    let limits = RequestLimits::default();
+    for (input, at) in [
+        (&b"*2\r\n$3\r\nGET\r\n$32768\r\nab"[..], Some(21)),
+        (b"*1\r\n$32767\r\nab", None),
+        (b"*1\r\n$40000\r", None),
+        (b"GET", None),
+    ] {
+        let mut decoder = RequestDecoder::default();
+        let decoded = decoder.decode(input, 0, &mut Vec::new(), &limits);
+        assert!(matches!(decoded, Ok(Decoded::Incomplete { .. })));
+        assert_eq!(decoder.large_argument(), at);
+    }
+}
+
+#[test]
 fn a_length_without_its_bytes_reserves_nothing() {
     let limits = RequestLimits { max_bulk_len: usize::MAX, max_args: usize::MAX, ..RequestLimits::default() };
     let mut args = Vec::new();

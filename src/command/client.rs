@@ -106,6 +106,8 @@ pub struct Client {
     pub query_used: AtomicUsize,
     /// Free bytes of its query buffer.
     pub query_free: AtomicUsize,
+    /// Capacity of its own query buffer, bytes. What is run out of the worker's takes nothing of the client's.
+    pub query_room: AtomicUsize,
     /// Capacity of its output buffer, bytes.
     pub output_room: AtomicUsize,
     /// The largest output of late, bytes.
@@ -188,6 +190,7 @@ impl Client {
             last_command: AtomicUsize::new(usize::MAX),
             query_used: AtomicUsize::new(0),
             query_free: AtomicUsize::new(0),
+            query_room: AtomicUsize::new(0),
             output_room: AtomicUsize::new(0),
             output_peak: AtomicUsize::new(0),
             output_pending: AtomicUsize::new(0),
@@ -365,8 +368,7 @@ impl Client {
         let queued = load(&self.queued_bytes)
             + load(&self.queued_plus_one).saturating_sub(1) * size_of::<super::session::Queued>();
         size_of::<Client>()
-            + load(&self.query_used)
-            + load(&self.query_free)
+            + load(&self.query_room)
             + load(&self.output_room).max(self.waiting_bytes())
             + queued
             + load(&self.watched_bytes)

@@ -223,7 +223,7 @@ impl Task {
         }
         if let Some(limit) = memory::limit_of_clients(&self.engine.config.current()) {
             // A large request counts before it runs: afterwards it is gone.
-            self.client.query_used.store(self.rest.len(), Ordering::Relaxed);
+            self.client.query_room.store(self.rest.capacity(), Ordering::Relaxed);
             if self.is_evicted(limit) {
                 return Next::Close;
             }
@@ -291,8 +291,8 @@ impl Task {
         if self.rest.is_empty() && self.rest.capacity() > 0 {
             self.rest = BytesMut::new();
         }
-        let used = self.rest.len();
-        let free = self.rest.capacity() - used;
+        let used = self.rest.len().saturating_sub(self.connection.understood());
+        let free = self.rest.capacity() - self.rest.len();
         if (used, free)
             != (
                 self.client.query_used.load(Ordering::Relaxed),
@@ -301,6 +301,7 @@ impl Task {
         {
             self.client.query_used.store(used, Ordering::Relaxed);
             self.client.query_free.store(free, Ordering::Relaxed);
+            self.client.query_room.store(self.rest.capacity(), Ordering::Relaxed);
         }
         self.client.output_pending.store(self.pending.len() - self.written, Ordering::Relaxed);
         let settings = self.engine.config.current();

@@ -199,6 +199,12 @@ impl RequestDecoder {
         self.progress.stage == Stage::Idle
     }
 
+    /// Where in the request a large argument begins of which more is to come: what is before it is understood.
+    pub fn large_argument(&self) -> Option<usize> {
+        const LARGE: u64 = 32 << 10;
+        (self.progress.stage == Stage::Payload && self.progress.number >= LARGE).then_some(self.progress.pos)
+    }
+
     /// The hot path: a multibulk request from its first byte, spans straight into `args`.
     #[inline]
     fn fresh(

@@ -37,6 +37,12 @@ impl Connection {
             partial_at: 0,
         }
     }
+
+    /// Bytes at the start of the input that are understood, while a large argument is awaited behind them: as in
+    /// Redis, they count no longer as input.
+    pub fn understood(&self) -> usize {
+        self.decoder.large_argument().map_or(0, |at| self.partial_at + at)
+    }
 }
 
 /// Why a batch ended.
