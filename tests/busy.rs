@@ -1,4 +1,5 @@
-//! A script that takes long: its own worker and all others go on answering, and it can be ended.
+//! A script that takes long: its own worker and all others go on answering, and it can be ended. And one that has to
+//! wait, or is refused, by what it says of itself.
 
 #![allow(clippy::unwrap_used)]
 
@@ -118,4 +119,69 @@ fn the_server_ends_though_a_script_has_written_and_does_not() {
     assert!(other.line("SCRIPT KILL").starts_with("(error) UNKILLABLE "));
     other.send(&["SHUTDOWN", "NOSAVE"]);
     assert!(server.ended().0.success());
+}
+
+/// Waits until so many clients are held back.
+fn until_held_back(client: &mut Client, count: usize) {
+    while client.info("blocked_clients") != count.to_string() {}
+}
+
+const READS: &str = "#!lua flags=no-writes\nreturn redis.call('GET', 'k')";
+const WRITES: &str = "#!lua\nreturn redis.call('GET', 'k')";
+const SILENT: &str = "return redis.call('GET', 'k')";
+
+#[test]
+fn while_writes_are_paused_a_script_waits_unless_it_says_that_it_only_reads() {
+    let server = started("2");
+    let (mut me, mut other) = (server.client(), server.client());
+    me.line("SET k v");
+    let code = "#!lua name=lib\nredis.register_function{function_name='reads', callback=function() return 'f' end, \
+                flags={'no-writes'}}";
+    me.call(&["FUNCTION", "LOAD", code]);
+    let kept = [READS, WRITES].map(|script| match me.call(&["SCRIPT", "LOAD", script]) {
+        Some(value) => format_value(&value, "").trim_matches('"').to_owned(),
+        None => panic!("no reply"),
+    });
+    assert_eq!(me.line("CLIENT PAUSE 1000000 WRITE"), "OK");
+    let mut answered = |words: &[&str]| format_value(&me.call(words).unwrap(), "");
+    assert_eq!(answered(&["EVAL", READS, "0"]), "\"v\"");
+    assert_eq!(answered(&["EVAL_RO", SILENT, "0"]), "\"v\"");
+    assert_eq!(answered(&["EVALSHA", &kept[0], "0"]), "\"v\"");
+    assert_eq!(answered(&["FCALL", "READS", "0"]), "\"f\"");
+    answered(&["MULTI"]);
+    assert_eq!(answered(&["EVAL", READS, "0"]), "QUEUED");
+    assert_eq!(answered(&["EXEC"]), "1) \"v\"");
+    let mut held: Vec<Client> =
+        [&["EVAL", WRITES, "0"][..], &["EVAL", SILENT, "0"], &["EVALSHA", &kept[1], "0"]]
+            .map(|words| {
+                let mut client = server.client();
+                client.send(words);
+                client
+            })
+            .into();
+    until_held_back(&mut other, 3);
+    assert_eq!(other.line("CLIENT UNPAUSE"), "OK");
+    held.iter_mut().for_each(|client| assert_eq!(answer(client), "\"v\""));
+}
+
+#[test]
+fn a_script_is_refused_by_what_it_says_of_itself() {
+    let server = started("1");
+    let mut me = server.client();
+    me.line("SET k v");
+    me.line("CONFIG SET min-replicas-to-write 1");
+    let mut answered = |words: &[&str]| format_value(&me.call(words).unwrap(), "");
+    let lacking = "(error) NOREPLICAS Not enough good replicas to write.";
+    assert_eq!(answered(&["EVAL", READS, "0"]), "\"v\"");
+    assert_eq!(answered(&["EVAL", SILENT, "0"]), "\"v\"");
+    assert_eq!(answered(&["EVAL", WRITES, "0"]), lacking);
+    let writes = answered(&["EVAL", "return redis.call('SET', 'k', 1)", "0"]);
+    assert!(writes.starts_with(lacking), "{writes}");
+    answered(&["CONFIG", "SET", "min-replicas-to-write", "0", "maxmemory", "1"]);
+    let full = "(error) OOM command not allowed when used memory > 'maxmemory'.";
+    assert_eq!(answered(&["EVAL", READS, "0"]), "\"v\"");
+    assert_eq!(answered(&["EVAL", WRITES, "0"]), full);
+    assert_eq!(answered(&["EVAL", "#!lua flags=allow-oom\nreturn redis.call('SET', 'k', 1)", "0"]), "OK");
+    let stats = answered(&["INFO", "commandstats"]);
+    assert!(stats.contains("cmdstat_set:calls=2,") && stats.contains("rejected_calls=1"), "{stats}");
 }

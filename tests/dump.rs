@@ -241,12 +241,50 @@ fn a_key_that_changes_on_its_way_stays() {
     stream.write_all(b"+OK\r\n+OK\r\n").expect("MIGRATE listens");
     assert!(matches!(mover.reply(), Some(Value::Error(text)) if text.starts_with(b"TRYAGAIN ")));
     assert_eq!(writer.line("GET k"), "\"changed\"");
-    // A target that says nothing: the time runs out, and the key stays.
+    // A target that says nothing more over the connection that was kept: the time runs out, and the key stays.
     mover.send(&["MIGRATE", "127.0.0.1", &port.to_string(), "k", "0", "50"]);
-    let _silent = target.accept().expect("MIGRATE connects");
     let lost = "IOERR error or timeout reading to target instance";
     assert!(matches!(mover.reply(), Some(Value::Error(text)) if text == lost));
     assert_eq!(writer.line("GET k"), "\"changed\"");
+}
+
+#[test]
+fn the_connection_to_a_target_is_kept_for_the_next_key() {
+    let one = Launch::new().start();
+    let target = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let port = target.local_addr().expect("an address").port();
+    let (mut mover, mut looker) = (one.client(), one.client());
+    let mut kept = || looker.info("migrate_cached_sockets");
+    let begin = |mover: &mut Client| {
+        mover.line("SET k v");
+        mover.send(&["MIGRATE", "127.0.0.1", &port.to_string(), "k", "0", "20000"]);
+    };
+    let end = |mover: &mut Client| {
+        assert!(matches!(mover.reply(), Some(Value::Simple(text)) if text == "OK"));
+        assert_eq!(mover.line("EXISTS k"), "(integer) 0");
+    };
+    assert_eq!(kept(), "0");
+    begin(&mut mover);
+    let (mut stream, _) = target.accept().expect("MIGRATE connects");
+    stream.write_all(b"+OK\r\n+OK\r\n").expect("MIGRATE listens");
+    end(&mut mover);
+    assert_eq!(kept(), "1");
+    begin(&mut mover);
+    stream.write_all(b"+OK\r\n+OK\r\n").expect("MIGRATE listens over the same connection");
+    end(&mut mover);
+    // One that the target has closed is no reason to fail.
+    drop(stream);
+    begin(&mut mover);
+    let (mut stream, _) = target.accept().expect("MIGRATE connects again");
+    stream.write_all(b"+OK\r\n+OK\r\n").expect("MIGRATE listens");
+    end(&mut mover);
+    // Nor is it used by whom it does not belong to.
+    mover.line("SET k v");
+    mover.send(&["MIGRATE", "127.0.0.1", &port.to_string(), "k", "0", "20000", "AUTH", "secret"]);
+    let (mut other, _) = target.accept().expect("MIGRATE connects for itself");
+    other.write_all(b"+OK\r\n+OK\r\n+OK\r\n").expect("MIGRATE listens");
+    end(&mut mover);
+    assert_eq!(kept(), "2");
 }
 
 const LIBRARY: &str = "#!lua name=lib\nredis.register_function('seven', function() return 7 end)";

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::clock::Clock;
 use crate::command::Registry;
-use crate::config::{Config, Settings};
+use crate::config::{Config, Rename, Settings};
 use crate::engine::log::{EffectLog, Keeper};
 use crate::engine::world::World;
 use crate::engine::{ClientTable, Engine, Status};
@@ -30,7 +30,7 @@ pub(super) fn build(config: Config, log: LogHandle, supervisor: Supervisor) -> R
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let workers = if settings.workers == 0 { cores } else { settings.workers };
     let clock = Clock::system();
-    let registry = Arc::new(Registry::new());
+    let registry = Arc::new(registry_of(&config)?);
     let stats = Arc::new(Stats::new(workers, &registry.names()));
     stats.set_latency_tracking(settings.latency_tracking);
     let databases = settings.databases as usize;
@@ -67,6 +67,7 @@ pub(super) fn build(config: Config, log: LogHandle, supervisor: Supervisor) -> R
         run_id: random_id(),
         started_ms: clock.unix_ms(),
         process: Process::new(),
+        connections: super::migrate::Connections::default(),
         me: me.clone(),
         loaded_keys: AtomicU64::new(0),
         expired_keys: AtomicU64::new(0),
@@ -94,6 +95,18 @@ pub(super) fn build(config: Config, log: LogHandle, supervisor: Supervisor) -> R
     let _ = host.oom_score.apply(&host.config.current());
     host.process.note_startup();
     Ok(host)
+}
+
+/// The commands, as the configuration calls them.
+fn registry_of(config: &Config) -> Result<Registry, String> {
+    let mut registry = Registry::new();
+    for Rename { from, to } in config.renames() {
+        registry.rename(from, to).map_err(|error| {
+            let (from, to) = (String::from_utf8_lossy(from), String::from_utf8_lossy(to));
+            format!("rename-command {from} \"{to}\": {error}")
+        })?;
+    }
+    Ok(registry)
 }
 
 /// The stream of what happens: kept from the first replica on.

@@ -55,6 +55,7 @@ pub(super) fn gather(host: &Host) -> Figures {
     }
     memory(host, &mut figures);
     figures.scripts = host.scripts.figures();
+    figures.migrate_cached_sockets = host.connections.count() as u64;
     slow_log(host, &mut figures);
     persistence(host, &mut figures);
     figures

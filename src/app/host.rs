@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use crate::acl::{Acl, User};
 use crate::clock::Clock;
+use crate::command::error::{MISCONF, cannot_log};
 use crate::command::ports::{
     Clients, Dumps, Migrations, Reload, SaveRefusal, Saves, Server, Shutdown, Started, Switches,
 };
-use crate::command::{Registry, rights};
+use crate::command::{CommandError, Registry, rights};
 use crate::config::{ApplyError, Config, LogLevel as ConfiguredLevel, Row, Settings};
 use crate::data::ValueLimits;
 use crate::engine::world::World;
@@ -55,6 +56,8 @@ pub(super) struct Host {
     pub(super) supervisor: super::background::Supervisor,
     pub(super) replication: Arc<crate::replica::Replication>,
     pub(super) effect_logs: Arc<super::effect_logs::EffectLogs>,
+    /// What MIGRATE keeps of its connections.
+    pub(super) connections: super::migrate::Connections,
     /// Handed to work on other threads.
     pub(super) me: Weak<Host>,
     /// How many keys the last load put in.
@@ -263,6 +266,14 @@ impl Server for Host {
 
     fn is_loading(&self) -> bool {
         self.status.loading.load(Ordering::Relaxed)
+    }
+
+    fn denies_writes(&self) -> Option<CommandError> {
+        if self.status.writes_stopped.load(Ordering::Relaxed) {
+            return Some(CommandError::fixed(MISCONF));
+        }
+        let failing = self.status.log_failing.load(Ordering::Relaxed);
+        failing.then(|| self.append_only.log.error()).flatten().map(|why| cannot_log(&why))
     }
 
     fn abort_shutdown(&self) -> bool {

@@ -1,10 +1,12 @@
-//! MIGRATE's way to another server: one connection for one batch of requests, plain blocking sockets on
-//! the thread that the command was given for it.
+//! MIGRATE's way to another server: plain blocking sockets on the thread that the command was given for it. A
+//! connection is kept for a while: who moves many keys calls MIGRATE many times.
 
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::clock::Stamp;
 use crate::command::ports::{Departing, Destination, Migrations, SendFailure, Sent};
 use crate::observe::Counter;
 use crate::resp::{Encoder, Protocol};
@@ -14,33 +16,83 @@ use super::host::Host;
 
 /// A reply to AUTH, SELECT or RESTORE is one line; a longer one is no Redis.
 const LONGEST_REPLY: u64 = 1024;
+/// Connections that are kept, and for how long nobody may have used them: Redis's limits.
+const KEPT_AT_MOST: usize = 64;
+const KEPT_NS: u64 = 10_000_000_000;
+
+/// Where a connection leads, and as whom: one that has logged in is not lent to a MIGRATE that gives no password.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Peer {
+    host: String,
+    port: u16,
+    login: Option<Vec<Vec<u8>>>,
+}
+
+impl Peer {
+    fn of(to: &Destination, requests: &[Vec<Vec<u8>>]) -> Peer {
+        let logs_in = |request: &&Vec<Vec<u8>>| request.first().is_some_and(|word| word == b"AUTH");
+        Peer { host: to.host.clone(), port: to.port, login: requests.first().filter(logs_in).cloned() }
+    }
+}
+
+/// The connections that are kept for the next MIGRATE.
+#[derive(Debug, Default)]
+pub(super) struct Connections(Mutex<HashMap<Peer, (TcpStream, Stamp)>>);
+
+impl Connections {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Peer, (TcpStream, Stamp)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many are kept.
+    pub(super) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Closes those that nobody has used for long.
+    pub(super) fn close_idle(&self, now: Stamp) {
+        self.lock().retain(|_, (_, used)| now.saturating_sub(*used) < KEPT_NS);
+    }
+
+    fn take(&self, peer: &Peer) -> Option<TcpStream> {
+        self.lock().remove(peer).map(|(stream, _)| stream)
+    }
+
+    fn keep(&self, peer: Peer, stream: TcpStream, now: Stamp) {
+        let mut kept = self.lock();
+        if kept.len() >= KEPT_AT_MOST
+            && let Some(oldest) = kept.iter().min_by_key(|(_, (_, used))| *used).map(|(peer, _)| peer.clone())
+        {
+            kept.remove(&oldest);
+        }
+        kept.insert(peer, (stream, now));
+    }
+}
 
 impl Migrations for Host {
     fn send(&self, to: &Destination, requests: &[Vec<Vec<u8>>]) -> Sent {
-        let mut sent = Sent::default();
-        let stream = match connect(to) {
-            Ok(stream) => stream,
-            Err(error) => {
-                tracing::debug!(host = %to.host, port = to.port, %error, "MIGRATE cannot connect");
-                sent.failure = Some(SendFailure::Connecting);
-                return sent;
-            }
-        };
-        if write(&stream, requests).is_err() {
-            sent.failure = Some(SendFailure::Writing);
-            return sent;
-        }
-        let mut replies = BufReader::new(&stream);
-        for _ in requests {
-            match line(&mut replies) {
-                Ok(reply) => sent.replies.push(reply),
-                Err(_) => {
-                    sent.failure = Some(SendFailure::Reading);
-                    break;
+        let peer = Peer::of(to, requests);
+        let mut kept = self.connections.take(&peer).filter(|stream| set_timeouts(stream, to).is_ok());
+        loop {
+            let is_kept = kept.is_some();
+            let stream = match kept.take().map_or_else(|| connect(to), Ok) {
+                Ok(stream) => stream,
+                Err(error) => {
+                    tracing::debug!(host = %to.host, port = to.port, %error, "MIGRATE cannot connect");
+                    return Sent { failure: Some(SendFailure::Connecting), ..Sent::default() };
                 }
+            };
+            let (sent, error) = exchange(&stream, requests);
+            match error {
+                None => {
+                    self.connections.keep(peer, stream, self.clock.stamp());
+                    return sent;
+                }
+                // The other side had closed it meanwhile, most likely, and has seen nothing.
+                Some(error) if is_kept && sent.replies.is_empty() && !is_timeout(&error) => {}
+                Some(_) => return sent,
             }
         }
-        sent
     }
 
     fn depart(&self, database: usize, keys: &[Departing], acknowledged: &dyn Fn(usize) -> bool) -> Vec<bool> {
@@ -72,8 +124,7 @@ fn connect(to: &Destination) -> std::io::Result<TcpStream> {
     for address in (to.host.as_str(), to.port).to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, to.timeout) {
             Ok(stream) => {
-                stream.set_read_timeout(Some(to.timeout))?;
-                stream.set_write_timeout(Some(to.timeout))?;
+                set_timeouts(&stream, to)?;
                 stream.set_nodelay(true)?;
                 return Ok(stream);
             }
@@ -81,6 +132,35 @@ fn connect(to: &Destination) -> std::io::Result<TcpStream> {
         }
     }
     Err(last)
+}
+
+fn set_timeouts(stream: &TcpStream, to: &Destination) -> std::io::Result<()> {
+    stream.set_read_timeout(Some(to.timeout))?;
+    stream.set_write_timeout(Some(to.timeout))
+}
+
+fn is_timeout(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+/// Sends the requests and reads what comes back. The error is why there are not as many replies as requests.
+fn exchange(stream: &TcpStream, requests: &[Vec<Vec<u8>>]) -> (Sent, Option<std::io::Error>) {
+    let mut sent = Sent::default();
+    if let Err(error) = write(stream, requests) {
+        sent.failure = Some(SendFailure::Writing);
+        return (sent, Some(error));
+    }
+    let mut replies = BufReader::new(stream);
+    for _ in requests {
+        match line(&mut replies) {
+            Ok(reply) => sent.replies.push(reply),
+            Err(error) => {
+                sent.failure = Some(SendFailure::Reading);
+                return (sent, Some(error));
+            }
+        }
+    }
+    (sent, None)
 }
 
 /// Writes request after request, so that no more than one stands in memory twice.

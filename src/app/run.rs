@@ -226,9 +226,9 @@ async fn live(host: &Arc<Host>, tcp: Vec<BoundListener>, unix: Option<BoundListe
         Ok(false) => Ok(0),
         Err(text) => Err(text),
     };
+    acceptor.close();
     host.status.stopping.store(true, Ordering::SeqCst);
     host.supervisor.stopping();
-    acceptor.close();
     // The threads' loops may need this thread's runtime no more: their clients are told by flags.
     tokio::task::spawn_blocking(move || workers.stop()).await.map_err(|error| error.to_string())?;
     // Nobody appends any more.
@@ -349,6 +349,7 @@ fn chores(host: &Arc<Host>) {
     host.judge_saves();
     host.tend_log();
     host.tend_replication();
+    host.connections.close_idle(host.clock.stamp());
     let settings = host.config.current();
     let points: Vec<SavePoint> = settings
         .save

@@ -201,6 +201,10 @@ impl Host {
                 tracing::warn!("Error trying to save the DB. Exit anyway.");
             }
         }
+        // Whoever is told of the end by the end of a connection finds nobody listening.
+        if let Some(acceptor) = self.acceptor.get() {
+            acceptor.close();
+        }
         self.status.stopping.store(true, Ordering::SeqCst);
         // Without a receiver the main thread is ending already.
         let _ = self.ending.send(Some(0));

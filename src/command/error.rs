@@ -9,6 +9,21 @@ use crate::store::WrongType;
 /// What a write is told while too few replicas follow.
 pub const NOREPLICAS: &str = "NOREPLICAS Not enough good replicas to write.";
 
+/// What a write is told after a save that failed.
+pub const MISCONF: &str = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to \
+     disk. Commands that may modify the data set are disabled, because this instance is configured to report \
+     errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis \
+     logs for details about the RDB error.";
+
+/// How that begins which a write is told while the append-only file cannot be written.
+pub const AOF_FAILS: &str = "MISCONF Errors writing to the AOF file: ";
+
+/// What a write is told while the append-only file cannot be written.
+#[cold]
+pub fn cannot_log(why: &str) -> CommandError {
+    CommandError::Text(format!("{AOF_FAILS}{why}").into())
+}
+
 /// A refusal. Its display is the error reply without the leading minus.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommandError {

@@ -140,6 +140,8 @@ mod tests {
             ("CONFIG SET port 1 requirepass s3cret dir x", "CONFIG SET port 1 requirepass (redacted) dir x"),
             ("config set MASTERAUTH requirepass", "config set MASTERAUTH (redacted)"),
             ("CONFIG GET requirepass", "CONFIG GET requirepass"),
+            ("acl setuser bob on >p", "acl setuser (redacted) (redacted) (redacted)"),
+            ("ACL GETUSER bob", "ACL GETUSER bob"),
             ("MIGRATE h 1 k 0 9 COPY AUTH p", "MIGRATE h 1 k 0 9 COPY AUTH (redacted)"),
             (
                 "MIGRATE h 1  0 9 AUTH2 u p KEYS AUTH k",

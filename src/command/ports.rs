@@ -13,6 +13,7 @@ use crate::observe::{Figures, Stats};
 use crate::store::{DumpError, Entry, LoadedValue, WatchFlag};
 
 use super::client::Client;
+use super::row::Flags;
 use super::{Args, CommandError, Context, Outcome};
 
 /// The rest of the server.
@@ -45,6 +46,10 @@ pub trait Server: Send + Sync {
     fn shared(&self) -> Arc<dyn Server>;
     /// Whether the data set is being loaded.
     fn is_loading(&self) -> bool;
+    /// Why nothing may be written now, if nothing may: what is written could not be kept.
+    fn denies_writes(&self) -> Option<CommandError> {
+        None
+    }
     /// Asks the server to end. Returns only when it cannot.
     fn shutdown(&self, how: Shutdown) -> Result<(), String>;
     /// Gives up an end that is under way (SHUTDOWN ABORT). False when there is none to give up.
@@ -289,6 +294,11 @@ pub struct RunningFunction {
 
 /// Scripts and functions, as their commands see them.
 pub trait Scripts: Send + Sync {
+    /// The flags of a call whose row has `flags`, as the code that it runs says of itself what it does. Code that
+    /// says nothing, or is not known, leaves them as they are.
+    fn flags(&self, _source: ScriptSource, _what: &[u8], flags: Flags) -> Flags {
+        flags
+    }
     /// Runs one; its reply is written to the context.
     fn run(&self, ctx: &mut Context<'_>, call: ScriptCall<'_>) -> Outcome;
     /// Compiles a script and keeps it. Gives its SHA-1 in hexadecimal digits.
@@ -297,6 +307,8 @@ pub trait Scripts: Send + Sync {
     fn has_script(&self, sha: &[u8]) -> bool;
     /// Forgets all scripts.
     fn flush_scripts(&self);
+    /// Frees what this thread still has of scripts that are forgotten. Each worker calls it now and then.
+    fn tidy(&self) {}
     /// Loads a library. Gives its name.
     fn load_library(&self, code: &[u8], replace: bool) -> Result<String, CommandError>;
     /// Removes a library. False when there is none of this name.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::BitOr;
 
+use super::ports::ScriptSource;
 use super::{Args, Context, Outcome};
 
 /// What a handler is: synchronous, given locked keys and arguments.
@@ -50,6 +51,8 @@ pub struct Command {
     /// Whether the arguments make it need the whole keyspace, where [`Flags::MAYBE_WHOLE`] says that they
     /// decide.
     pub whole: fn(&Args<'_>) -> bool,
+    /// What code its first argument is or names, which may say of itself what it does.
+    pub code: Option<ScriptSource>,
     /// Which other database the arguments name, where they can.
     pub databases: fn(Args<'_>) -> Option<OtherDatabase>,
     /// What it does otherwise than Redis 7.0.15, for `docs/commands.md`; empty for nothing.
@@ -84,6 +87,7 @@ impl Command {
         access: |_, declared| declared,
         tips: &[],
         whole: |_| false,
+        code: None,
         databases: |_| None,
         differs: "",
         secret: |_, _| false,
@@ -127,6 +131,10 @@ macro_rules! bits {
             #[inline]
             pub const fn any(self, other: $name) -> bool {
                 self.0 & other.0 != 0
+            }
+            /// What is set here and not in `other`.
+            pub const fn without(self, other: $name) -> $name {
+                $name(self.0 & !other.0)
             }
             /// Both together, in constants.
             pub const fn with(self, other: $name) -> $name {

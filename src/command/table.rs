@@ -104,9 +104,19 @@ impl Registered {
 #[derive(Debug)]
 pub struct Registry {
     commands: Vec<Registered>,
-    /// Open addressing over the names of the top level.
-    slots: Box<[Named]>,
+    /// The names by which clients call the commands of the top level.
+    names: Names,
+    /// The names of their rows, if some are called otherwise (`rename-command`).
+    own_names: Option<Names>,
     top_level: usize,
+}
+
+/// Names in lower case with the places of their commands: open addressing.
+#[derive(Debug)]
+struct Names {
+    slots: Box<[Named]>,
+    /// By the commands' places; `None` for one that cannot be called.
+    called: Vec<Option<Box<[u8]>>>,
 }
 
 const FREE: u16 = u16::MAX;
@@ -180,7 +190,8 @@ impl Default for Registry {
 impl Registry {
     /// Reads all rows. Called once at start; names live as long as the program.
     pub fn new() -> Registry {
-        let mut registry = Registry { commands: Vec::new(), slots: Box::default(), top_level: 0 };
+        let names = Names { slots: Box::default(), called: Vec::new() };
+        let mut registry = Registry { commands: Vec::new(), names, own_names: None, top_level: 0 };
         for row in FAMILIES.iter().copied().flatten() {
             registry.add(row, None);
         }
@@ -191,8 +202,30 @@ impl Registry {
                 registry.commands[parent].children.push(child);
             }
         }
-        registry.index();
+        let top_level = registry.commands.iter().take(registry.top_level);
+        registry.names =
+            Names::new(top_level.map(|command| Some(command.full_name.as_bytes().into())).collect());
         registry
+    }
+
+    /// Calls a command otherwise from now on, or not at all if the new name is empty.
+    ///
+    /// # Errors
+    /// Redis's words, when there is no such command or the new name is taken.
+    pub fn rename(&mut self, from: &[u8], to: &[u8]) -> Result<(), &'static str> {
+        let index = self.find(from).ok_or("No such command in rename-command")?;
+        let mut called = self.names.called.clone();
+        called[index] = None;
+        if !to.is_empty() {
+            let to: Box<[u8]> = to.to_ascii_lowercase().into();
+            if called.iter().flatten().any(|taken| *taken == to) {
+                return Err("Target command name already exists");
+            }
+            called[index] = Some(to);
+        }
+        let before = std::mem::replace(&mut self.names, Names::new(called));
+        self.own_names.get_or_insert(before);
+        Ok(())
     }
 
     fn add(&mut self, row: &'static Command, parent: Option<usize>) -> usize {
@@ -221,62 +254,32 @@ impl Registry {
         self.commands.len() - 1
     }
 
-    fn index(&mut self) {
-        let size = (self.top_level * 4).next_power_of_two();
-        self.slots = vec![Named { packed: Packed::default(), index: FREE }; size].into_boxed_slice();
-        for (index, command) in self.commands.iter().enumerate().take(self.top_level) {
-            let name = command.row.name.as_bytes();
-            let packed = Packed::of(name);
-            let mut slot = packed.map_or_else(|| long_hash(name), Packed::hash) & (size - 1);
-            while self.slots[slot].index != FREE {
-                slot = (slot + 1) & (size - 1);
-            }
-            self.slots[slot] = Named { packed: packed.unwrap_or_default(), index: index as u16 };
-        }
-    }
-
     /// The command of this name, whatever its case.
     #[inline]
     pub fn find(&self, name: &[u8]) -> Option<usize> {
-        let Some(packed) = Packed::of(name) else { return self.find_long(name) };
-        let mask = self.slots.len() - 1;
-        let mut slot = packed.hash() & mask;
-        loop {
-            let named = &self.slots[slot];
-            if named.packed == packed && named.index != FREE {
-                return Some(usize::from(named.index));
-            }
-            if named.index == FREE {
-                return None;
-            }
-            slot = (slot + 1) & mask;
-        }
-    }
-
-    fn find_long(&self, name: &[u8]) -> Option<usize> {
-        let mask = self.slots.len() - 1;
-        let mut slot = long_hash(name) & mask;
-        loop {
-            match self.slots[slot].index {
-                FREE => return None,
-                index if self.commands[usize::from(index)].row.name.as_bytes().eq_ignore_ascii_case(name) => {
-                    return Some(usize::from(index));
-                }
-                _ => slot = (slot + 1) & mask,
-            }
-        }
+        self.names.find(name)
     }
 
     /// The command that a request means: a subcommand where the container has it, else the container.
     #[inline]
     pub fn resolve(&self, name: &[u8], first_argument: Option<&[u8]>) -> Option<usize> {
-        let index = self.find(name)?;
+        Some(self.child_or(self.find(name)?, first_argument))
+    }
+
+    /// As [`Registry::resolve`], by the names that commands have in their rows, however clients call them: for what
+    /// the server says to itself.
+    pub fn resolve_own(&self, name: &[u8], first_argument: Option<&[u8]>) -> Option<usize> {
+        let names = self.own_names.as_ref().unwrap_or(&self.names);
+        Some(self.child_or(names.find(name)?, first_argument))
+    }
+
+    #[inline]
+    fn child_or(&self, index: usize, first_argument: Option<&[u8]>) -> usize {
         let command = &self.commands[index];
         if command.children.is_empty() {
-            return Some(index);
+            return index;
         }
-        let child = first_argument.and_then(|argument| self.find_child(index, argument));
-        Some(child.unwrap_or(index))
+        first_argument.and_then(|argument| self.find_child(index, argument)).unwrap_or(index)
     }
 
     /// A container's subcommand of this name.
@@ -307,9 +310,10 @@ impl Registry {
         self.commands.iter().enumerate()
     }
 
-    /// The commands of the top level with their indexes.
+    /// The commands of the top level that can be called, with their indexes.
     pub fn top_level(&self) -> impl Iterator<Item = (usize, &Registered)> {
-        self.commands.iter().enumerate().take(self.top_level)
+        let all = self.commands.iter().enumerate().take(self.top_level);
+        all.filter(|(index, _)| self.names.called[*index].is_some())
     }
 
     /// All full names, by index.
@@ -336,6 +340,55 @@ impl Registry {
     }
 }
 
+impl Names {
+    fn new(called: Vec<Option<Box<[u8]>>>) -> Names {
+        let size = (called.len() * 4).next_power_of_two();
+        let mut slots = vec![Named { packed: Packed::default(), index: FREE }; size].into_boxed_slice();
+        for (index, name) in called.iter().enumerate() {
+            let Some(name) = name else { continue };
+            let packed = Packed::of(name);
+            let mut slot = packed.map_or_else(|| long_hash(name), Packed::hash) & (size - 1);
+            while slots[slot].index != FREE {
+                slot = (slot + 1) & (size - 1);
+            }
+            slots[slot] = Named { packed: packed.unwrap_or_default(), index: index as u16 };
+        }
+        Names { slots, called }
+    }
+
+    #[inline]
+    fn find(&self, name: &[u8]) -> Option<usize> {
+        let Some(packed) = Packed::of(name) else { return self.find_long(name) };
+        let mask = self.slots.len() - 1;
+        let mut slot = packed.hash() & mask;
+        loop {
+            let named = &self.slots[slot];
+            if named.packed == packed && named.index != FREE {
+                return Some(usize::from(named.index));
+            }
+            if named.index == FREE {
+                return None;
+            }
+            slot = (slot + 1) & mask;
+        }
+    }
+
+    fn find_long(&self, name: &[u8]) -> Option<usize> {
+        let mask = self.slots.len() - 1;
+        let mut slot = long_hash(name) & mask;
+        loop {
+            let index = match self.slots[slot].index {
+                FREE => return None,
+                index => usize::from(index),
+            };
+            if self.called[index].as_ref().is_some_and(|called| called.eq_ignore_ascii_case(name)) {
+                return Some(index);
+            }
+            slot = (slot + 1) & mask;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -354,6 +407,26 @@ mod tests {
             assert_eq!(registry.find(close), None, "{close:?}");
         }
         assert_eq!(registry.find(b""), None);
+    }
+
+    #[test]
+    fn a_renamed_command_is_called_by_its_new_name_alone() {
+        let mut registry = Registry::new();
+        let (flush, config) = (registry.find(b"flushdb").unwrap(), registry.find(b"config").unwrap());
+        let count = registry.top_level().count();
+        assert_eq!(registry.rename(b"FlushDB", b"Badger"), Ok(()));
+        assert_eq!((registry.find(b"flushdb"), registry.find(b"BADGER")), (None, Some(flush)));
+        assert_eq!(registry.resolve_own(b"flushdb", None), Some(flush));
+        assert_eq!(registry.rename(b"flushdb", b"x"), Err("No such command in rename-command"));
+        assert_eq!(registry.rename(b"get", b"badger"), Err("Target command name already exists"));
+        assert_eq!(registry.rename(b"badger", b"a_name_that_is_longer_than_16_bytes"), Ok(()));
+        assert_eq!(registry.find(b"A_NAME_that_is_longer_than_16_bytes"), Some(flush));
+        assert_eq!(registry.rename(b"config", b""), Ok(()));
+        assert_eq!((registry.find(b"config"), registry.find(b"")), (None, None));
+        assert_eq!(registry.rename(b"get", b"config"), Ok(()), "the name is free");
+        assert_ne!(registry.find(b"config"), Some(config));
+        assert_eq!(registry.resolve_own(b"config", Some(b"get")), registry.find_child(config, b"get"));
+        assert_eq!(registry.top_level().count(), count - 1);
     }
 
     #[test]

@@ -79,7 +79,9 @@ is 1024, likewise `m`, `mb`, `g` and `gb`.
 
 A setting with a limit in its last column needs something that this server does not have yet: any other value is
 refused at start and by `CONFIG SET`. Where it says nothing, the value is kept for compatibility even if it belongs
-to a part of Redis that is not there yet. `loadmodule`, `rename-command` and `sentinel` lines are refused.
+to a part of Redis that is not there yet. `loadmodule` and `sentinel` lines are refused.
+
+`rename-command NAME NEWNAME` calls a command otherwise, and not at all if the new name is `\"\"`.
 ";
 
 /// The page `docs/configuration.md`.

@@ -1,6 +1,7 @@
 //! The running configuration: read by every worker, changed by CONFIG SET, all or nothing.
 
 use super::choices::ProtectedAction;
+use super::load::Rename;
 use super::rewrite::{self, RewriteError};
 use super::row::{Flags, How, Row, find};
 use super::table::{ROWS, Settings};
@@ -33,6 +34,8 @@ struct Shared {
     file: Option<PathBuf>,
     /// The users that the file declares.
     users: Vec<Definition>,
+    /// What it calls commands.
+    renames: Vec<Rename>,
 }
 
 /// A setting that is not at its default; secrets are hidden.
@@ -113,12 +116,13 @@ impl Config {
                 defaults,
                 file,
                 users: Vec::new(),
+                renames: Vec::new(),
             }),
         }
     }
 
-    /// The same, with the users that the file declares.
-    pub(super) fn with_users(self, users: Vec<Definition>) -> Self {
+    /// The same, with what the file says that is no setting: the users, and what commands are called.
+    pub(super) fn with_lines(self, users: Vec<Definition>, renames: Vec<Rename>) -> Self {
         let shared = Shared {
             settings: ArcSwap::new(self.current()),
             version: AtomicU64::new(self.version()),
@@ -126,6 +130,7 @@ impl Config {
             defaults: self.shared.defaults.clone(),
             file: self.shared.file.clone(),
             users,
+            renames,
         };
         Config { shared: Arc::new(shared) }
     }
@@ -133,6 +138,11 @@ impl Config {
     /// The users that the file declared at the start.
     pub fn declared_users(&self) -> &[Definition] {
         &self.shared.users
+    }
+
+    /// What commands are to be called.
+    pub fn renames(&self) -> &[Rename] {
+        &self.shared.renames
     }
 
     /// A configuration without a file, for tests and embedding.

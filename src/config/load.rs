@@ -15,6 +15,15 @@ const MAX_INCLUDE_DEPTH: usize = 16;
 /// Names of older versions that are read and forgotten, as Redis 7.0 does, with exactly one argument.
 const FORGOTTEN: &[&str] = &["list-max-ziplist-entries", "list-max-ziplist-value", "lua-replicate-commands"];
 
+/// A `rename-command` line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rename {
+    /// The command's name.
+    pub from: Vec<u8>,
+    /// What it is to be called instead; empty for not at all.
+    pub to: Vec<u8>,
+}
+
 /// Reads sources one after another; later lines win.
 pub(super) struct Loader {
     pub settings: Settings,
@@ -25,6 +34,8 @@ pub(super) struct Loader {
     depth: usize,
     /// Users in the order of their lines.
     users: Vec<Definition>,
+    /// What commands are to be called, in the order of the lines.
+    renames: Vec<Rename>,
     /// Values that need what is not there, by their rows' names, each with what is to be said about it: a later line
     /// may take one back.
     refused: Vec<(&'static str, StartupError)>,
@@ -40,7 +51,8 @@ enum Failure {
 
 impl Loader {
     pub(super) fn new(settings: Settings, files: bool) -> Self {
-        Loader { settings, seen: Vec::new(), files, depth: 0, users: Vec::new(), refused: Vec::new() }
+        let (seen, users, renames, refused) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Loader { settings, seen, files, depth: 0, users, renames, refused }
     }
 
     /// Reads a text that came from `source`.
@@ -123,7 +135,11 @@ impl Loader {
             ("include", 1) => self.include(&args[0]),
             ("user", 1..) => self.user(args).map_err(Failure::Here),
             ("loadmodule", 1..) => missing("modules", "Drop this line."),
-            ("rename-command", 2) => missing("the renaming of commands", "Drop this line."),
+            ("rename-command", 2) => {
+                // Which commands there are is not known here.
+                self.renames.push(Rename { from: args[0].clone(), to: args[1].clone() });
+                Ok(())
+            }
             ("sentinel", 0) => missing("Sentinel mode", "Drop this option."),
             ("sentinel", _) => Err(Failure::Here(Fault::new(
                 "sentinel directive while not in sentinel mode",
@@ -208,7 +224,7 @@ impl Loader {
     }
 
     /// As [`Loader::settled`], with what Redis checks then: that the log file can be written.
-    pub(super) fn finish(self) -> Result<(Settings, Vec<Definition>), StartupError> {
+    pub(super) fn finish(self) -> Result<(Settings, Vec<Definition>, Vec<Rename>), StartupError> {
         self.settled()?;
         let log = &self.settings.logfile;
         if !log.is_empty() {
@@ -225,7 +241,7 @@ impl Loader {
                 StartupError::at(&Place { source: Source::CommandLine, line: None }, &fault)
             })?;
         }
-        Ok((self.settings, self.users))
+        Ok((self.settings, self.users, self.renames))
     }
 }
 

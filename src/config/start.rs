@@ -104,8 +104,8 @@ pub fn startup(
         _ => {}
     }
     let Read { loader, defaults, file } = read(args, env, stdin)?;
-    let (settings, users) = loader.finish()?;
-    Ok(Startup::Run(Box::new(Config::new(settings, defaults, file).with_users(users))))
+    let (settings, users, renames) = loader.finish()?;
+    Ok(Startup::Run(Box::new(Config::new(settings, defaults, file).with_lines(users, renames))))
 }
 
 /// All sources of a server's settings, read.

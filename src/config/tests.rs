@@ -209,13 +209,22 @@ fn a_fault_names_file_line_and_what_is_allowed() {
 }
 
 #[test]
+fn what_commands_are_to_be_called_is_kept_in_order() {
+    let config =
+        start(&["--rename-command", "FLUSHALL", "wipe", "--rename-command", "wipe", ""]).expect("start");
+    let renames: Vec<_> = config.renames().iter().map(|rename| (&rename.from[..], &rename.to[..])).collect();
+    assert_eq!(renames, [(&b"FLUSHALL"[..], &b"wipe"[..]), (b"wipe", b"")]);
+    let error = check_text(b"rename-command x").expect_err("one name").to_string();
+    assert!(error.contains("Bad directive or wrong number of arguments"), "{error}");
+}
+
+#[test]
 fn what_is_not_there_is_refused_with_its_name() {
     for (line, word) in [
         ("tls-port 6380", "TLS"),
         ("replicaof 127.0.0.1 6379", "the role of a replica"),
         ("cluster-enabled yes", "cluster mode"),
         ("loadmodule x.so", "modules"),
-        ("rename-command FLUSHALL ''", "renaming"),
     ] {
         let error = check_text(line.as_bytes()).expect_err(line).to_string();
         assert!(error.contains("this server does not have") && error.contains(word), "{error}");

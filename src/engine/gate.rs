@@ -2,7 +2,7 @@
 
 use crate::acl::{Denied, LogContext, User};
 use crate::command::client::{Address, Client, ClientFlag};
-use crate::command::error::{NOREPLICAS, shown_up_to};
+use crate::command::error::{MISCONF, NOREPLICAS, cannot_log, shown_up_to};
 use crate::command::rights::{self, Asking};
 use crate::command::row::Flags;
 use crate::command::session::Multi;
@@ -40,12 +40,37 @@ pub struct Situation<'a> {
     pub replicas_lacking: bool,
 }
 
+impl Situation<'_> {
+    /// The flags of a call. Those of a script are what it says of itself, which is only looked up while that decides
+    /// about anything.
+    #[inline]
+    pub fn flags(&self, command: &Registered, args: &Args<'_>) -> Flags {
+        match command.row.code {
+            Some(source) if args.len() > 1 && self.is_unusual() => {
+                self.engine.server.scripts().flags(source, args.get(1), command.row.flags)
+            }
+            _ => command.row.flags,
+        }
+    }
+
+    /// Whether some calls are refused, wait or are queued.
+    fn is_unusual(&self) -> bool {
+        let refused = self.out_of_memory || self.writes_stopped || self.log_failing || self.replicas_lacking;
+        refused || self.multi.is_some() || self.engine.clients.may_be_paused()
+    }
+}
+
 /// A refusal with its reason for the counters.
 pub type Refused = (Refusal, CommandError);
 
-/// Climbs the ladder for a command that was found in the table.
-pub fn check(command: &Registered, index: usize, args: &Args<'_>, at: &Situation<'_>) -> Result<(), Refused> {
-    let flags = command.row.flags;
+/// Climbs the ladder for a call of a command that was found in the table. `flags` are the call's own.
+pub fn check(
+    command: &Registered,
+    flags: Flags,
+    index: usize,
+    args: &Args<'_>,
+    at: &Situation<'_>,
+) -> Result<(), Refused> {
     subcommand_known(command, args)?;
     arity(command, args)?;
     if flags.has(Flags::PROTECTED) {
@@ -69,9 +94,9 @@ pub fn check(command: &Registered, index: usize, args: &Args<'_>, at: &Situation
     }
     if at.log_failing
         && (does(flags, at, Flags::WRITE) || tells_health(command))
-        && let Some(why) = log_error(at.engine)
+        && let Some(why) = at.engine.log.error()
     {
-        return Err((Refusal::Misconfigured, why));
+        return Err((Refusal::Misconfigured, cannot_log(&why)));
     }
     if at.replicas_lacking && does(flags, at, Flags::WRITE) {
         return Err((Refusal::NoReplicas, CommandError::fixed(NOREPLICAS)));
@@ -128,18 +153,6 @@ const OOM: &str = "OOM command not allowed when used memory > 'maxmemory'.";
 fn takes_memory(flags: Flags, at: &Situation<'_>) -> bool {
     let leaves = flags.any(Flags::EXECUTES_QUEUE | Flags::LEAVES_MULTI);
     does(flags, at, Flags::DENYOOM) || at.multi.is_some() && !leaves
-}
-
-const MISCONF: &str = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to \
-     disk. Commands that may modify the data set are disabled, because this instance is configured to report \
-     errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis \
-     logs for details about the RDB error.";
-
-/// What a write is told while the append-only file cannot be written.
-#[cold]
-fn log_error(engine: &Engine) -> Option<CommandError> {
-    let text = |why| CommandError::Text(format!("MISCONF Errors writing to the AOF file: {why}").into());
-    engine.log.error().map(text)
 }
 
 /// Whether the command has a flag. EXEC has those of all that it will run.

@@ -68,7 +68,7 @@ impl Reader {
         let (bytes, spans) = laid_out(words);
         let args = Args::new(&bytes, &spans, &[]);
         let second = if args.len() > 1 { Some(args.get(1)) } else { None };
-        let Some(index) = engine.registry.resolve(args.get(0), second) else {
+        let Some(index) = engine.registry.resolve_own(args.get(0), second) else {
             return Err(gate::unknown(&engine.registry, &args).1.text().into_owned());
         };
         let registered = engine.registry.get(index);
@@ -91,7 +91,8 @@ impl Reader {
             log_failing: false,
             replicas_lacking: false,
         };
-        gate::check(registered, index, &args, &situation).map_err(|(_, error)| error.text().into_owned())?;
+        gate::check(registered, registered.row.flags, index, &args, &situation)
+            .map_err(|(_, error)| error.text().into_owned())?;
         let flags = registered.row.flags;
         if !flags.has(Flags::READONLY) || flags.has(Flags::TRIES) || engine.registry.is_whole(index, &args) {
             return Err(format!("ERR '{}' may do more than read some keys", registered.full_name));

@@ -58,14 +58,19 @@ impl Replayer {
         let engine = Arc::clone(&self.engine);
         let args = Args::new(bytes, spans, &[]);
         let second = if args.len() > 1 { Some(args.get(1)) } else { None };
-        let index = engine.registry.resolve(args.get(0), second).ok_or(ReplayError::Unknown)?;
+        // What was sent is kept under the name that it was called by, what has become of it under its own.
+        let registry = &engine.registry;
+        let index = registry
+            .resolve(args.get(0), second)
+            .or_else(|| registry.resolve_own(args.get(0), second))
+            .ok_or(ReplayError::Unknown)?;
         let registered = engine.registry.get(index);
         if !registered.accepts(args.len()) {
             return Err(ReplayError::Arguments);
         }
         let flags = registered.row.flags;
         if self.in_multi() && !transaction::runs_inside_multi(flags) {
-            transaction::queue(&mut self.session, &engine.registry, index, &args);
+            transaction::queue(&mut self.session, index, flags, &args);
             return Ok(());
         }
         let mut found: Vec<KeyAt> = Vec::new();

@@ -21,10 +21,10 @@ use crate::store::{KeyHash, Store};
 use super::unit::{self, Scope};
 use super::{blocked, notify};
 
-/// Puts a command into the open MULTI's queue.
-pub fn queue(session: &mut Session, registry: &Registry, command: usize, args: &Args<'_>) {
+/// Puts a command into the open MULTI's queue; `flags` are the call's own.
+pub fn queue(session: &mut Session, command: usize, flags: Flags, args: &Args<'_>) {
     let (request, spans) = blocked::owned(args);
-    session.queue(Queued { request, spans, command }, registry.get(command).row.flags);
+    session.queue(Queued { request, spans, command }, flags);
 }
 
 /// Whether an EXEC of this queue needs the whole keyspace.

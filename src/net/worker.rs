@@ -157,6 +157,7 @@ async fn keep_house(
                 connection::evict_clients(&engine, index, limit);
             }
         }
+        engine.server.scripts().tidy();
         if turn.is_multiple_of(50) {
             close_idle(&engine, index);
         }

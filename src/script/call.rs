@@ -83,8 +83,12 @@ fn call_with(
     }
 }
 
-fn refused(text: &'static str) -> Raised {
+/// A call that is refused before it runs, of a command that there may be.
+fn refused(index: Option<usize>, text: &str) -> Raised {
     note(Count::Error(text.into()));
+    if let Some(index) = index {
+        note(Count::Rejected(index));
+    }
     Raised { text: text.as_bytes().to_vec(), counted: true }
 }
 
@@ -99,35 +103,40 @@ fn perform(
     let second = if args.len() > 1 { Some(args.get(1)) } else { None };
     let registry = ctx.registry;
     let Some(index) = registry.resolve(args.get(0), second) else {
-        return Err(refused("ERR Unknown Redis command called from script"));
+        return Err(refused(None, "ERR Unknown Redis command called from script"));
     };
     let registered = registry.get(index);
     if !registered.children.is_empty() && args.len() > 1 {
-        return Err(refused("ERR Unknown Redis command called from script"));
+        return Err(refused(None, "ERR Unknown Redis command called from script"));
     }
     if !registered.accepts(args.len()) {
-        return Err(refused("ERR Wrong number of args calling Redis command from script"));
+        return Err(refused(Some(index), "ERR Wrong number of args calling Redis command from script"));
     }
     let flags = registered.row.flags;
     if flags.has(Flags::NOSCRIPT) && ctx.server.scripts().denies_commands() {
-        return Err(refused("ERR This Redis command is not allowed from script"));
+        return Err(refused(Some(index), "ERR This Redis command is not allowed from script"));
     }
     if let Some(denied) = rights::denial(ctx, index, &args) {
         // What is logged cannot be undone, and would be logged once more.
         if ctx.view.is_on_trial() {
             return Err(give_up(ctx));
         }
-        return Err(refused(rights::refuse_script(ctx, index, &args, denied)));
+        return Err(refused(Some(index), rights::refuse_script(ctx, index, &args, denied)));
     }
     if watch.read_only.get() && flags.any(Flags::WRITE | Flags::MAY_REPLICATE) {
-        return Err(refused("ERR Write commands are not allowed from read-only scripts."));
-    }
-    if flags.has(Flags::WRITE) && ctx.server.replication().is_lacking() {
-        return Err(refused(NOREPLICAS));
+        return Err(refused(Some(index), "ERR Write commands are not allowed from read-only scripts."));
     }
     // In the middle of its writes a script is not stopped.
+    if flags.has(Flags::WRITE) && !watch.wrote.get() {
+        if let Some(why) = ctx.server.denies_writes() {
+            return Err(refused(Some(index), &why.text()));
+        }
+        if ctx.server.replication().is_lacking() {
+            return Err(refused(Some(index), NOREPLICAS));
+        }
+    }
     if ctx.out_of_memory && flags.has(Flags::DENYOOM) && !watch.wrote.get() && !watch.allow_oom.get() {
-        return Err(refused("OOM command not allowed when used memory > 'maxmemory'."));
+        return Err(refused(Some(index), "OOM command not allowed when used memory > 'maxmemory'."));
     }
     scratch.keys.clear();
     let found = &mut scratch.keys;
@@ -183,6 +192,7 @@ pub(super) fn give_up_trial() -> Option<Raised> {
 enum Count {
     Ran(usize, u64),
     Failed(usize),
+    Rejected(usize),
     Error(Box<str>),
 }
 
@@ -212,6 +222,7 @@ pub(super) fn settle_counts(ctx: &Context<'_>) {
                     stats.incr(crate::observe::Counter::CommandsProcessed);
                 }
                 Count::Failed(index) => stats.failed(index),
+                Count::Rejected(index) => stats.rejected(index),
                 Count::Error(text) => stats.error(&text),
             }
         }

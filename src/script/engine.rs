@@ -11,11 +11,11 @@ use sha1::{Digest, Sha1};
 
 use crate::clock::Clock;
 use crate::command::context::Replay;
-use crate::command::error::NOREPLICAS;
+use crate::command::error::{AOF_FAILS, NOREPLICAS};
 use crate::command::ports::{
     Library, LibraryFunction, RestoreLibraries, RunningFunction, ScriptCall, ScriptSource, Scripts as Port,
 };
-use crate::command::{CommandError, Context, Outcome, Reply};
+use crate::command::{CommandError, Context, Outcome, Reply, row};
 use crate::config::Config;
 use crate::observe::metrics::ScriptFigures;
 use crate::resp::text_of;
@@ -214,16 +214,42 @@ fn may_run(ctx: &Context<'_>, flags: Flags, read_only: bool) -> Result<bool, Com
     if flags.has(Flags::SILENT) {
         return Ok(read_only);
     }
-    if ctx.out_of_memory && !flags.has(Flags::ALLOW_OOM | Flags::NO_WRITES) {
-        return Err(CommandError::fixed("OOM command not allowed when used memory > 'maxmemory'."));
+    if flags.has(Flags::NO_WRITES) {
+        return Ok(true);
     }
-    if ctx.server.replication().is_lacking() && !flags.has(Flags::NO_WRITES) {
-        return Err(CommandError::fixed(NOREPLICAS));
+    if let Some(why) = ctx.server.denies_writes() {
+        return Err(blocked(&why));
     }
-    if read_only && !flags.has(Flags::NO_WRITES) {
+    if read_only {
         return Err(CommandError::fixed("ERR Can not execute a script with write flag using *_ro command."));
     }
-    Ok(read_only || flags.has(Flags::NO_WRITES))
+    if ctx.server.replication().is_lacking() {
+        return Err(CommandError::fixed(NOREPLICAS));
+    }
+    if ctx.out_of_memory && !flags.has(Flags::ALLOW_OOM) {
+        return Err(CommandError::fixed(
+            "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'",
+        ));
+    }
+    Ok(false)
+}
+
+/// What a script that may write is told while nothing can be kept.
+#[cold]
+fn blocked(why: &CommandError) -> CommandError {
+    const ADVICE: &str = "Writable scripts are blocked. Use 'no-writes' flag for read only scripts.";
+    let why = why.text();
+    CommandError::Text(match why.strip_prefix(AOF_FAILS) {
+        Some(error) => format!(
+            "MISCONF Redis is configured to persist data to AOF, but it's currently unable to persist to disk. \
+             {ADVICE} AOF error: {error}"
+        ),
+        None => format!(
+            "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. \
+             {ADVICE}"
+        ),
+    }
+    .into())
 }
 
 /// What a word takes beside its bytes, about: a string's head and its place in a table.
@@ -341,6 +367,18 @@ fn digits(text: &[u8]) -> Option<Sha> {
 }
 
 impl Port for ScriptEngine {
+    fn flags(&self, source: ScriptSource, what: &[u8], flags: row::Flags) -> row::Flags {
+        let of = |body: &[u8]| shebang::of_script(body).ok().map(|(declared, _)| declared);
+        let declared = match source {
+            ScriptSource::Body => of(what),
+            ScriptSource::Sha => {
+                digits(what).and_then(|sha| self.kept().get(&sha).cloned()).and_then(|body| of(&body))
+            }
+            ScriptSource::Function => self.libraries.flags(&String::from_utf8_lossy(what)),
+        };
+        declared.map_or(flags, |declared| declared.of_call(flags))
+    }
+
     fn run(&self, ctx: &mut Context<'_>, call: ScriptCall<'_>) -> Outcome {
         match call.source {
             ScriptSource::Function => self.run_function(ctx, &call),
@@ -371,6 +409,14 @@ impl Port for ScriptEngine {
         self.script_bytes.store(0, Ordering::Relaxed);
         drop(kept);
         self.version.fetch_add(1, Ordering::Release);
+    }
+
+    fn tidy(&self) {
+        let (states, version) = (self.states(), self.version.load(Ordering::Acquire));
+        // A script that is in the middle of its run keeps its state until it has ended.
+        if let Ok(mut state) = states.scripts.try_borrow_mut() {
+            state.take_if(|state| state.version.get() != version);
+        }
     }
 
     fn load_library(&self, code: &[u8], replace: bool) -> Result<String, CommandError> {

@@ -66,6 +66,14 @@ impl Libraries {
         let is_it = |function: &LibraryFunction| function.name.eq_ignore_ascii_case(name);
         self.lock().values().any(|kept| kept.library.functions.iter().any(is_it))
     }
+
+    /// What a function says of itself.
+    pub(super) fn flags(&self, name: &str) -> Option<Flags> {
+        let is_it = |function: &&LibraryFunction| function.name.eq_ignore_ascii_case(name);
+        let all = self.lock();
+        let function = all.values().find_map(|kept| kept.library.functions.iter().find(is_it))?;
+        Some(Flags::of_names(&function.flags))
+    }
 }
 
 /// What a library registers while it is loaded.

@@ -77,6 +77,8 @@ impl Sandbox {
             full: Cell::new(false),
             held,
         };
+        // What making it has left behind is as much as what stays.
+        sandbox.lua.gc_collect()?;
         sandbox.measure();
         Ok(sandbox)
     }

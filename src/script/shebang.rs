@@ -1,5 +1,6 @@
 //! The first line of a script: `#!lua flags=no-writes,allow-oom`, and of a library: `#!lua name=mylib`.
 
+use crate::command::row;
 use crate::resp::{split_args, text_of};
 
 /// A flag with its name.
@@ -31,6 +32,33 @@ impl Flags {
     /// The flag of a name.
     pub(super) fn named(name: &[u8]) -> Option<u8> {
         NAMES.iter().find(|(_, text)| text.as_bytes() == name).map(|(flag, _)| *flag)
+    }
+
+    /// The flags of these names.
+    pub(super) fn of_names(names: &[&str]) -> Flags {
+        Flags(names.iter().filter_map(|name| Flags::named(name.as_bytes())).fold(0, |all, flag| all | flag))
+    }
+
+    /// The flags of a call that runs such a script, those of its row being `row`: what it says it does stands in the
+    /// place of what any script might do.
+    pub(super) fn of_call(self, row: row::Flags) -> row::Flags {
+        use row::Flags as Row;
+        if self.has(Flags::SILENT) {
+            return row;
+        }
+        let any = Row::STALE.with(Row::DENYOOM).with(Row::WRITE).with(Row::MAY_REPLICATE);
+        let mut flags = row.without(any);
+        if !self.has(Flags::NO_WRITES) {
+            flags = flags | Row::WRITE;
+        }
+        // Who writes nothing needs no memory to speak of.
+        if !self.has(Flags::ALLOW_OOM | Flags::NO_WRITES) {
+            flags = flags | Row::DENYOOM;
+        }
+        if self.has(Flags::ALLOW_STALE) {
+            flags = flags | Row::STALE;
+        }
+        flags
     }
 
     /// The names of the flags that are set, in Redis's order.
@@ -132,6 +160,21 @@ mod tests {
         assert_eq!(of_script(b"#!lua"), Err("Invalid script shebang".to_owned()));
         assert!(of_script(b"#!not-lua\n").unwrap_err().starts_with("Unexpected engine in script shebang"));
         assert!(of_script(b"#!lua flags=bad\n").unwrap_err().ends_with(": bad"));
+    }
+
+    #[test]
+    fn a_call_has_the_flags_that_its_script_declares() {
+        use row::Flags as Row;
+        let row = Row::NOSCRIPT.with(Row::STALE).with(Row::MAY_REPLICATE);
+        let call = |body: &[u8]| of_script(body).unwrap().0.of_call(row);
+        assert_eq!(call(b"return 1"), row);
+        assert_eq!(call(b"#!lua\n"), Row::NOSCRIPT.with(Row::WRITE).with(Row::DENYOOM));
+        assert_eq!(call(b"#!lua flags=no-writes\n"), Row::NOSCRIPT);
+        assert_eq!(
+            call(b"#!lua flags=allow-oom,allow-stale\n"),
+            Row::NOSCRIPT.with(Row::WRITE).with(Row::STALE)
+        );
+        assert_eq!(Flags::of_names(&["no-writes", "allow-oom"]).names(), ["no-writes", "allow-oom"]);
     }
 
     #[test]

@@ -17,6 +17,22 @@ fn eval(bench: &mut Bench, script: &str) -> String {
 }
 
 #[test]
+fn a_state_of_forgotten_scripts_is_freed_when_its_worker_tidies() {
+    use crate::command::ports::Scripts;
+    let (clock, config) =
+        (crate::clock::Clock::manual(), crate::config::Config::from_settings(Settings::default()));
+    let engine = ScriptEngine::new(clock, config);
+    engine.load_script(b"return 1").expect("it compiles");
+    let held = || engine.figures().script_state_bytes;
+    assert!(held() > 0);
+    engine.tidy();
+    assert!(held() > 0, "nothing is forgotten");
+    engine.flush_scripts();
+    engine.tidy();
+    assert_eq!(held(), 0);
+}
+
+#[test]
 fn the_known_ways_out_are_closed() {
     const READONLY: &str = "Attempt to modify a readonly table";
     let mut bench = bench();

@@ -27,7 +27,8 @@ pub(super) const EVAL: Command = Command {
     flags: RUNS.with(Flags::MAY_REPLICATE),
     keys: WRITES,
     key_notes: &["We cannot tell how the keys will be used so we assume the worst, RW and UPDATE"],
-    run: |ctx, args| run(ctx, args, ScriptSource::Body, false),
+    code: Some(ScriptSource::Body),
+    run: |ctx, args| run(ctx, args, false),
     ..BASE
 };
 
@@ -39,7 +40,8 @@ pub(super) const EVAL_RO: Command = Command {
     flags: RUNS.with(Flags::READONLY),
     keys: READS,
     key_notes: &["We cannot tell how the keys will be used so we assume the worst, RO and ACCESS"],
-    run: |ctx, args| run(ctx, args, ScriptSource::Body, true),
+    code: Some(ScriptSource::Body),
+    run: |ctx, args| run(ctx, args, true),
     ..BASE
 };
 
@@ -50,7 +52,8 @@ pub(super) const EVALSHA: Command = Command {
     since: "2.6.0",
     flags: RUNS.with(Flags::MAY_REPLICATE),
     keys: WRITES,
-    run: |ctx, args| run(ctx, args, ScriptSource::Sha, false),
+    code: Some(ScriptSource::Sha),
+    run: |ctx, args| run(ctx, args, false),
     ..BASE
 };
 
@@ -61,7 +64,8 @@ pub(super) const EVALSHA_RO: Command = Command {
     since: "7.0.0",
     flags: RUNS.with(Flags::READONLY),
     keys: READS,
-    run: |ctx, args| run(ctx, args, ScriptSource::Sha, true),
+    code: Some(ScriptSource::Sha),
+    run: |ctx, args| run(ctx, args, true),
     ..BASE
 };
 
@@ -74,7 +78,8 @@ pub(super) const FCALL: Command = Command {
     flags: RUNS.with(Flags::MAY_REPLICATE),
     keys: WRITES,
     key_notes: &["We cannot tell how the keys will be used so we assume the worst, RW and UPDATE"],
-    run: |ctx, args| run(ctx, args, ScriptSource::Function, false),
+    code: Some(ScriptSource::Function),
+    run: |ctx, args| run(ctx, args, false),
     ..BASE
 };
 
@@ -87,11 +92,14 @@ pub(super) const FCALL_RO: Command = Command {
     flags: RUNS.with(Flags::READONLY),
     keys: READS,
     key_notes: &["We cannot tell how the keys will be used so we assume the worst, RO and ACCESS"],
-    run: |ctx, args| run(ctx, args, ScriptSource::Function, true),
+    code: Some(ScriptSource::Function),
+    run: |ctx, args| run(ctx, args, true),
     ..BASE
 };
 
-fn run(ctx: &mut Context<'_>, mut args: Args<'_>, source: ScriptSource, read_only: bool) -> Outcome {
+fn run(ctx: &mut Context<'_>, mut args: Args<'_>, read_only: bool) -> Outcome {
+    let row = ctx.registry.get(ctx.command).row;
+    let source = row.code.unwrap_or(ScriptSource::Body);
     let what = args.bytes();
     let scripts = ctx.server.scripts();
     if source == ScriptSource::Sha && what.len() != 40 {
@@ -113,7 +121,6 @@ fn run(ctx: &mut Context<'_>, mut args: Args<'_>, source: ScriptSource, read_onl
         usize::try_from(number).map_err(|_| CommandError::fixed("ERR Number of keys can't be negative"))?;
     if ctx.server.pubsub().monitors().count() > 0 {
         // Before what it calls, which stands behind it then.
-        let row = ctx.registry.get(ctx.command).row;
         let call = Call { row, args: &args, client: &ctx.session.client, by_script: false };
         call.show_anyway(ctx.server.pubsub(), ctx.server.clock(), ctx.settings, ctx.session.database);
     }

@@ -152,7 +152,6 @@ impl Worker {
             return Step::Done;
         };
         let registered = engine.registry.get(index);
-        let flags = registered.row.flags;
         session.client.last_command.store(index, Ordering::Relaxed);
         let room = if batch.limited { self.room(batch) } else { Room::Enough };
         let situation = Situation {
@@ -168,10 +167,12 @@ impl Worker {
             replicas_lacking: engine.status.replicas_lacking.load(Ordering::Relaxed),
             out_of_memory: room == Room::None,
         };
-        let checked = gate::check(registered, index, args, &situation).and_then(|()| match &batch.busy {
-            Some(busy) if !flags.has(Flags::ALLOW_BUSY) => Err((Refusal::Busy, busy.clone())),
-            _ => Ok(()),
-        });
+        let flags = situation.flags(registered, args);
+        let checked =
+            gate::check(registered, flags, index, args, &situation).and_then(|()| match &batch.busy {
+                Some(busy) if !flags.has(Flags::ALLOW_BUSY) => Err((Refusal::Busy, busy.clone())),
+                _ => Ok(()),
+            });
         if let Err(refused) = checked {
             self.refuse(session, out, refused, Some(index));
             if flags.has(Flags::EXECUTES_QUEUE) {
@@ -187,7 +188,7 @@ impl Worker {
             return Step::Before(next);
         }
         if session.multi.is_some() && !transaction::runs_inside_multi(flags) {
-            transaction::queue(session, &engine.registry, index, args);
+            transaction::queue(session, index, flags, args);
             let mark = out.len();
             out.simple("QUEUED");
             self.after(session, out, mark);
@@ -197,9 +198,9 @@ impl Worker {
         let mark = out.len();
         let mut moment = self.moment(batch.stamp);
         // Nothing changes during a pause. Who may write must not meet a key that is absent and there.
-        moment.keeps_expired = flags.has(Flags::READONLY)
-            && engine.clients.may_be_paused()
-            && engine.clients.paused(moment.now_ms).is_some();
+        moment.keeps_expired = engine.clients.may_be_paused()
+            && engine.clients.paused(moment.now_ms).is_some()
+            && only_reads(session, flags);
         let scope = Scope {
             whole: batch.whole,
             monitored: batch.monitored,
@@ -344,17 +345,11 @@ impl Worker {
         }
         let stamp = self.wall.stamp();
         let now_ms = self.wall.at(stamp);
-        let writes = flags.has(Flags::WRITE) || flags.has(Flags::MAY_REPLICATE);
-        let queue_writes = flags.has(Flags::EXECUTES_QUEUE)
-            && session
-                .multi
-                .as_ref()
-                .is_some_and(|multi| multi.flags.any(Flags::WRITE.with(Flags::MAY_REPLICATE)));
         match self.engine.clients.paused(now_ms) {
             None => false,
             Some(Pause::All) => true,
             // A write is held back before it is queued, too.
-            Some(Pause::Writes) => writes || queue_writes,
+            Some(Pause::Writes) => flags.any(MAY_WRITE) || queued_flags(session, flags).any(MAY_WRITE),
         }
     }
 
@@ -412,6 +407,24 @@ impl Worker {
             other => other,
         };
     }
+}
+
+/// What makes a command wait while writes are paused.
+const MAY_WRITE: Flags = Flags::WRITE.with(Flags::MAY_REPLICATE);
+
+/// The flags of all that the command will take from the queue and run.
+fn queued_flags(session: &Session, flags: Flags) -> Flags {
+    match &session.multi {
+        Some(multi) if flags.has(Flags::EXECUTES_QUEUE) => multi.flags,
+        _ => Flags::NONE,
+    }
+}
+
+/// Whether the command looks at keys and changes none: itself, or what it runs.
+#[cold]
+fn only_reads(session: &Session, flags: Flags) -> bool {
+    let looks = flags.any(Flags::READONLY.with(Flags::TRIES).with(Flags::EXECUTES_QUEUE));
+    looks && !flags.any(MAY_WRITE) && !queued_flags(session, flags).any(MAY_WRITE)
 }
 
 /// Whether a command that takes memory has to wait for it. Who holds the whole keyspace does not.

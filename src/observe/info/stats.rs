@@ -50,10 +50,9 @@ fn absent_subsystems(fields: &mut Fields, look: &Look<'_>) {
     fields.put("pubsub_channels", look.figures.pubsub_channels);
     fields.put("pubsub_patterns", look.figures.pubsub_patterns);
     fields.put("pubsubshard_channels", look.figures.pubsubshard_channels);
+    fields.absent(&[("latest_fork_usec", "0"), ("total_forks", "0")]);
+    fields.put("migrate_cached_sockets", look.figures.migrate_cached_sockets);
     fields.absent(&[
-        ("latest_fork_usec", "0"),
-        ("total_forks", "0"),
-        ("migrate_cached_sockets", "0"),
         ("slave_expires_tracked_keys", "0"),
         ("active_defrag_hits", "0"),
         ("active_defrag_misses", "0"),

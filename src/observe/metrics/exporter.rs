@@ -180,7 +180,7 @@ const ROWS: &[Row] = &[
     row("memory_used_rss_bytes", Gauge, "", Of(|s| s.figures.used_memory_rss as f64)),
     row("memory_used_scripts_bytes", Gauge, "", Of(|s| s.figures.scripts.kept_bytes() as f64)),
     row("memory_used_startup_bytes", Gauge, "", Of(|s| s.figures.used_memory_startup as f64)),
-    row("migrate_cached_sockets_total", Gauge, "", Absent(0.0)),
+    row("migrate_cached_sockets_total", Gauge, "", Of(|s| s.figures.migrate_cached_sockets as f64)),
     row("module_fork_in_progress", Gauge, "", Absent(0.0)),
     row("module_fork_last_cow_size", Gauge, "", Absent(0.0)),
     row("net_input_bytes_total", Count, "", Of(|s| s.counter(Counter::NetInputBytes))),

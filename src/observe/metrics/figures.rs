@@ -249,6 +249,8 @@ pub struct Figures {
     pub allocator_retained: u64,
     /// The allocator: bytes for its own books.
     pub allocator_metadata: u64,
+    /// Connections to other servers that MIGRATE keeps.
+    pub migrate_cached_sockets: u64,
     // What the system allows the process and what it has.
     /// File descriptors that are open.
     pub open_fds: u64,
