@@ -177,11 +177,24 @@ fn a_script_is_refused_by_what_it_says_of_itself() {
     assert_eq!(answered(&["EVAL", WRITES, "0"]), lacking);
     let writes = answered(&["EVAL", "return redis.call('SET', 'k', 1)", "0"]);
     assert!(writes.starts_with(lacking), "{writes}");
+    answered(&["CONFIG", "RESETSTAT"]);
     answered(&["CONFIG", "SET", "min-replicas-to-write", "0", "maxmemory", "1"]);
     let full = "(error) OOM command not allowed when used memory > 'maxmemory'.";
     assert_eq!(answered(&["EVAL", READS, "0"]), "\"v\"");
     assert_eq!(answered(&["EVAL", WRITES, "0"]), full);
     assert_eq!(answered(&["EVAL", "#!lua flags=allow-oom\nreturn redis.call('SET', 'k', 1)", "0"]), "OK");
     let stats = answered(&["INFO", "commandstats"]);
-    assert!(stats.contains("cmdstat_set:calls=2,") && stats.contains("rejected_calls=1"), "{stats}");
+    assert!(stats.contains("cmdstat_set:calls=1,"), "{stats}");
+    // What it answers as an error counts as one, once.
+    answered(&["CONFIG", "RESETSTAT"]);
+    assert_eq!(answered(&["EVAL", "return redis.error_reply('MINE words')", "0"]), "(error) MINE words");
+    let script = "return redis.pcall('SET', 'k', 1)";
+    assert_eq!(answered(&["EVAL", script, "0"]), full);
+    let stats = answered(&["INFO", "everything"]);
+    for line in ["errorstat_MINE:count=1", "errorstat_OOM:count=1", "total_error_replies:2"] {
+        assert!(stats.contains(line), "{line}: {stats}");
+    }
+    let of = |name: &str| stats.split("\\r\\n").find(|line| line.starts_with(name)).unwrap().to_owned();
+    assert!(of("cmdstat_eval:calls=2").ends_with("rejected_calls=0,failed_calls=2"), "{stats}");
+    assert!(of("cmdstat_set:calls=0").ends_with("rejected_calls=1,failed_calls=0"), "{stats}");
 }

@@ -307,6 +307,9 @@ fn settle(ctx: &mut Context<'_>, sandbox: &Sandbox, name: &str, ended: Result<Va
                 ctx.out.truncate(mark);
                 return Err(no_state(error));
             }
+            if ctx.out.as_slice().get(mark) == Some(&b'-') {
+                returned_error(ctx, &value, mark).map_err(no_state)?;
+            }
             Ok(Reply::Sent)
         }
         Err(Value::Table(table)) => failed(ctx, name, &table).map_err(no_state)?,
@@ -319,6 +322,26 @@ fn settle(ctx: &mut Context<'_>, sandbox: &Sandbox, name: &str, ended: Result<Va
             Err(CommandError::err(format_args!("Error running script {name}, {words}")))
         }
     }
+}
+
+/// Counts an error that a script answers of its own accord: it has failed. What a command has told it is counted.
+#[cold]
+fn returned_error(ctx: &Context<'_>, value: &Value, mark: usize) -> mlua::Result<()> {
+    if ctx.view.is_given_up() {
+        return Ok(());
+    }
+    let is_counted = match value {
+        Value::Table(table) => table.raw_get::<Value>("ignore_error_stats_update")? == Value::Boolean(true),
+        _ => false,
+    };
+    let stats = ctx.server.stats().worker(ctx.session.client.worker);
+    stats.failed(ctx.command);
+    if !is_counted {
+        let text = &ctx.out.as_slice()[mark + 1..];
+        let end = text.iter().position(|&byte| byte == b'\r').unwrap_or(text.len());
+        stats.error(&text_of(&text[..end]));
+    }
+    Ok(())
 }
 
 /// The error reply for an error's table.
