@@ -307,8 +307,8 @@ fn a_start_names_what_it_loads_and_what_it_passes_over() {
 #[test]
 fn an_interrupt_during_the_last_save_ends_at_once() {
     // A save of half a minute, if it were let.
-    let slow = ["--save", "3600 1", "--enable-debug-command", "yes", "--rdb-key-save-delay", "1000"];
-    let launch = Launch::new().with(&slow);
+    let slow = ["--dbfilename", "dump.rdb", "--rdb-key-save-delay", "1000"];
+    let launch = Launch::new().with(&["--save", "3600 1", "--enable-debug-command", "yes"]).with(&slow);
     let mut server = launch.start();
     assert_eq!(server.client().line("DEBUG POPULATE 30000"), "OK");
     server.signal(Signal::SIGTERM);
@@ -316,7 +316,7 @@ fn an_interrupt_during_the_last_save_ends_at_once() {
     server.signal(Signal::SIGINT);
     let (status, log) = server.ended();
     assert_eq!(status.code(), Some(1), "{log:?}");
-    assert!(!launch.file("glasswing.snapshot").exists());
+    assert!(!launch.file("dump.rdb").exists());
 }
 
 #[test]
