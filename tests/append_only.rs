@@ -134,13 +134,13 @@ fn everything_is_there_after_a_kill_and_a_restart() {
                 "file appendonly.aof.2.base.{kind} seq 2 type b\nfile appendonly.aof.2.incr.aof seq 2 type i\n"
             )
         );
-        let expected: Vec<String> = ["manifest", &format!("2.base.{kind}"), "2.incr.aof"]
+        let expected: Vec<String> = ["lock", "manifest", &format!("2.base.{kind}"), "2.incr.aof"]
             .map(|end| format!("appendonly.aof.{end}"))
             .into();
         until("the old files are gone", || {
             let names = std::fs::read_dir(server.file(LOG_FOLDER)).expect("the folder").flatten();
             let names: Vec<_> = names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-            names.len() == 3 && expected.iter().all(|name| names.contains(name))
+            names.len() == 4 && expected.iter().all(|name| names.contains(name))
         });
         client.line("SET after 1");
         let before = digest(&mut client);

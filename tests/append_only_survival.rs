@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::random::Random;
+use common::redis::Redis;
 use common::{Client, LOG_FOLDER, Server, encode, log_launch, ok, until};
 use glasswing::resp::Value;
 use nix::sys::signal::Signal;
@@ -235,6 +236,73 @@ fn count(port: u16, writer: usize, mut last: u64, told: &AtomicU64) -> u64 {
             _ => return last,
         }
     }
+}
+
+#[test]
+fn a_second_server_on_the_same_log_is_refused() {
+    let launch = log_launch().with(&["--appendfsync", "always"]);
+    let first = launch.start();
+    let mut client = first.client();
+    assert_eq!(client.line("SET a 1"), "OK");
+    let (code, log, errors) = launch.ends();
+    assert_eq!(code, Some(1), "{log}");
+    for text in [&log, &errors] {
+        assert!(text.contains("is written by another server") && text.contains("--appendfilename"), "{text}");
+    }
+    assert_eq!(client.line("SET b 2"), "OK", "the first one is as it was");
+
+    // Without the log it starts, and may not begin to write it.
+    let second = launch.clone().with(&["--appendonly", "no"]).start();
+    let mut other = second.client();
+    for line in ["CONFIG SET appendonly yes", "BGREWRITEAOF", "DEBUG LOADAOF"] {
+        assert!(other.line(line).starts_with("(error) ERR"), "{line}");
+    }
+    assert_eq!(other.line("CONFIG GET appendonly"), "1) \"appendonly\"\n2) \"no\"");
+    assert_eq!(other.line("CONFIG SET appendfsync no"), "OK");
+    // A log of another name in the same folder is another log.
+    let third = launch.clone().with(&["--appendfilename", "other.aof"]).start();
+    assert_eq!(third.client().line("SET c 3"), "OK");
+
+    assert_eq!(client.line("BGREWRITEAOF"), "Background append only file rewriting started");
+    until("it is rewritten", || client.info("aof_rewrite_in_progress") == "0");
+    assert_eq!(client.info("aof_last_bgrewrite_status"), "ok");
+    assert_eq!(client.line("SET d 4"), "OK");
+    first.signal(Signal::SIGKILL);
+    drop(first);
+    assert_eq!(other.line("CONFIG SET appendonly yes"), "OK", "a dead process holds nothing");
+    drop(second);
+}
+
+#[test]
+fn a_server_that_is_about_to_end_is_waited_for() {
+    let launch = log_launch();
+    let mut first = launch.start();
+    assert_eq!(first.client().line("SET a 1"), "OK");
+    let mut second = launch.spawn();
+    assert!(second.log_says("its end is waited for"), "{:?}", second.log_so_far());
+    assert_eq!(first.client().line("SET b 2"), "OK");
+    first.signal(Signal::SIGTERM);
+    assert!(first.ended().0.success());
+    assert!(second.log_says("Ready to accept connections"), "{:?}", second.log_so_far());
+    assert_eq!(second.client().line("MGET a b"), "1) \"1\"\n2) \"2\"");
+}
+
+#[test]
+fn the_log_of_a_redis_that_runs_is_left_alone() {
+    let launch = log_launch();
+    let Some(redis) = Redis::start_in(&launch.file(""), &["--appendonly", "yes"]) else {
+        eprintln!("no redis-server here: nothing was tried");
+        return;
+    };
+    assert_eq!(Client::connect(redis.port()).line("SET a 1"), "OK");
+    let (code, log, _) = launch.ends();
+    assert_eq!(code, Some(1), "{log}");
+    assert!(
+        log.contains("is written by another server, which has appendonlydir/appendonly.aof.1.incr.aof open"),
+        "{log}"
+    );
+    drop(redis);
+    assert_eq!(launch.start().client().line("GET a"), "\"1\"");
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! The append-only file of the server: what its units did goes into the log, and the log into its folder.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use smallvec::SmallVec;
 
@@ -13,7 +14,7 @@ use crate::engine::log::Keeper;
 use crate::engine::{Engine, Status};
 use crate::observe::Stats;
 use crate::persist::aof::{Folder, Hooks, Log, Manifest, Policy, Segment};
-use crate::persist::files::RealFiles;
+use crate::persist::files::{Handle, RealFiles};
 
 /// Whether the log is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,6 +64,8 @@ pub(super) struct AppendOnly {
     held: Mutex<Held>,
     /// Held by who reads the files that the manifest names, and by who removes those that it names no more.
     files: Mutex<()>,
+    /// The logs that no other process may write while this one lives: their manifests, and the locks.
+    claims: Mutex<Vec<(PathBuf, Box<dyn Handle>)>>,
     /// Set once, when the workers are made.
     pub(super) engine: OnceLock<Arc<Engine>>,
 }
@@ -108,6 +111,7 @@ impl AppendOnly {
             status: Arc::clone(status),
             held: Mutex::default(),
             files: Mutex::default(),
+            claims: Mutex::default(),
             engine: OnceLock::new(),
         });
         this.configure(&config.current(), false);
@@ -127,6 +131,43 @@ impl AppendOnly {
             Path::new(&settings.appenddirname).to_path_buf(),
             settings.appendfilename.clone(),
         )
+    }
+
+    /// Makes sure that until its end this process alone writes the log that the settings name: two servers would write
+    /// over each other, and cut and remove each other's files. Who writes it now is waited for that long, since it may
+    /// be about to end.
+    pub(super) fn claim(&self, patience: Duration) -> Result<(), String> {
+        const LOOK_EVERY: Duration = Duration::from_millis(20);
+        let folder = self.folder();
+        // `dir` can be changed.
+        let path = std::path::absolute(folder.manifest_path()).map_err(|error| error.to_string())?;
+        let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        if claims.iter().any(|(claimed, _)| *claimed == path) {
+            return Ok(());
+        }
+        let until = self.clock.stamp() + u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX);
+        let mut waits = false;
+        loop {
+            let held = match folder.claim().map_err(|error| error.to_string())? {
+                Ok(lock) => {
+                    claims.push((path, lock));
+                    return Ok(());
+                }
+                Err(held) => held,
+            };
+            if self.clock.stamp() >= until {
+                return Err(format!(
+                    "the append-only file of {} is written by another server, which has {} open. End that server, or give \
+                     this one a folder of its own with --dir, or a log of its own with --appendfilename",
+                    path.display(),
+                    held.display()
+                ));
+            }
+            if !std::mem::replace(&mut waits, true) {
+                tracing::warn!("Another server writes {}: its end is waited for", path.display());
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
     }
 
     /// No file is removed meanwhile. Taken before [`AppendOnly::held`].

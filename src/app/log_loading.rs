@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use crate::command::ports::Scripts as _;
 use crate::engine::log::Keeper;
@@ -22,6 +23,9 @@ use super::loading::How;
 
 /// Commands between two looks at whether the load is to end.
 const LOOK_EVERY: u64 = 1024;
+
+/// So long the server is waited for that writes the log when this one starts: it may be about to end.
+const CLAIM_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where a file ends that is gone on with, and the checksum of what is before.
 pub(super) type Place = (u64, crc32fast::Hasher);
@@ -49,6 +53,8 @@ impl Host {
     pub(super) fn load_log_at_start(&self) -> Result<Option<u64>, String> {
         let folder = self.append_only.folder();
         folder.prepare().map_err(|error| error.to_string())?;
+        // Before anything is read: what another server is writing may end within a command, and would be cut.
+        self.append_only.claim(CLAIM_PATIENCE)?;
         let manifest = folder.load().map_err(|error| {
             tracing::warn!("*** FATAL AOF MANIFEST FILE ERROR ***");
             tracing::warn!("{error}");
@@ -361,6 +367,7 @@ impl Host {
         let _files = append_only.keep_files();
         let mode = append_only.mode();
         if mode == Mode::Off {
+            append_only.claim(Duration::ZERO)?;
             append_only.held().manifest = append_only.folder().load().map_err(|error| error.to_string())?;
         } else {
             append_only.collect(false);

@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::command::ports::{SaveRefusal, Started};
 use crate::observe::Counter;
@@ -73,6 +74,11 @@ impl Host {
         };
         // Whether there is a folder is known before the answer.
         self.append_only.folder().prepare().map_err(failed)?;
+        self.append_only.claim(Duration::ZERO).map_err(|error| {
+            tracing::warn!("{error}");
+            self.append_only.rewrites.last_failed.store(true, Ordering::Relaxed);
+            SaveRefusal::Failed(error)
+        })?;
         let work = move |progress: &Progress| host.rewrite(progress);
         let id = self.jobs.start(JobKind::Rewrite, work).map_err(|_| SaveRefusal::Running)?;
         self.append_only.rewrites.begun.fetch_add(1, Ordering::Relaxed);
@@ -285,6 +291,9 @@ impl Host {
     /// CONFIG SET appendonly.
     pub(super) fn switch_log(&self, on: bool) -> Result<(), String> {
         if on {
+            if self.append_only.mode() == Mode::Off && self.append_only.folder().prepare().is_ok() {
+                self.append_only.claim(Duration::ZERO)?;
+            }
             {
                 let mut held = self.append_only.held();
                 if held.mode != Mode::Off {

@@ -85,6 +85,9 @@ pub trait Files: Send + Sync {
     fn open(&self, path: &Path) -> io::Result<Box<dyn Handle>>;
     /// Opens a file that exists, for reading and writing, and locks it unless it is locked already.
     fn open_writable(&self, path: &Path) -> io::Result<Box<dyn Handle>>;
+    /// Takes a file as a lock, empty and made if it is not there, until the handle is dropped; `None` while somebody
+    /// else has it. Where the file system knows no locks, everybody gets it.
+    fn hold(&self, path: &Path) -> io::Result<Option<Box<dyn Handle>>>;
     /// Gives a file another name in place of whatever had that name. Lasting only after
     /// [`sync_folder`](Files::sync_folder).
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
@@ -160,6 +163,14 @@ impl Files for RealFiles {
         // Tells others that somebody writes it; as in `create`, no reason not to.
         let _ = file.try_lock();
         Ok(Box::new(file))
+    }
+
+    fn hold(&self, path: &Path) -> io::Result<Option<Box<dyn Handle>>> {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        match file.try_lock() {
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(Some(Box::new(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+        }
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -243,6 +254,21 @@ mod tests {
         drop(handle);
         assert!(RealFiles.remove_abandoned(&path).unwrap());
         assert_eq!(RealFiles.identity(&path).unwrap(), None);
+    }
+
+    #[test]
+    fn one_at_a_time_holds_a_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let disks: [(&dyn Files, &Path); 2] =
+            [(&RealFiles, folder.path()), (&faulty::FaultyFiles::new(), Path::new("/d"))];
+        for (files, folder) in disks {
+            let path = folder.join("lock");
+            let held = files.hold(&path).unwrap();
+            assert!(held.is_some());
+            assert!(files.hold(&path).unwrap().is_none());
+            drop(held);
+            assert!(files.hold(&path).unwrap().is_some(), "the file stays, and the lock is free");
+        }
     }
 
     #[test]

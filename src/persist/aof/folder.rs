@@ -94,6 +94,26 @@ impl Folder {
         self.files.create_folder(&self.path).map_err(failed)
     }
 
+    /// Takes the log for this process, which alone may write it until the handle is dropped. Otherwise the file by
+    /// which somebody else is seen to write it: the lock of another Glasswing, or what a Redis, which locks nothing, has
+    /// open.
+    ///
+    /// # Errors
+    /// [`FolderError::Io`].
+    pub fn claim(&self) -> Result<Result<Box<dyn Handle>, PathBuf>, FolderError> {
+        let path = self.at(&format!("{}.lock", self.name));
+        let Some(handle) = self.io("lock the append-only file", &path, self.files.hold(&path))? else {
+            return Ok(Err(path));
+        };
+        // A manifest that is none is somebody else's to complain about.
+        let increments = self.load().unwrap_or_default().increments;
+        let last = increments.last().map(|file| self.at(&file.name));
+        // Before version 7 a Redis has one file, beside the folder.
+        let old = Some(PathBuf::from(&self.name));
+        let written = |path: &PathBuf| self.files.is_written(path).unwrap_or(false);
+        Ok(last.into_iter().chain(old).find(written).map_or(Ok(handle), Err))
+    }
+
     fn io<T>(&self, action: &'static str, path: &Path, result: io::Result<T>) -> Result<T, FolderError> {
         result.map_err(|error| FolderError::Io { action, path: path.to_path_buf(), error })
     }
