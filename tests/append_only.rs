@@ -406,3 +406,40 @@ fn debug_makes_a_write_of_the_log_wait() {
     assert!(began.elapsed().as_millis() >= 200, "{:?}", began.elapsed());
     assert_eq!(client.line("DEBUG AOF-FLUSH-SLEEP 0"), "OK");
 }
+
+#[test]
+fn an_end_that_would_lose_the_first_base_is_refused() {
+    let mut server = Server::start(&[]);
+    let mut client = server.client();
+    assert_eq!(client.line("SET a 1"), "OK");
+    assert_eq!(client.line("CONFIG SET rdb-key-save-delay 20000000"), "OK");
+    assert_eq!(client.line("CONFIG SET appendonly yes"), "OK");
+    assert_eq!(client.line("SHUTDOWN"), "(error) ERR Errors trying to SHUTDOWN. Check logs.");
+    assert!(server.log_says("Writing initial AOF, can't exit."));
+    server.signal(Signal::SIGTERM);
+    assert!(server.log_says("SIGTERM received but errors trying to shut down"));
+    assert_eq!(server.client().line("GET a"), "\"1\"");
+    client.send(&["SHUTDOWN", "NOSAVE", "FORCE"]);
+    assert_eq!(client.reply(), None);
+    assert!(server.log_says("Writing initial AOF. Exit anyway."));
+    assert!(server.ended().0.success());
+}
+
+#[test]
+fn a_rewrite_follows_at_once_on_one_that_was_ended() {
+    let server = Server::start(&["--appendonly", "yes"]);
+    let mut client = server.client();
+    for number in 0..100 {
+        assert_eq!(client.line(&format!("SET {number} {number}")), "OK");
+    }
+    assert_eq!(client.line("CONFIG SET rdb-key-save-delay 20000000"), "OK");
+    assert_eq!(client.line("BGREWRITEAOF"), "Background append only file rewriting started");
+    assert!(
+        client.line("BGREWRITEAOF").starts_with("(error) ERR Background append only file rewriting already")
+    );
+    assert_eq!(client.line("CONFIG SET rdb-key-save-delay 0"), "OK");
+    assert_eq!(client.line("CONFIG SET appendonly no"), "OK");
+    let reply = client.line("BGREWRITEAOF");
+    assert!(reply.starts_with("Background append only file rewriting "), "{reply}");
+    until("there is a base alone", || manifest(&server) == "file appendonly.aof.2.base.rdb seq 2 type b\n");
+}

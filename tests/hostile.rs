@@ -240,6 +240,25 @@ fn a_reply_beyond_the_limit_is_not_begun() {
 }
 
 #[test]
+fn replies_that_go_beyond_the_limit_together_are_not_begun_either() {
+    let server = Server::start(&["--client-output-buffer-limit", "normal", "100000", "0", "0"]);
+    let mut client = server.client();
+    assert_eq!(client.call(&[&b"SET"[..], b"k", &[b'v'; 300]]), Some(Value::Simple("OK".into())));
+    // One read, and more than one batch: the replies of none are beyond the limit.
+    for (gets, length) in [(300, 4 + 300 * 308), (1_000, 0)] {
+        let mut greedy = stream(server.port());
+        let requests = format!("KEYS nosuch\r\n{}QUIT\r\n", "GET k\r\n".repeat(gets));
+        greedy.write_all(requests.as_bytes()).expect("the server listens");
+        let mut received = Vec::new();
+        let _ = greedy.read_to_end(&mut received);
+        let end = if length > 0 { "+OK\r\n".len() } else { 0 };
+        assert_eq!(received.len(), length + end, "{gets}");
+    }
+    drop(client);
+    is_well(&server);
+}
+
+#[test]
 fn a_client_without_the_password_that_never_reads() {
     let mut server = Server::start(&["--requirepass", "secret"]);
     let mut flood = stream(server.port());

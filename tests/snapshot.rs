@@ -351,6 +351,38 @@ fn a_strangers_file_is_not_replaced() {
 }
 
 #[test]
+fn who_insists_on_an_end_gets_it_and_nothing_of_the_last_save_stays() {
+    let launch = Launch::new().with(&["--save", "3600 1", "--dbfilename", "dump.rdb"]);
+    let mut server = launch.start();
+    let mut client = server.client();
+    for number in 0..20 {
+        assert_eq!(client.line(&format!("SET {number} {number}")), "OK");
+    }
+    assert_eq!(client.line("CONFIG SET rdb-key-save-delay 10000000"), "OK");
+    server.signal(Signal::SIGINT);
+    let files = || std::fs::read_dir(launch.file("")).expect("the folder").flatten().count();
+    until("the last save is under way", || files() == 1);
+    server.signal(Signal::SIGINT);
+    assert!(server.log_says("You insist"));
+    assert_eq!(server.ended().0.code(), Some(1));
+    assert_eq!(files(), 0);
+}
+
+#[test]
+fn an_end_that_a_signal_asked_for_can_be_given_up_before_it_begins() {
+    let mut server = Server::start(&["--enable-debug-command", "yes"]);
+    let mut client = server.client();
+    assert_eq!(client.line("DEBUG PAUSE-CRON 1"), "OK");
+    assert_eq!(client.line("SHUTDOWN ABORT"), "(error) ERR No shutdown in progress.");
+    server.signal(Signal::SIGTERM);
+    until("it is given up", || client.line("SHUTDOWN ABORT") == "OK");
+    assert!(server.log_says("Shutdown manually aborted"));
+    assert_eq!(client.line("DEBUG PAUSE-CRON 0"), "OK");
+    assert_eq!(server.client().line("PING"), "PONG");
+    assert!(server.stop().0.success());
+}
+
+#[test]
 fn sigterm_saves_where_save_points_are_set() {
     for (points, saved) in [("3600 1", true), ("", false)] {
         for signal in [Signal::SIGTERM, Signal::SIGINT] {

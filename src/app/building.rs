@@ -81,6 +81,8 @@ pub(super) fn build(config: Config, log: LogHandle, supervisor: Supervisor) -> R
         switches: crate::command::ports::Switches::default(),
         supervisor,
         waits_for_replicas: AtomicBool::new(false),
+        waits_until_ms: AtomicU64::new(0),
+        waits_for_chores: AtomicBool::new(false),
         metrics,
         workers,
         config,

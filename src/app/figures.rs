@@ -176,6 +176,8 @@ fn persistence(host: &Host, figures: &mut Figures) {
         figures.save_seconds_left = report.seconds_left;
         figures.rdb_current_bgsave_seconds = Some(now_ms.saturating_sub(running.started_unix_ms) / 1_000);
     }
+    let until_ms = host.waits_until_ms.load(Ordering::SeqCst);
+    figures.shutdown_wait_ms = (until_ms > 0).then(|| until_ms.saturating_sub(host.clock.unix_ms()));
     figures.save_retained_bytes = host.store.saves().retained_bytes() as u64;
     figures.rdb_last_save_unix_seconds = jobs.last_success_unix_ms / 1_000;
     figures.rdb_last_bgsave_ok = jobs.last_ok;

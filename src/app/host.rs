@@ -80,6 +80,10 @@ pub(super) struct Host {
     pub(super) shutting_down: AtomicBool,
     /// It waits for replicas, and may be given up.
     pub(super) waits_for_replicas: AtomicBool,
+    /// Until when they are waited for, milliseconds since 1970; 0 while they are not.
+    pub(super) waits_until_ms: AtomicU64,
+    /// A signal asked for the end while chores rest (DEBUG PAUSE-CRON).
+    pub(super) waits_for_chores: AtomicBool,
 }
 
 impl std::fmt::Debug for Host {
@@ -277,8 +281,13 @@ impl Server for Host {
     }
 
     fn abort_shutdown(&self) -> bool {
-        // Only while replicas are waited for is an end neither refused nor done.
-        self.waits_for_replicas.swap(false, Ordering::SeqCst)
+        // Only while replicas are waited for, or chores rest, is an end neither refused nor done.
+        let waits = [&self.waits_for_replicas, &self.waits_for_chores];
+        let aborted = waits.iter().any(|waits| waits.swap(false, Ordering::SeqCst));
+        if aborted {
+            tracing::warn!("Shutdown manually aborted.");
+        }
+        aborted
     }
 
     fn change_replication_id(&self) {
@@ -287,7 +296,10 @@ impl Server for Host {
 
     fn shutdown(&self, how: Shutdown) -> Result<(), String> {
         self.shutting_down.store(true, Ordering::SeqCst);
+        // INFO counts who waits for replicas to catch up among those that wait.
+        self.clients.count_blocked(true);
         let result = self.end(how);
+        self.clients.count_blocked(false);
         if result.is_err() {
             self.shutting_down.store(false, Ordering::SeqCst);
         }
@@ -365,7 +377,10 @@ impl Saves for Host {
 
     fn start(&self, schedule: bool) -> Result<Started, SaveRefusal> {
         match self.begin_save() {
-            Err(SaveRefusal::Running) if schedule => {
+            // One that was cancelled (FLUSHALL) is as good as gone.
+            Err(SaveRefusal::Running)
+                if schedule || self.jobs.status().running.is_none_or(|running| running.cancelled) =>
+            {
                 self.jobs.schedule();
                 Ok(Started::Scheduled)
             }

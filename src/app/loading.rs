@@ -62,7 +62,11 @@ impl Host {
             return self.load_log_at_start();
         }
         self.tell_what_is_passed_over();
-        self.load_snapshot(How::default())
+        self.load_snapshot(How::default()).inspect_err(|_| {
+            if is_rdb(&self.path_to_load()) {
+                tracing::warn!("Terminating server after rdb file reading failure.");
+            }
+        })
     }
 
     /// Whoever moves here may have put a file beside ours that is not the one to be loaded.
@@ -179,7 +183,8 @@ impl Host {
             self.pause(progress);
             Ok(())
         };
-        let contents = rdb::read(source, &options, progress, &mut |found| self.note(&found), &insert)?;
+        let contents = rdb::read(source, &options, progress, &mut |found| self.note(&found), &insert)
+            .inspect_err(|error| tracing::warn!("RDB reading failed at offset {}: {error}", error.offset))?;
         if !settings.rdbchecksum || !contents.has_checksum {
             tracing::info!("RDB file was saved with checksum disabled: no check performed.");
         }

@@ -36,11 +36,11 @@ impl Host {
     /// BGREWRITEAOF, or what stands for it.
     pub(super) fn rewrite_log(&self, schedule: bool) -> Result<Started, SaveRefusal> {
         let rewrites = &self.append_only.rewrites;
-        match self.jobs.status().running.map(|running| running.kind) {
-            Some(JobKind::Rewrite) => return Err(SaveRefusal::Running),
-            Some(JobKind::Save | JobKind::ForegroundSave | JobKind::Sync) => {
-                return Ok(self.schedule_rewrite());
+        match self.jobs.status().running {
+            Some(running) if running.kind == JobKind::Rewrite && !running.cancelled => {
+                return Err(SaveRefusal::Running);
             }
+            Some(_) => return Ok(self.schedule_rewrite()),
             None if schedule => return Ok(self.schedule_rewrite()),
             None => {}
         }
@@ -354,6 +354,12 @@ impl Host {
             folder.discard(&temporary_increment(&folder));
         }
         Ok(())
+    }
+
+    /// Whether the log was switched on and its first base is being written.
+    pub(super) fn begins_log(&self) -> bool {
+        let rewrites = || self.jobs.status().running.is_some_and(|running| running.kind == JobKind::Rewrite);
+        self.append_only.mode() == Mode::Starting && rewrites()
     }
 
     /// The end: what has been appended is brought to the disk. Nobody appends any more.

@@ -312,6 +312,9 @@ async fn end_on_signals(host: &Arc<Host>, mut signals: Signals) {
     loop {
         let name = signals.asked_to_end().await;
         tracing::warn!("Received {name} scheduling shutdown...");
+        if !chores_go_on(host).await {
+            continue;
+        }
         if host.shutting_down.swap(true, Ordering::SeqCst) {
             // SHUTDOWN is at work already.
             continue;
@@ -341,8 +344,26 @@ async fn end_on_signals(host: &Arc<Host>, mut signals: Signals) {
     }
 }
 
+/// While chores rest the end that a signal asks for is none of them that is done. False when it is given up meanwhile
+/// (SHUTDOWN ABORT).
+async fn chores_go_on(host: &Host) -> bool {
+    const LOOK_EVERY: Duration = Duration::from_millis(10);
+    let rests = || host.switches.pauses_chores();
+    if !rests() {
+        return true;
+    }
+    host.waits_for_chores.store(true, Ordering::SeqCst);
+    while rests() && host.waits_for_chores.load(Ordering::SeqCst) {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    host.waits_for_chores.swap(false, Ordering::SeqCst)
+}
+
 /// Ten times a second: rates, save points, the memory's peak.
 fn chores(host: &Arc<Host>) {
+    if host.switches.pauses_chores() {
+        return;
+    }
     host.stats.tick(host.clock.stamp());
     // Keeps the peak.
     host.process.usage(host.clock.stamp());

@@ -180,11 +180,25 @@ impl Host {
 
     /// SHUTDOWN and the signals: saves if asked to, then wakes the main thread.
     pub(super) fn end(&self, how: Shutdown) -> Result<(), String> {
+        self.try_to_end(how).inspect_err(|_| {
+            tracing::warn!("Errors trying to shut down the server. Check the logs for more information.");
+        })
+    }
+
+    fn try_to_end(&self, how: Shutdown) -> Result<(), String> {
         let save = how.save.unwrap_or_else(|| !self.config.current().save.is_empty());
         tracing::warn!("User requested shutdown...");
         if !how.now && !self.wait_for_replicas() {
-            tracing::warn!("Shutdown manually aborted.");
             return Err("Errors trying to SHUTDOWN. Check logs.".to_owned());
+        }
+        self.tell_who_lags();
+        if self.begins_log() {
+            // Nothing else has what it is about to hold.
+            if !how.force {
+                tracing::warn!("Writing initial AOF, can't exit.");
+                return Err("Errors trying to SHUTDOWN. Check logs.".to_owned());
+            }
+            tracing::warn!("Writing initial AOF. Exit anyway.");
         }
         // From a save on nothing is run, so that nobody is told of a change that the file would not have. Should the
         // server live on, all goes on where it was.

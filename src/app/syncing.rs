@@ -221,8 +221,9 @@ impl Host {
             return true;
         }
         tracing::info!("Waiting for replicas before shutting down.");
-        self.waits_for_replicas.store(true, Ordering::SeqCst);
         let until_ms = self.clock.unix_ms() + wait_ms;
+        self.waits_until_ms.store(until_ms, Ordering::SeqCst);
+        self.waits_for_replicas.store(true, Ordering::SeqCst);
         self.clients.pause(true, until_ms);
         self.replication.ask_for_acknowledgements();
         let goes_on = || self.waits_for_replicas.load(Ordering::SeqCst) && self.clock.unix_ms() < until_ms;
@@ -230,7 +231,28 @@ impl Host {
             self.replication.wait_for_word(LOOK_EVERY);
         }
         self.clients.unpause();
+        self.waits_until_ms.store(0, Ordering::SeqCst);
         self.waits_for_replicas.swap(false, Ordering::SeqCst)
+    }
+
+    /// The end comes: which replicas do not have everything.
+    pub(super) fn tell_who_lags(&self) {
+        let figures = self.replication.figures(self.monotonic_ms());
+        let lagging: Vec<_> =
+            figures.replicas.iter().filter(|replica| replica.offset != figures.end).collect();
+        for replica in &lagging {
+            tracing::warn!(
+                "Lagging replica {}:{} reported offset {} behind master, lag={}.",
+                replica.address,
+                replica.port,
+                figures.end.saturating_sub(replica.offset),
+                replica.lag_s
+            );
+        }
+        if !figures.replicas.is_empty() {
+            let (all, lag) = (figures.replicas.len(), lagging.len());
+            tracing::info!("{} of {all} replicas are in sync when shutting down.", all - lag);
+        }
     }
 }
 

@@ -95,6 +95,8 @@ pub trait Server: Send + Sync {
 pub struct Switches {
     /// SET-SKIP-CHECKSUM-VALIDATION.
     skips_checksums: AtomicBool,
+    /// PAUSE-CRON.
+    pauses_chores: AtomicBool,
 }
 
 impl Switches {
@@ -106,6 +108,16 @@ impl Switches {
     /// Takes what has a wrong checksum, or no longer.
     pub fn skip_checksums(&self, on: bool) {
         self.skips_checksums.store(on, Ordering::Relaxed);
+    }
+
+    /// Whether what is done ten times a second rests.
+    pub fn pauses_chores(&self) -> bool {
+        self.pauses_chores.load(Ordering::Relaxed)
+    }
+
+    /// Lets what is done ten times a second rest, or go on.
+    pub fn pause_chores(&self, on: bool) {
+        self.pauses_chores.store(on, Ordering::Relaxed);
     }
 }
 

@@ -17,7 +17,6 @@ use bytes::{Buf, BytesMut};
 use tokio::io::ReadBuf;
 
 use crate::command::client::{Client, ClientFlag, UNCOUNTED_OUTPUT_BYTES};
-use crate::engine::blocked::Parked;
 use crate::engine::memory;
 use crate::engine::{Awaited, Connection, Engine, Next, Ran};
 use crate::observe::Counter;
@@ -27,6 +26,7 @@ use super::stream::Stream;
 use super::worker::{Apart, Shared};
 
 mod follow;
+mod wait;
 
 /// A buffer for replies that has grown beyond this is given back.
 const KEPT_REPLY_BYTES: usize = 1024 * 1024;
@@ -92,7 +92,9 @@ impl Task {
     async fn run(&mut self) -> io::Result<()> {
         let mut next = Next::Input(0);
         loop {
-            self.flush().await?;
+            if !(matches!(next, Next::Again) && self.holds_back()) {
+                self.flush().await?;
+            }
             next = match next {
                 Next::Close => return Ok(()),
                 Next::Input(hint) => match poll_fn(|cx| self.poll_input(cx, hint)).await? {
@@ -377,6 +379,13 @@ impl Task {
         stats.incr(Counter::WritesProcessed);
     }
 
+    /// Whether replies wait until all of what was read has run: where a client is cut off by a hard limit, it gets
+    /// nothing of what goes beyond it, as in Redis.
+    fn holds_back(&self) -> bool {
+        let limit = self.client.output_limit(&self.engine.config.current().client_output_buffer_limit);
+        limit.hard_bytes > 0 && self.pending.len() as u64 <= limit.hard_bytes
+    }
+
     /// Writes all pending replies. Nothing is read meanwhile. A client that lets more wait than
     /// `client-output-buffer-limit` allows is closed.
     async fn flush(&mut self) -> io::Result<()> {
@@ -457,24 +466,6 @@ impl Task {
         self.client.output_pending.store(self.pending.len() - self.written, Ordering::Relaxed);
     }
 
-    /// CLIENT PAUSE: waits for its end, or for CLIENT UNPAUSE.
-    async fn wait_for_unpause(&mut self) {
-        // INFO counts who is held back among those that wait.
-        self.client.set(ClientFlag::Paused, true);
-        self.engine.clients.count_blocked(true);
-        let left_ms = self.engine.clients.paused_until().saturating_sub(self.engine.clock.unix_ms());
-        let time = tokio::time::sleep(Duration::from_millis(left_ms.clamp(1, 1_000)));
-        let mut time = std::pin::pin!(time);
-        poll_fn(|cx| {
-            self.client.set_waker(cx.waker());
-            let over = !self.engine.clients.may_be_paused() || self.client.has(ClientFlag::Killed);
-            if over { Poll::Ready(()) } else { time.as_mut().poll(cx) }
-        })
-        .await;
-        self.client.set(ClientFlag::Paused, false);
-        self.engine.clients.count_blocked(false);
-    }
-
     /// A command whose work is done on a thread of its own (SAVE): the reply follows.
     async fn finish_later(&mut self, Awaited { work, command, silent }: Awaited) {
         let began = self.engine.clock.stamp();
@@ -506,83 +497,6 @@ impl Task {
         }
         self.pending = encoder.into_vec();
     }
-
-    /// A parked client: waits until it is served, its time is up, it is unblocked, or it goes. What it
-    /// sends meanwhile is kept. False when the connection is over.
-    async fn wait_parked(&mut self) -> io::Result<bool> {
-        loop {
-            let deadline = self.connection.parked.as_ref().and_then(|parked| parked.deadline_ms);
-            let left_ms = deadline.map(|at| at.saturating_sub(self.engine.clock.unix_ms()));
-            let time = tokio::time::sleep(Duration::from_millis(left_ms.unwrap_or(MONTH_MS).min(MONTH_MS)));
-            let mut time = std::pin::pin!(time);
-            let event = poll_fn(|cx| {
-                let event = self.poll_parked(cx);
-                if event.is_pending() && time.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(Ok(Event::TimeUp));
-                }
-                event
-            })
-            .await?;
-            let error = match event {
-                Event::Gone => return Ok(false),
-                Event::TimeUp if deadline.is_none() => continue,
-                Event::Served | Event::Met | Event::TimeUp => None,
-                Event::Unblocked { error } => {
-                    error.then_some("UNBLOCKED client unblocked via CLIENT UNBLOCK")
-                }
-            };
-            let mut pending = std::mem::take(&mut self.pending);
-            let won = self.shared.borrow_mut().worker.unpark(&mut self.connection, error, &mut pending);
-            self.pending = pending;
-            if !won {
-                // What served it may have been changed in its name.
-                self.client.written_to.store(self.engine.server.replication().end(), Ordering::Relaxed);
-                self.take_mail();
-            }
-            return Ok(true);
-        }
-    }
-
-    fn poll_parked(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Event>> {
-        self.client.set_waker(cx.waker());
-        if self.client.has(ClientFlag::Killed) {
-            return Poll::Ready(Ok(Event::Gone));
-        }
-        if self.connection.parked.as_ref().is_none_or(Parked::is_served) {
-            return Poll::Ready(Ok(Event::Served));
-        }
-        if self.connection.parked.as_ref().is_some_and(Parked::is_met) {
-            return Poll::Ready(Ok(Event::Met));
-        }
-        if self.client.has(ClientFlag::Unblock) {
-            self.client.set(ClientFlag::Unblock, false);
-            let error = self.client.has(ClientFlag::UnblockError);
-            self.client.set(ClientFlag::UnblockError, false);
-            return Poll::Ready(Ok(Event::Unblocked { error }));
-        }
-        let limit = self.engine.config.current().client_query_buffer_limit_bytes;
-        while (self.rest.len() as u64) < limit {
-            match self.poll_more(cx, 0) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(Event::Gone)),
-                Poll::Ready(Ok(_)) => {}
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-            }
-        }
-        Poll::Ready(Ok(Event::Gone))
-    }
-}
-
-/// The timer's longest sleep; a client may wait for ever in pieces of it.
-const MONTH_MS: u64 = 30 * 24 * 3_600 * 1_000;
-
-/// What ends a client's wait.
-enum Event {
-    Served,
-    Met,
-    TimeUp,
-    Unblocked { error: bool },
-    Gone,
 }
 
 /// Closes the clients that take most, and counts them.

@@ -102,6 +102,8 @@ pub struct Running {
     pub started_unix_ms: u64,
     /// How far it has come.
     pub progress: Report,
+    /// It was asked to stop, and is about to end.
+    pub cancelled: bool,
 }
 
 /// Everything that INFO, LASTSAVE, `GET /save` and the metrics show.
@@ -273,6 +275,7 @@ impl Jobs {
             kind: active.kind,
             started_unix_ms: active.started_unix_ms,
             progress: active.progress.report(),
+            cancelled: active.progress.is_cancelled(),
         });
         Status {
             running,
@@ -477,7 +480,9 @@ mod tests {
             if progress.is_cancelled() { Err("cancelled".to_string()) } else { Ok(done()) }
         };
         let id = jobs.start(JobKind::Save, work).unwrap();
+        assert!(!jobs.status().running.unwrap().cancelled);
         assert_eq!(jobs.cancel(), Some(id));
+        assert!(jobs.status().running.unwrap().cancelled);
         go.send(()).unwrap();
         assert_eq!(jobs.wait(id).unwrap().result, Err("cancelled".into()));
         assert!(jobs.status().last_ok, "nothing went wrong");

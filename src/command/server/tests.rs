@@ -485,6 +485,10 @@ fn debug_asks_the_server() {
         assert_eq!(bench.line(line), "OK", "{line}");
         assert_eq!(asked(&bench), [expected], "{line}");
     }
+    for (line, rests) in [("DEBUG PAUSE-CRON 1", true), ("DEBUG PAUSE-CRON 0", false)] {
+        assert_eq!(bench.line(line), "OK");
+        assert_eq!(bench.server.switches.pauses_chores(), rests, "{line}");
+    }
     assert!(bench.line("DEBUG SEGFAULT").starts_with("(error) ERR this server does not end itself"));
     assert!(bench.line("DEBUG HELP").contains("Output a hex signature"));
     let before = bench.clock.unix_ms();

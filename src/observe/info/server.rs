@@ -39,6 +39,9 @@ pub(super) fn server(fields: &mut Fields, look: &Look<'_>) {
     fields.put("config_file", &figures.config_file);
     // Redis's own I/O threads are what this counts; we have workers instead.
     fields.put("io_threads_active", 0);
+    if let Some(left_ms) = figures.shutdown_wait_ms {
+        fields.put("shutdown_in_milliseconds", left_ms);
+    }
     fields.put("glasswing_version", &figures.glasswing_version);
     fields.put("glasswing_workers", figures.workers.len());
 }

@@ -283,6 +283,8 @@ pub struct Figures {
     pub save: Option<Progress>,
     /// How long that save will go on, when that can be told yet.
     pub save_seconds_left: Option<f64>,
+    /// For how long the end still waits for replicas, milliseconds; nothing while it does not.
+    pub shutdown_wait_ms: Option<u64>,
     /// Bytes that the running save holds back for the instant it saves.
     pub save_retained_bytes: u64,
     /// The most of them so far, while a save runs.

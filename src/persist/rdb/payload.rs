@@ -45,7 +45,7 @@ pub fn restore(payload: &[u8], limits: &ValueLimits, checks: bool) -> Result<Loa
 }
 
 /// What is wrong with a value: where it is packed into one string, in which way, in Redis's words.
-fn told(kind: Option<u8>, malformed: Malformed) -> String {
+pub(super) fn told(kind: Option<u8>, malformed: Malformed) -> String {
     let packed = match kind {
         Some(kind::STREAM | kind::STREAM_2 | kind::STREAM_3) if malformed == Malformed::Duplicate => {
             return "Duplicate stream consumer detected".to_owned();

@@ -71,6 +71,7 @@ static TOOLS: &[Tool] = &[
     tool("MALLCTL", 3..=3, allocator_number),
     tool("OBJECT", 3..=3, object::object),
     tool("PANIC", 2..=MANY, panic),
+    tool("PAUSE-CRON", 3..=3, pause_chores),
     tool("POPULATE", 3..=5, populate::populate),
     tool("PROTOCOL", 3..=3, protocol::protocol),
     tool("QUICKLIST", 3..=4, object::quicklist),
@@ -137,6 +138,11 @@ fn set_active_expire(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
 
 fn skip_checksums(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     ctx.server.switches().skip_checksums(number(args.bytes()) != 0);
+    OK
+}
+
+fn pause_chores(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
+    ctx.server.switches().pause_chores(number(args.bytes()) != 0);
     OK
 }
 

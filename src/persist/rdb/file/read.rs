@@ -11,6 +11,7 @@ use super::scan::{Part, Raw, Scanner};
 use super::source::Source;
 use crate::data::ValueLimits;
 use crate::persist::progress::Progress;
+use crate::persist::rdb::payload::told;
 use crate::persist::rdb::primitive::Reader;
 use crate::persist::rdb::{Malformed, decode};
 use crate::store::LoadedValue;
@@ -259,7 +260,7 @@ impl Shared<'_> {
                 return Ok(false);
             }
             Err(error) => {
-                let what = What::Value { key: raw.key, why: error.to_string() };
+                let what = What::Value { key: raw.key, why: told(raw.value.first().copied(), error) };
                 return Err(ReadError::new(raw.offset, what));
             }
         };

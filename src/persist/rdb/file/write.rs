@@ -146,7 +146,6 @@ pub fn write(
             }
             out.put(&piece.bytes)?;
             out.written.keys += piece.keys;
-            progress.add_keys(piece.keys);
             Ok(())
         })
     });
@@ -227,7 +226,9 @@ fn walk(walker: &mut Walker, options: &WriteOptions, progress: &Progress, sender
             put_entry(entry, options, &mut piece.bytes);
             piece.keys += 1;
         });
-        let delay = Duration::from_micros(options.key_delay_us.saturating_mul(piece.keys - before));
+        let keys = piece.keys - before;
+        progress.add_keys(keys);
+        let delay = Duration::from_micros(options.key_delay_us.saturating_mul(keys));
         if !progress.wait(delay) {
             return;
         }

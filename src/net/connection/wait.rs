@@ -1,0 +1,109 @@
+//! A connection that waits: while clients are paused, or parked by a blocking command.
+
+use std::future::poll_fn;
+use std::io;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::command::client::ClientFlag;
+use crate::engine::blocked::Parked;
+
+use super::Task;
+
+impl Task {
+    /// CLIENT PAUSE: waits for its end, or for CLIENT UNPAUSE.
+    pub(super) async fn wait_for_unpause(&mut self) {
+        // INFO counts who is held back among those that wait.
+        self.client.set(ClientFlag::Paused, true);
+        self.engine.clients.count_blocked(true);
+        let left_ms = self.engine.clients.paused_until().saturating_sub(self.engine.clock.unix_ms());
+        let time = tokio::time::sleep(Duration::from_millis(left_ms.clamp(1, 1_000)));
+        let mut time = std::pin::pin!(time);
+        poll_fn(|cx| {
+            self.client.set_waker(cx.waker());
+            let over = !self.engine.clients.may_be_paused() || self.client.has(ClientFlag::Killed);
+            if over { Poll::Ready(()) } else { time.as_mut().poll(cx) }
+        })
+        .await;
+        self.client.set(ClientFlag::Paused, false);
+        self.engine.clients.count_blocked(false);
+    }
+
+    /// A parked client: waits until it is served, its time is up, it is unblocked, or it goes. What it
+    /// sends meanwhile is kept. False when the connection is over.
+    pub(super) async fn wait_parked(&mut self) -> io::Result<bool> {
+        loop {
+            let deadline = self.connection.parked.as_ref().and_then(|parked| parked.deadline_ms);
+            let left_ms = deadline.map(|at| at.saturating_sub(self.engine.clock.unix_ms()));
+            let time = tokio::time::sleep(Duration::from_millis(left_ms.unwrap_or(MONTH_MS).min(MONTH_MS)));
+            let mut time = std::pin::pin!(time);
+            let event = poll_fn(|cx| {
+                let event = self.poll_parked(cx);
+                if event.is_pending() && time.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Ok(Event::TimeUp));
+                }
+                event
+            })
+            .await?;
+            let error = match event {
+                Event::Gone => return Ok(false),
+                Event::TimeUp if deadline.is_none() => continue,
+                Event::Served | Event::Met | Event::TimeUp => None,
+                Event::Unblocked { error } => {
+                    error.then_some("UNBLOCKED client unblocked via CLIENT UNBLOCK")
+                }
+            };
+            let mut pending = std::mem::take(&mut self.pending);
+            let won = self.shared.borrow_mut().worker.unpark(&mut self.connection, error, &mut pending);
+            self.pending = pending;
+            if !won {
+                // What served it may have been changed in its name.
+                self.client.written_to.store(self.engine.server.replication().end(), Ordering::Relaxed);
+                self.take_mail();
+            }
+            return Ok(true);
+        }
+    }
+
+    fn poll_parked(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Event>> {
+        self.client.set_waker(cx.waker());
+        if self.client.has(ClientFlag::Killed) {
+            return Poll::Ready(Ok(Event::Gone));
+        }
+        if self.connection.parked.as_ref().is_none_or(Parked::is_served) {
+            return Poll::Ready(Ok(Event::Served));
+        }
+        if self.connection.parked.as_ref().is_some_and(Parked::is_met) {
+            return Poll::Ready(Ok(Event::Met));
+        }
+        if self.client.has(ClientFlag::Unblock) {
+            self.client.set(ClientFlag::Unblock, false);
+            let error = self.client.has(ClientFlag::UnblockError);
+            self.client.set(ClientFlag::UnblockError, false);
+            return Poll::Ready(Ok(Event::Unblocked { error }));
+        }
+        let limit = self.engine.config.current().client_query_buffer_limit_bytes;
+        while (self.rest.len() as u64) < limit {
+            match self.poll_more(cx, 0) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(Event::Gone)),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            }
+        }
+        Poll::Ready(Ok(Event::Gone))
+    }
+}
+
+/// The timer's longest sleep; a client may wait for ever in pieces of it.
+const MONTH_MS: u64 = 30 * 24 * 3_600 * 1_000;
+
+/// What ends a client's wait.
+enum Event {
+    Served,
+    Met,
+    TimeUp,
+    Unblocked { error: bool },
+    Gone,
+}
