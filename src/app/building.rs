@@ -10,6 +10,7 @@ use crate::config::{Config, Rename, Settings};
 use crate::engine::log::{EffectLog, Keeper};
 use crate::engine::world::World;
 use crate::engine::{ClientTable, Engine, Status};
+use crate::net::Tls;
 use crate::observe::log::LogHandle;
 use crate::observe::trace::{TraceSettings, Tracer};
 use crate::observe::{Metrics, Process, Stats};
@@ -44,6 +45,8 @@ pub(super) fn build(config: Config, log: LogHandle, supervisor: Supervisor) -> R
         monotonic_ms: Arc::new(move || monotonic.stamp() / 1_000_000),
     };
     let metrics = Metrics::new(Arc::clone(&stats)).map_err(|error| format!("the metrics clash: {error}"))?;
+    let tls = Arc::new(Tls::new(clock.clone()));
+    super::listening::configure_at_start(&tls, &settings)?;
     let acl = super::users::at_start(&config, registry.catalog())?;
     let status = Engine::status();
     let append_only = super::append_only::AppendOnly::new(&config, &clock, &stats, &status)?;
@@ -73,6 +76,7 @@ pub(super) fn build(config: Config, log: LogHandle, supervisor: Supervisor) -> R
         expired_keys: AtomicU64::new(0),
         load: Mutex::new(None),
         acceptor: OnceLock::new(),
+        tls,
         beats: OnceLock::new(),
         admin: OnceLock::new(),
         ending: tokio::sync::watch::Sender::new(None),

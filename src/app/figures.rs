@@ -29,7 +29,7 @@ pub(super) fn gather(host: &Host) -> Figures {
         config_file: host.config.config_file().map_or_else(String::new, |path| path.display().to_string()),
         role: "master".to_owned(),
         run_id: host.run_id.clone(),
-        tcp_port: settings.port,
+        tcp_port: super::listening::shown_port(&settings),
         now_unix_us: now_us,
         monotonic_clock: "time-stamp counter, calibrated".to_owned(),
         hz: u64::from(settings.hz),

@@ -16,7 +16,7 @@ use crate::config::{ApplyError, Config, LogLevel as ConfiguredLevel, Row, Settin
 use crate::data::ValueLimits;
 use crate::engine::world::World;
 use crate::engine::{ClientTable, Status};
-use crate::net::{Acceptor, bind_tcp, bind_unix};
+use crate::net::{Acceptor, Tls};
 use crate::observe::log::{LogHandle, LogLevel};
 use crate::observe::process::Process;
 use crate::observe::trace::Tracer;
@@ -67,6 +67,8 @@ pub(super) struct Host {
     /// What the loading of the file has come to.
     pub(super) load: Mutex<Option<Arc<crate::persist::progress::Progress>>>,
     pub(super) acceptor: OnceLock<Arc<Acceptor>>,
+    /// How connections speak TLS.
+    pub(super) tls: Arc<Tls>,
     /// When each worker's loop last turned.
     pub(super) beats: OnceLock<Arc<[AtomicU64]>>,
     pub(super) admin: OnceLock<crate::admin::AdminServer>,
@@ -98,37 +100,9 @@ impl Host {
         let settings = self.config.current();
         Path::new(&settings.dir).join(&settings.dbfilename)
     }
-
-    fn listen_again(&self, old: &Settings, settings: &Settings) -> Result<(), ApplyError> {
-        let Some(acceptor) = self.acceptor.get() else { return Ok(()) };
-        let (row, reason) = if old.port == settings.port {
-            // The addresses of before are in the way of those they share and of `*`. If the new ones fail,
-            // the change is rolled back, which listens on the old ones again.
-            acceptor.close_tcp();
-            ("bind", "Failed to bind to specified addresses.")
-        } else {
-            ("port", "Unable to listen on this port. Check server logs.")
-        };
-        let listeners = bind_tcp(&settings.bind, settings.port, settings.tcp_backlog)
-            .map_err(|error| refused(row, reason, &error))?;
-        acceptor.listen_tcp(listeners);
-        Ok(())
-    }
-
-    /// Listens again where the settings say, after an end that did not come.
-    pub(super) fn open_again(&self) -> Result<(), String> {
-        let settings = self.config.current();
-        self.listen_again(&settings, &settings).map_err(|error| error.message)?;
-        let Some(acceptor) = self.acceptor.get().filter(|_| !settings.unixsocket.is_empty()) else {
-            return Ok(());
-        };
-        let unix = bind_unix(&settings.unixsocket, settings.unixsocketperm, settings.tcp_backlog);
-        acceptor.listen_unix(unix.map_err(|error| error.to_string())?);
-        Ok(())
-    }
 }
 
-fn refused(row: &'static str, reason: &str, error: &dyn std::fmt::Display) -> ApplyError {
+pub(super) fn refused(row: &'static str, reason: &str, error: &dyn std::fmt::Display) -> ApplyError {
     tracing::warn!("{error}");
     ApplyError { name: row, message: reason.to_owned() }
 }
@@ -179,15 +153,14 @@ impl Server for Host {
         &self,
         old: &Settings,
         new: &Settings,
-        _changed: &[&'static Row],
+        changed: &[&'static Row],
     ) -> Result<(), ApplyError> {
         if old.dir != new.dir {
             std::env::set_current_dir(&new.dir)
                 .map_err(|error| refused("dir", &error.to_string(), &error))?;
         }
-        if (old.port, &old.bind) != (new.port, &new.bind) {
-            self.listen_again(old, new)?;
-        }
+        self.change_tls(new, changed)?;
+        self.change_listeners(old, new)?;
         if old.maxclients != new.maxclients {
             super::limits::allow_clients(new.maxclients)
                 .map_err(|message| ApplyError { name: "maxclients", message })?;

@@ -1,5 +1,5 @@
-//! MIGRATE's way to another server: plain blocking sockets on the thread that the command was given for it. A
-//! connection is kept for a while: who moves many keys calls MIGRATE many times.
+//! MIGRATE's way to another server: blocking sockets on the thread that the command was given for it, with TLS if
+//! `tls-cluster` says so, as in Redis. A connection is kept for a while: who moves many keys calls MIGRATE many times.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::Stamp;
 use crate::command::ports::{Departing, Destination, Migrations, SendFailure, Sent};
+use crate::net::tls::ToServer;
 use crate::observe::Counter;
 use crate::resp::{Encoder, Protocol};
 use crate::store::{Key, Moment};
@@ -25,22 +26,64 @@ const KEPT_NS: u64 = 10_000_000_000;
 struct Peer {
     host: String,
     port: u16,
+    tls: bool,
     login: Option<Vec<Vec<u8>>>,
 }
 
 impl Peer {
-    fn of(to: &Destination, requests: &[Vec<Vec<u8>>]) -> Peer {
+    fn of(to: &Destination, tls: bool, requests: &[Vec<Vec<u8>>]) -> Peer {
         let logs_in = |request: &&Vec<Vec<u8>>| request.first().is_some_and(|word| word == b"AUTH");
-        Peer { host: to.host.clone(), port: to.port, login: requests.first().filter(logs_in).cloned() }
+        Peer { host: to.host.clone(), port: to.port, tls, login: requests.first().filter(logs_in).cloned() }
+    }
+}
+
+/// A connection to another server.
+#[derive(Debug)]
+enum Link {
+    Plain(TcpStream),
+    Tls(Box<ToServer>),
+}
+
+impl Link {
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Link::Plain(socket) => socket,
+            Link::Tls(stream) => &stream.sock,
+        }
+    }
+}
+
+impl Read for Link {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Link::Plain(socket) => socket.read(into),
+            Link::Tls(stream) => stream.read(into),
+        }
+    }
+}
+
+impl Write for Link {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Link::Plain(socket) => socket.write(bytes),
+            Link::Tls(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Link::Plain(socket) => socket.flush(),
+            Link::Tls(stream) => stream.flush(),
+        }
     }
 }
 
 /// The connections that are kept for the next MIGRATE.
 #[derive(Debug, Default)]
-pub(super) struct Connections(Mutex<HashMap<Peer, (TcpStream, Stamp)>>);
+pub(super) struct Connections(Mutex<HashMap<Peer, (Link, Stamp)>>);
 
 impl Connections {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Peer, (TcpStream, Stamp)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Peer, (Link, Stamp)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -54,38 +97,40 @@ impl Connections {
         self.lock().retain(|_, (_, used)| now.saturating_sub(*used) < KEPT_NS);
     }
 
-    fn take(&self, peer: &Peer) -> Option<TcpStream> {
-        self.lock().remove(peer).map(|(stream, _)| stream)
+    fn take(&self, peer: &Peer) -> Option<Link> {
+        self.lock().remove(peer).map(|(link, _)| link)
     }
 
-    fn keep(&self, peer: Peer, stream: TcpStream, now: Stamp) {
+    fn keep(&self, peer: Peer, link: Link, now: Stamp) {
         let mut kept = self.lock();
         if kept.len() >= KEPT_AT_MOST
             && let Some(oldest) = kept.iter().min_by_key(|(_, (_, used))| *used).map(|(peer, _)| peer.clone())
         {
             kept.remove(&oldest);
         }
-        kept.insert(peer, (stream, now));
+        kept.insert(peer, (link, now));
     }
 }
 
 impl Migrations for Host {
     fn send(&self, to: &Destination, requests: &[Vec<Vec<u8>>]) -> Sent {
-        let peer = Peer::of(to, requests);
-        let mut kept = self.connections.take(&peer).filter(|stream| set_timeouts(stream, to).is_ok());
+        let tls = self.config.current().tls_cluster;
+        let peer = Peer::of(to, tls, requests);
+        let is_usable = |link: &Link| set_timeouts(link.socket(), to).is_ok();
+        let mut kept = self.connections.take(&peer).filter(is_usable);
         loop {
             let is_kept = kept.is_some();
-            let stream = match kept.take().map_or_else(|| connect(to), Ok) {
-                Ok(stream) => stream,
+            let mut link = match kept.take().map_or_else(|| self.reach(to, tls), Ok) {
+                Ok(link) => link,
                 Err(error) => {
-                    tracing::debug!(host = %to.host, port = to.port, %error, "MIGRATE cannot connect");
+                    tracing::debug!(host = %to.host, port = to.port, tls, %error, "MIGRATE cannot connect");
                     return Sent { failure: Some(SendFailure::Connecting), ..Sent::default() };
                 }
             };
-            let (sent, error) = exchange(&stream, requests);
+            let (sent, error) = exchange(&mut link, requests);
             match error {
                 None => {
-                    self.connections.keep(peer, stream, self.clock.stamp());
+                    self.connections.keep(peer, link, self.clock.stamp());
                     return sent;
                 }
                 // The other side had closed it meanwhile, most likely, and has seen nothing.
@@ -119,6 +164,17 @@ impl Migrations for Host {
     }
 }
 
+impl Host {
+    fn reach(&self, to: &Destination, tls: bool) -> std::io::Result<Link> {
+        let socket = connect(to)?;
+        if tls {
+            self.tls.connect(&to.host, socket).map(|stream| Link::Tls(Box::new(stream)))
+        } else {
+            Ok(Link::Plain(socket))
+        }
+    }
+}
+
 fn connect(to: &Destination) -> std::io::Result<TcpStream> {
     let mut last = ErrorKind::AddrNotAvailable.into();
     for address in (to.host.as_str(), to.port).to_socket_addrs()? {
@@ -144,13 +200,13 @@ fn is_timeout(error: &std::io::Error) -> bool {
 }
 
 /// Sends the requests and reads what comes back. The error is why there are not as many replies as requests.
-fn exchange(stream: &TcpStream, requests: &[Vec<Vec<u8>>]) -> (Sent, Option<std::io::Error>) {
+fn exchange(link: &mut Link, requests: &[Vec<Vec<u8>>]) -> (Sent, Option<std::io::Error>) {
     let mut sent = Sent::default();
-    if let Err(error) = write(stream, requests) {
+    if let Err(error) = write(link, requests) {
         sent.failure = Some(SendFailure::Writing);
         return (sent, Some(error));
     }
-    let mut replies = BufReader::new(stream);
+    let mut replies = BufReader::new(link);
     for _ in requests {
         match line(&mut replies) {
             Ok(reply) => sent.replies.push(reply),
@@ -164,18 +220,18 @@ fn exchange(stream: &TcpStream, requests: &[Vec<Vec<u8>>]) -> (Sent, Option<std:
 }
 
 /// Writes request after request, so that no more than one stands in memory twice.
-fn write(mut stream: &TcpStream, requests: &[Vec<Vec<u8>>]) -> std::io::Result<()> {
+fn write(stream: &mut impl Write, requests: &[Vec<Vec<u8>>]) -> std::io::Result<()> {
     for request in requests {
         let mut out = Encoder::new(Protocol::Resp2);
         out.array(request.len());
         request.iter().for_each(|word| out.bulk(word));
         stream.write_all(out.as_slice())?;
     }
-    Ok(())
+    stream.flush()
 }
 
 /// Reads a reply of one line: what an error says, if it is one.
-fn line(replies: &mut BufReader<&TcpStream>) -> std::io::Result<Result<(), String>> {
+fn line(replies: &mut BufReader<impl Read>) -> std::io::Result<Result<(), String>> {
     let mut text = Vec::new();
     replies.take(LONGEST_REPLY).read_until(b'\n', &mut text)?;
     if text.pop() != Some(b'\n') {

@@ -4,7 +4,7 @@
 //! port, load the snapshot, serve until told to end. [`host`] is what commands and the admin port ask
 //! of the rest of the server; [`saving`] and [`loading`] put
 //! store and files together, [`append_only`], [`rewriting`] and [`log_loading`] the log and its folder;
-//! [`building`] makes the parts; [`background`] is about whoever started the process. [`tools`], [`log_check`],
+//! [`building`] makes the parts; [`listening`] opens the sockets; [`background`] is about whoever started the process. [`tools`], [`log_check`],
 //! [`convert`] and [`restore`] are what the program does with files when no server is to run.
 
 mod append_only;
@@ -18,6 +18,7 @@ mod figures;
 mod host;
 mod key_search;
 mod limits;
+mod listening;
 mod live;
 mod loading;
 mod log_check;

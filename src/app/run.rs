@@ -16,7 +16,7 @@ use crate::admin::{self, AdminOptions, AdminServer, Secret};
 use crate::clock::Clock;
 use crate::command::ports::Shutdown;
 use crate::config::{self, Config, Settings, Startup};
-use crate::net::{Acceptor, BoundListener, bind_tcp, bind_unix};
+use crate::net::Acceptor;
 use crate::observe::log::{self, LogConfig};
 use crate::persist::jobs::SavePoint;
 
@@ -24,6 +24,7 @@ use super::background::{self, Supervisor};
 use super::building::{build, engine_of};
 use super::control::{self, Admin};
 use super::host::{Host, log_level};
+use super::listening::{Listeners, shown_port};
 use super::saving::progress_line;
 use super::signals::Signals;
 
@@ -120,20 +121,7 @@ fn serve(config: Config, log: log::LogHandle) -> Result<i32, String> {
     supervisor.started();
     tracing::warn!("oO0OoO0OoO0Oo Glasswing is starting oO0OoO0OoO0Oo");
     super::limits::at_start(&config)?;
-    let tcp = bind_tcp(&settings.bind, settings.port, settings.tcp_backlog).map_err(|error| {
-        tracing::warn!("{error}");
-        format!("Failed listening on port {} (TCP), aborting.", settings.port)
-    })?;
-    let unix = match settings.unixsocket.as_str() {
-        "" => None,
-        path => {
-            let bound = bind_unix(path, settings.unixsocketperm, settings.tcp_backlog);
-            Some(bound.map_err(|error| format!("Failed opening Unix socket: {error}"))?)
-        }
-    };
-    if tcp.is_empty() && unix.is_none() {
-        return Err("Configured to not listen anywhere, exiting.".to_owned());
-    }
+    let listeners = Listeners::open(&settings)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -142,7 +130,7 @@ fn serve(config: Config, log: log::LogHandle) -> Result<i32, String> {
     // Before the main runtime turns: the admin server has one of its own, and none may end inside another.
     start_admin(&host)?;
     let pidfile = background::pidfile(&settings, in_background).and_then(write_pidfile);
-    let code = runtime.block_on(live(&host, tcp, unix));
+    let code = runtime.block_on(live(&host, listeners));
     if let Some(path) = pidfile {
         // Somebody may have tidied it away.
         let _ = std::fs::remove_file(path);
@@ -193,7 +181,7 @@ fn write_pidfile(path: &str) -> Option<PathBuf> {
 }
 
 /// From open listeners to the end.
-async fn live(host: &Arc<Host>, tcp: Vec<BoundListener>, unix: Option<BoundListener>) -> Result<i32, String> {
+async fn live(host: &Arc<Host>, listeners: Listeners) -> Result<i32, String> {
     let mut signals = Signals::listen().map_err(|error| format!("signals cannot be handled: {error}"))?;
     let engine = engine_of(host);
     let workers =
@@ -201,16 +189,18 @@ async fn live(host: &Arc<Host>, tcp: Vec<BoundListener>, unix: Option<BoundListe
     // Set once, here.
     let _ = host.beats.set(Arc::clone(&workers.beats));
     let handle = tokio::runtime::Handle::current();
-    let acceptor = Arc::new(Acceptor::new(Arc::clone(&engine), workers.arrivals.clone(), handle));
+    let acceptor =
+        Arc::new(Acceptor::new(Arc::clone(&engine), workers.arrivals.clone(), Arc::clone(&host.tls), handle));
     let _ = host.acceptor.set(Arc::clone(&acceptor));
-    acceptor.listen_tcp(tcp);
-    if let Some(unix) = unix {
+    acceptor.listen_tcp(listeners.tcp);
+    acceptor.listen_tls(listeners.tls).map_err(|error| format!("no thread for handshakes: {error}"))?;
+    if let Some(unix) = listeners.unix {
         acceptor.listen_unix(unix);
     }
     let settings = host.config.current();
     tracing::info!(
         "Running mode=standalone, port={}, workers={}, glasswing={}, PID: {}",
-        settings.port,
+        shown_port(&settings),
         host.workers,
         env!("CARGO_PKG_VERSION"),
         std::process::id()

@@ -243,7 +243,11 @@ impl Config {
             let refused = |message| SetError::Refused { name: (*name).into(), message };
             row.parse(&mut new, &args, How::Set).map_err(refused)?;
         }
-        let changed: Vec<&'static Row> = ROWS.iter().filter(|row| !(row.same)(&old, &new)).collect();
+        // A file may have changed under the name that it had.
+        let named = |row: &Row| pairs.iter().any(|(asked, ..)| std::ptr::eq(*asked, row));
+        let is_changed =
+            |row: &Row| !(row.same)(&old, &new) || (row.flags.has(Flags::VOLATILE) && named(row));
+        let changed: Vec<&'static Row> = ROWS.iter().filter(|row| is_changed(row)).collect();
         if changed.is_empty() {
             return Ok(());
         }

@@ -142,6 +142,8 @@ impl Flags {
     /// A change must be carried out by the caller of CONFIG SET (listeners, folders, limits of the system);
     /// without it, whoever reads the settings next sees the new value and nothing else is needed.
     pub const APPLIED: Flags = Flags(1 << 6);
+    /// The value names a file whose content counts: CONFIG SET of the same value is a change.
+    pub const VOLATILE: Flags = Flags(1 << 8);
     /// A directive of ours that Redis does not know.
     pub const OURS: Flags = Flags(1 << 7);
 
@@ -170,7 +172,6 @@ pub enum Capability {
     Replication,
     SocketMark,
     Syslog,
-    Tls,
     Watchdog,
 }
 
@@ -185,7 +186,6 @@ impl Capability {
             | Capability::Replication
             | Capability::SocketMark
             | Capability::Syslog
-            | Capability::Tls
             | Capability::Watchdog => false,
             Capability::MaxMemory | Capability::ClientEviction => true,
         }
@@ -204,7 +204,6 @@ impl Capability {
             Capability::Replication => "the role of a replica",
             Capability::SocketMark => "marking sockets for the packet filter",
             Capability::Syslog => "logging to syslog",
-            Capability::Tls => "TLS",
             Capability::Watchdog => "the software watchdog",
         }
     }

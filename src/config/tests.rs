@@ -221,7 +221,6 @@ fn what_commands_are_to_be_called_is_kept_in_order() {
 #[test]
 fn what_is_not_there_is_refused_with_its_name() {
     for (line, word) in [
-        ("tls-port 6380", "TLS"),
         ("replicaof 127.0.0.1 6379", "the role of a replica"),
         ("cluster-enabled yes", "cluster mode"),
         ("loadmodule x.so", "modules"),
@@ -229,16 +228,18 @@ fn what_is_not_there_is_refused_with_its_name() {
         let error = check_text(line.as_bytes()).expect_err(line).to_string();
         assert!(error.contains("this server does not have") && error.contains(word), "{error}");
     }
-    let off = "appendonly no\ntls-port 0\nmaxmemory 0\nreplicaof no one\ncluster-enabled no\ndaemonize no\n";
+    let off =
+        "appendonly no\nwatchdog-period 0\nmaxmemory 0\nreplicaof no one\ncluster-enabled no\ndaemonize no\n";
     assert_eq!(check_text(off.as_bytes()), Ok(Settings::default()));
     // What counts is the value in the end, and what is said is where it was set last.
-    assert_eq!(check_text(b"tls-port 1\ntls-port 0"), Ok(Settings::default()));
-    let error = check_text(b"tls-port 0\ntls-port 1\nport 1").expect_err("refused").to_string();
+    assert_eq!(check_text(b"cluster-enabled yes\ncluster-enabled no"), Ok(Settings::default()));
+    let error =
+        check_text(b"cluster-enabled no\ncluster-enabled yes\nport 1").expect_err("refused").to_string();
     assert!(error.contains("at line 2"), "{error}");
     let config = start(&[]).expect("start");
-    let error = set(&config, &[("timeout", "5"), ("tls-port", "1")]).expect_err("refused");
+    let error = set(&config, &[("timeout", "5"), ("watchdog-period", "1")]).expect_err("refused");
     assert!(error.starts_with(
-        "ERR CONFIG SET failed (possibly related to argument 'tls-port') - this server does not"
+        "ERR CONFIG SET failed (possibly related to argument 'watchdog-period') - this server does not"
     ));
     assert_eq!(value(&config, "timeout"), "0");
 }

@@ -5,7 +5,7 @@
 
 use std::io;
 use std::net::Shutdown;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use socket2::{SockRef, Socket, TcpKeepalive};
@@ -18,6 +18,7 @@ use crate::observe::{Counter, Refusal};
 
 use super::listener::BoundListener;
 use super::stream::Accepted;
+use super::tls::{Arriving, Handshakes, Tls};
 
 /// What a worker receives: a connection and its record.
 pub type Arrivals = UnboundedSender<(Accepted, Arc<Client>)>;
@@ -26,7 +27,11 @@ pub type Arrivals = UnboundedSender<(Accepted, Arc<Client>)>;
 pub struct Acceptor {
     engine: Arc<Engine>,
     workers: Vec<Arrivals>,
+    tls: Arc<Tls>,
+    /// Started with the first listener for TLS.
+    handshakes: OnceLock<Handshakes>,
     tcp: Mutex<Vec<Listening>>,
+    secure: Mutex<Vec<Listening>>,
     unix: Mutex<Vec<Listening>>,
     runtime: tokio::runtime::Handle,
 }
@@ -72,34 +77,66 @@ the outside.\r\n";
 
 impl Acceptor {
     /// An acceptor for these workers, whose tasks run on `runtime`.
-    pub fn new(engine: Arc<Engine>, workers: Vec<Arrivals>, runtime: tokio::runtime::Handle) -> Acceptor {
-        Acceptor { engine, workers, tcp: Mutex::default(), unix: Mutex::default(), runtime }
+    pub fn new(
+        engine: Arc<Engine>,
+        workers: Vec<Arrivals>,
+        tls: Arc<Tls>,
+        runtime: tokio::runtime::Handle,
+    ) -> Acceptor {
+        Acceptor {
+            engine,
+            workers,
+            tls,
+            handshakes: OnceLock::new(),
+            tcp: Mutex::default(),
+            secure: Mutex::default(),
+            unix: Mutex::default(),
+            runtime,
+        }
     }
 
     /// Accepts on these TCP listeners, and no longer on those of before.
     pub fn listen_tcp(self: &Arc<Self>, listeners: Vec<BoundListener>) {
-        let tasks = listeners.into_iter().map(|listener| self.spawn(listener)).collect();
+        let tasks = listeners.into_iter().map(|listener| self.spawn(listener, false)).collect();
         replace(&self.tcp, tasks);
+    }
+
+    /// Accepts clients that speak TLS on these TCP listeners, and no longer on those of before.
+    ///
+    /// # Errors
+    /// There are no threads for handshakes.
+    pub fn listen_tls(self: &Arc<Self>, listeners: Vec<BoundListener>) -> io::Result<()> {
+        if !listeners.is_empty() && self.handshakes.get().is_none() {
+            // Another thread may have been first; then its threads are used.
+            let _ = self.handshakes.set(Handshakes::start(self.workers.len())?);
+        }
+        let tasks = listeners.into_iter().map(|listener| self.spawn(listener, true)).collect();
+        replace(&self.secure, tasks);
+        Ok(())
     }
 
     /// Accepts on a unix socket.
     pub fn listen_unix(self: &Arc<Self>, listener: BoundListener) {
-        replace(&self.unix, vec![self.spawn(listener)]);
+        replace(&self.unix, vec![self.spawn(listener, false)]);
     }
 
-    fn spawn(self: &Arc<Self>, listener: BoundListener) -> Listening {
+    fn spawn(self: &Arc<Self>, listener: BoundListener, secure: bool) -> Listening {
         let acceptor = Arc::clone(self);
         // Without a second descriptor, which can lack only where there are none left, it closes a little later.
         let socket = match &listener {
             BoundListener::Tcp(listener) => SockRef::from(listener).try_clone().ok(),
             BoundListener::Unix(listener, _) => SockRef::from(listener).try_clone().ok(),
         };
-        Listening { task: self.runtime.spawn(async move { acceptor.accept_all(listener).await }), socket }
+        Listening {
+            task: self.runtime.spawn(async move { acceptor.accept_all(listener, secure).await }),
+            socket,
+        }
     }
 
-    /// Stops accepting over TCP. The addresses are free when this returns.
+    /// Stops accepting over TCP, with TLS and without. The addresses are free when this returns.
     pub fn close_tcp(&self) {
         replace(&self.tcp, Vec::new());
+        replace(&self.secure, Vec::new());
     }
 
     /// Closes the listeners.
@@ -110,7 +147,7 @@ impl Acceptor {
 
     /// Closes the listeners, and is ready when they are closed: their addresses are free then.
     pub async fn closed(&self) {
-        for listeners in [&self.tcp, &self.unix] {
+        for listeners in [&self.tcp, &self.secure, &self.unix] {
             for listening in take(listeners) {
                 // It ends as one that was given up.
                 let _ = listening.close().await;
@@ -118,28 +155,29 @@ impl Acceptor {
         }
     }
 
-    async fn accept_all(&self, listener: BoundListener) {
+    async fn accept_all(self: Arc<Self>, listener: BoundListener, secure: bool) {
         match listener {
             BoundListener::Tcp(listener) => {
                 let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
                 loop {
                     let accepted = listener.accept().await.and_then(|(stream, _)| stream.into_std());
-                    self.arrived(accepted.map(Accepted::Tcp)).await;
+                    self.arrived(accepted.map(Accepted::Tcp), secure).await;
                 }
             }
             BoundListener::Unix(listener, path) => {
                 let Ok(listener) = tokio::net::UnixListener::from_std(listener) else { return };
                 loop {
                     let accepted = listener.accept().await.and_then(|(stream, _)| stream.into_std());
-                    self.arrived(accepted.map(|stream| Accepted::Unix(stream, path.clone()))).await;
+                    let accepted = accepted.map(|stream| Accepted::Unix(stream, path.clone()));
+                    self.arrived(accepted, false).await;
                 }
             }
         }
     }
 
-    async fn arrived(&self, accepted: io::Result<Accepted>) {
+    async fn arrived(self: &Arc<Self>, accepted: io::Result<Accepted>, secure: bool) {
         match accepted {
-            Ok(accepted) => self.place(accepted),
+            Ok(accepted) => self.place(accepted, secure),
             // The listener was shut down: CONFIG SET moved it, or the server ends. Its task is given up.
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => std::future::pending().await,
             Err(error) => {
@@ -150,22 +188,21 @@ impl Acceptor {
         }
     }
 
-    fn place(&self, accepted: Accepted) {
+    fn place(self: &Arc<Self>, accepted: Accepted, secure: bool) {
         let stats = self.engine.stats.outside();
         stats.incr(Counter::ConnectionsReceived);
         let settings = self.engine.config.current();
         if self.engine.clients.count() >= settings.maxclients as usize {
             stats.incr(Counter::ConnectionsRejected);
             stats.refused(Refusal::MaxClients);
-            accepted.refuse("-ERR max number of clients reached\r\n");
+            if !secure {
+                accepted.refuse("-ERR max number of clients reached\r\n");
+            }
             return;
         }
         let (address, local) = accepted.addresses();
-        let outside = matches!(&address, Address::Tcp(peer) if !peer.ip().is_loopback());
-        let open = || self.engine.server.acl().table().default_user().needs_no_password();
-        if outside && settings.protected_mode && open() {
-            stats.incr(Counter::ConnectionsRejected);
-            stats.refused(Refusal::ProtectedMode);
+        // Over TLS it is said once it can be: behind the handshake.
+        if !secure && !self.is_let_in(&address) {
             accepted.refuse(PROTECTED);
             return;
         }
@@ -180,9 +217,68 @@ impl Acceptor {
         // Entered here, so that the next connection already sees it in the worker's count.
         self.engine.clients.add(Arc::clone(&client));
         tracing::trace!(client = id, address = %client.address, "Accepted");
-        if self.workers[worker].send((accepted, Arc::clone(&client))).is_err() {
+        match accepted {
+            Accepted::Tcp(socket) if secure => self.shake_hands(socket, client),
+            accepted => self.hand_over(accepted, client),
+        }
+    }
+
+    /// Whether protected mode lets a peer in.
+    fn is_let_in(&self, address: &Address) -> bool {
+        let outside = matches!(address, Address::Tcp(peer) if !peer.ip().is_loopback());
+        let open = || self.engine.server.acl().table().default_user().needs_no_password();
+        if outside && self.engine.config.current().protected_mode && open() {
+            let stats = self.engine.stats.outside();
+            stats.incr(Counter::ConnectionsRejected);
+            stats.refused(Refusal::ProtectedMode);
+            return false;
+        }
+        true
+    }
+
+    fn hand_over(&self, accepted: Accepted, client: Arc<Client>) {
+        if self.workers[client.worker].send((accepted, Arc::clone(&client))).is_err() {
             self.engine.clients.remove(&client);
         }
+    }
+
+    /// Lets a client agree with us on TLS, elsewhere, and goes on with it then.
+    fn shake_hands(self: &Arc<Self>, socket: std::net::TcpStream, client: Arc<Client>) {
+        let (Some(contexts), Some(handshakes)) = (self.tls.contexts(), self.handshakes.get()) else {
+            // A listener for TLS is not opened before both are there.
+            self.engine.clients.remove(&client);
+            return;
+        };
+        let acceptor = Arc::clone(self);
+        let waiting = Arc::clone(&client);
+        let done = move |agreed| match agreed {
+            Ok(established) => {
+                let accepted = Accepted::Tls(Box::new(established));
+                if acceptor.is_let_in(&waiting.address) {
+                    acceptor.hand_over(accepted, waiting);
+                } else {
+                    acceptor.engine.clients.remove(&waiting);
+                    accepted.refuse(PROTECTED);
+                }
+            }
+            Err(error) => {
+                acceptor.engine.stats.outside().refused(Refusal::TlsHandshake);
+                tracing::warn!(
+                    client = waiting.id,
+                    address = %waiting.address,
+                    "Error accepting a client connection: {error}"
+                );
+                acceptor.engine.clients.remove(&waiting);
+            }
+        };
+        let patience_s = self.engine.config.current().tls_handshake_timeout_s;
+        handshakes.begin(Arriving {
+            socket,
+            config: Arc::clone(&contexts.server),
+            client,
+            patience: Duration::from_secs(u64::from(patience_s)),
+            done: Box::new(done),
+        });
     }
 
     fn emptiest(&self) -> usize {
@@ -200,20 +296,19 @@ fn replace(listeners: &Mutex<Vec<Listening>>, by: Vec<Listening>) {
 }
 
 fn prepare(accepted: &Accepted, keepalive_s: u32) -> io::Result<()> {
-    match accepted {
-        Accepted::Tcp(stream) => {
-            stream.set_nonblocking(true)?;
-            stream.set_nodelay(true)?;
-            if keepalive_s > 0 {
-                let interval = Duration::from_secs(u64::from(keepalive_s / 3).max(1));
-                let keepalive = TcpKeepalive::new()
-                    .with_time(Duration::from_secs(u64::from(keepalive_s)))
-                    .with_interval(interval)
-                    .with_retries(3);
-                SockRef::from(stream).set_tcp_keepalive(&keepalive)?;
-            }
-            Ok(())
-        }
-        Accepted::Unix(stream, _) => stream.set_nonblocking(true),
+    if let Accepted::Unix(stream, _) = accepted {
+        return stream.set_nonblocking(true);
     }
+    let Some(stream) = accepted.tcp() else { return Ok(()) };
+    stream.set_nonblocking(true)?;
+    stream.set_nodelay(true)?;
+    if keepalive_s > 0 {
+        let interval = Duration::from_secs(u64::from(keepalive_s / 3).max(1));
+        let keepalive = TcpKeepalive::new()
+            .with_time(Duration::from_secs(u64::from(keepalive_s)))
+            .with_interval(interval)
+            .with_retries(3);
+        SockRef::from(stream).set_tcp_keepalive(&keepalive)?;
+    }
+    Ok(())
 }

@@ -47,6 +47,7 @@ pub(super) async fn serve(shared: Rc<RefCell<Shared>>, stream: Stream, client: A
     };
     // An error is the peer's going away, in one form or another.
     let _ = task.run().await;
+    task.stream.close();
     let Task { shared, mut connection, rest, pending, .. } = task;
     drop((rest, pending));
     shared.borrow_mut().worker.leave(&mut connection);

@@ -118,7 +118,12 @@ async fn serve(
     housekeeping.abort();
     // Their batches never await, so none is cut off in the middle.
     engine.clients.each_of(index, |client| client.kill());
+    arrivals.close();
     while engine.clients.count_of(index) > 0 {
+        // Who came in the last moment, from a handshake maybe, is not served any more.
+        while let Ok((_, client)) = arrivals.try_recv() {
+            engine.clients.remove(&client);
+        }
         tokio::task::yield_now().await;
     }
 }

@@ -137,6 +137,8 @@ listed! {
         MaxClients,
         /// Protected mode: a connection from outside without a password set.
         ProtectedMode,
+        /// A client and the server did not agree on TLS.
+        TlsHandshake,
         /// The connection speaks HTTP.
         CrossProtocol,
     }
@@ -164,6 +166,7 @@ impl Refusal {
             Self::Subscriber => "subscriber",
             Self::MaxClients => "max_clients",
             Self::ProtectedMode => "protected_mode",
+            Self::TlsHandshake => "tls_handshake",
             Self::CrossProtocol => "cross_protocol",
         }
     }

@@ -20,26 +20,27 @@ macro_rules! network_rows {
     tracking_table_max_keys: u64 = 1_000_000 => "tracking-table-max-keys" int(0, LONG_MAX) [] "Keys remembered for client-side caching.";
 }
 "TLS" {
-    tls_port: u16 = 0 => "tls-port" int(0, 65535) [APPLIED] requires(Tls: "0") "TCP port for clients that use TLS; 0 listens on none.";
-    tls_cert_file: String = String::new() => "tls-cert-file" optional_text() [APPLIED] requires(Tls: "") "The server's certificate (PEM).";
-    tls_key_file: String = String::new() => "tls-key-file" optional_text() [APPLIED] requires(Tls: "") "The key of the server's certificate (PEM).";
-    tls_key_file_pass: String = String::new() => "tls-key-file-pass" optional_text() [SECRET APPLIED] requires(Tls: "") "Password of the server's key file.";
-    tls_client_cert_file: String = String::new() => "tls-client-cert-file" optional_text() [APPLIED] requires(Tls: "") "Certificate for connections that the server opens.";
-    tls_client_key_file: String = String::new() => "tls-client-key-file" optional_text() [APPLIED] requires(Tls: "") "Key of that certificate.";
-    tls_client_key_file_pass: String = String::new() => "tls-client-key-file-pass" optional_text() [SECRET APPLIED] requires(Tls: "") "Password of that key file.";
-    tls_dh_params_file: String = String::new() => "tls-dh-params-file" optional_text() [APPLIED] requires(Tls: "") "Diffie-Hellman parameters for old OpenSSL versions.";
-    tls_ca_cert_file: String = String::new() => "tls-ca-cert-file" optional_text() [APPLIED] requires(Tls: "") "Certificates of the authorities that are trusted.";
-    tls_ca_cert_dir: String = String::new() => "tls-ca-cert-dir" optional_text() [APPLIED] requires(Tls: "") "Folder of such certificates.";
-    tls_auth_clients: TlsAuthClients = TlsAuthClients::Yes => "tls-auth-clients" one_of(TlsAuthClients::NAMES) [] requires(Tls: "yes") "Whether clients must show a certificate.";
-    tls_protocols: String = String::new() => "tls-protocols" optional_text() [APPLIED] requires(Tls: "") "TLS versions to accept.";
-    tls_ciphers: String = String::new() => "tls-ciphers" optional_text() [APPLIED] requires(Tls: "") "Ciphers for TLS 1.2 and older.";
-    tls_ciphersuites: String = String::new() => "tls-ciphersuites" optional_text() [APPLIED] requires(Tls: "") "Cipher suites for TLS 1.3.";
-    tls_prefer_server_ciphers: bool = false => "tls-prefer-server-ciphers" yes_no() [APPLIED] requires(Tls: "no") "Follow the server's order of ciphers.";
-    tls_session_caching: bool = true => "tls-session-caching" yes_no() [APPLIED] requires(Tls: "yes") "Let clients resume a TLS session.";
-    tls_session_cache_size: u32 = 20_480 => "tls-session-cache-size" int(0, INT_MAX) [APPLIED] requires(Tls: "20480") "Sessions to remember.";
-    tls_session_cache_timeout_s: u32 = 300 => "tls-session-cache-timeout" int(0, INT_MAX) [APPLIED] requires(Tls: "300") "Seconds to remember a session.";
-    tls_replication: bool = false => "tls-replication" yes_no() [APPLIED] requires(Tls: "no") "Use TLS towards the master.";
-    tls_cluster: bool = false => "tls-cluster" yes_no() [APPLIED] requires(Tls: "no") "Use TLS on the cluster bus.";
+    tls_port: u16 = 0 => "tls-port" int(0, 65535) [APPLIED] "TCP port for clients that use TLS; 0 listens on none.";
+    tls_cert_file: String = String::new() => "tls-cert-file" optional_text() [APPLIED VOLATILE] "The server's certificate, and those that lead from it to an authority (PEM).";
+    tls_key_file: String = String::new() => "tls-key-file" optional_text() [APPLIED VOLATILE] "The key of the server's certificate (PEM).";
+    tls_key_file_pass: String = String::new() => "tls-key-file-pass" optional_text() [SECRET APPLIED] "Password of the server's key file.";
+    tls_client_cert_file: String = String::new() => "tls-client-cert-file" optional_text() [APPLIED VOLATILE] "Certificate for connections that the server opens; without one it is the server's.";
+    tls_client_key_file: String = String::new() => "tls-client-key-file" optional_text() [APPLIED VOLATILE] "Key of that certificate.";
+    tls_client_key_file_pass: String = String::new() => "tls-client-key-file-pass" optional_text() [SECRET APPLIED] "Password of that key file.";
+    tls_dh_params_file: String = String::new() => "tls-dh-params-file" optional_text() [APPLIED VOLATILE] "Diffie-Hellman parameters, read and not used: keys are exchanged over elliptic curves only.";
+    tls_ca_cert_file: String = String::new() => "tls-ca-cert-file" optional_text() [APPLIED VOLATILE] "Certificates of the authorities that are trusted (PEM).";
+    tls_ca_cert_dir: String = String::new() => "tls-ca-cert-dir" optional_text() [APPLIED VOLATILE] "Folder of such certificates, under the names that `openssl rehash` gives them.";
+    tls_auth_clients: TlsAuthClients = TlsAuthClients::Yes => "tls-auth-clients" one_of(TlsAuthClients::NAMES) [APPLIED] "Whether clients must show a certificate.";
+    tls_protocols: String = String::new() => "tls-protocols" optional_text() [APPLIED] "TLS versions to accept: TLSv1.2, TLSv1.3, or both; both without any.";
+    tls_ciphers: String = String::new() => "tls-ciphers" optional_text() [APPLIED] "Ciphers for TLS 1.2, as OpenSSL's lists of ciphers; those with ECDHE and AES-GCM or ChaCha20 are there.";
+    tls_ciphersuites: String = String::new() => "tls-ciphersuites" optional_text() [APPLIED] "Cipher suites for TLS 1.3.";
+    tls_prefer_server_ciphers: bool = false => "tls-prefer-server-ciphers" yes_no() [APPLIED] "Follow the server's order of ciphers.";
+    tls_session_caching: bool = true => "tls-session-caching" yes_no() [APPLIED] "Let clients resume a TLS session.";
+    tls_session_cache_size: u32 = 20_480 => "tls-session-cache-size" int(0, INT_MAX) [APPLIED] "Sessions to remember; 0 is no limit.";
+    tls_session_cache_timeout_s: u32 = 300 => "tls-session-cache-timeout" int(0, INT_MAX) [APPLIED] "Seconds to remember a session.";
+    tls_replication: bool = false => "tls-replication" yes_no() [APPLIED] "Use TLS towards the master; there is no role of a replica yet.";
+    tls_cluster: bool = false => "tls-cluster" yes_no() [APPLIED] "Use TLS where MIGRATE sends keys; there is no cluster bus yet.";
+    tls_handshake_timeout_s: u32 = 10 => "tls-handshake-timeout" int(1, 3600) [OURS] "Seconds that a client has to agree with the server on TLS.";
 }
     } $($rest)* } };
 }
