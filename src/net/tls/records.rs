@@ -336,6 +336,10 @@ impl TlsStream {
     ) -> Poll<io::Result<bool>> {
         let session = &mut self.session;
         let kept = session.incoming.len();
+        if kept >= sealed.len() {
+            // Pieces of a message of the handshake, in records of a byte each: nobody honest sends that.
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
         let mut filled = kept;
         if session.is_part || kept == 0 {
             let mut buffer = ReadBuf::new(&mut sealed[kept..]);
