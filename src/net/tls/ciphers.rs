@@ -9,7 +9,7 @@ use rustls::crypto::ring::cipher_suite as suite;
 
 /// A cipher of TLS 1.2: OpenSSL's name, what else names it, and its strength.
 struct Cipher {
-    name: &'static str,
+    openssl: &'static str,
     kinds: &'static [&'static str],
     bits: u16,
     suite: SupportedCipherSuite,
@@ -21,37 +21,37 @@ const COMMON: &[&str] = &["ALL", "DEFAULT", "HIGH", "ECDHE", "EECDH", "kECDHE", 
 /// Those that are there, the strongest first.
 const CIPHERS: &[Cipher] = &[
     Cipher {
-        name: "ECDHE-ECDSA-AES256-GCM-SHA384",
+        openssl: "ECDHE-ECDSA-AES256-GCM-SHA384",
         kinds: &["aECDSA", "ECDSA", "AES", "AES256", "AESGCM", "FIPS"],
         bits: 256,
         suite: suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
     },
     Cipher {
-        name: "ECDHE-RSA-AES256-GCM-SHA384",
+        openssl: "ECDHE-RSA-AES256-GCM-SHA384",
         kinds: &["aRSA", "AES", "AES256", "AESGCM", "FIPS"],
         bits: 256,
         suite: suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
     },
     Cipher {
-        name: "ECDHE-ECDSA-CHACHA20-POLY1305",
+        openssl: "ECDHE-ECDSA-CHACHA20-POLY1305",
         kinds: &["aECDSA", "ECDSA", "CHACHA20"],
         bits: 256,
         suite: suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
     },
     Cipher {
-        name: "ECDHE-RSA-CHACHA20-POLY1305",
+        openssl: "ECDHE-RSA-CHACHA20-POLY1305",
         kinds: &["aRSA", "CHACHA20"],
         bits: 256,
         suite: suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
     },
     Cipher {
-        name: "ECDHE-ECDSA-AES128-GCM-SHA256",
+        openssl: "ECDHE-ECDSA-AES128-GCM-SHA256",
         kinds: &["aECDSA", "ECDSA", "AES", "AES128", "AESGCM", "FIPS"],
         bits: 128,
         suite: suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
     },
     Cipher {
-        name: "ECDHE-RSA-AES128-GCM-SHA256",
+        openssl: "ECDHE-RSA-AES128-GCM-SHA256",
         kinds: &["aRSA", "AES", "AES128", "AESGCM", "FIPS"],
         bits: 128,
         suite: suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
@@ -148,24 +148,24 @@ pub(super) fn tls12(list: &str) -> Result<Vec<SupportedCipherSuite>, String> {
             (None, _) => missing.push(words),
             (Some(named), 0) if named.is_empty() => missing.push(words),
             (Some(named), 0) => {
-                let new = named.into_iter().filter(|cipher| !barred.contains(&cipher.name));
+                let new = named.into_iter().filter(|cipher| !barred.contains(&cipher.openssl));
                 let new: Vec<_> =
-                    new.filter(|cipher| !chosen.iter().any(|had| had.name == cipher.name)).collect();
+                    new.filter(|cipher| !chosen.iter().any(|had| had.openssl == cipher.openssl)).collect();
                 chosen.extend(new);
             }
             (Some(named), sign) => {
-                let is_named = |cipher: &&Cipher| named.iter().any(|one| one.name == cipher.name);
+                let is_named = |cipher: &&Cipher| named.iter().any(|one| one.openssl == cipher.openssl);
                 let (out, mut rest): (Vec<_>, Vec<_>) = chosen.into_iter().partition(is_named);
                 match sign {
                     b'+' => rest.extend(out),
-                    b'!' => barred.extend(named.iter().map(|cipher| cipher.name)),
+                    b'!' => barred.extend(named.iter().map(|cipher| cipher.openssl)),
                     _ => {}
                 }
                 chosen = rest;
             }
         }
     }
-    refuse(&missing, CIPHERS.iter().map(|cipher| cipher.name))?;
+    refuse(&missing, CIPHERS.iter().map(|cipher| cipher.openssl))?;
     Ok(chosen.into_iter().map(|cipher| cipher.suite).collect())
 }
 
@@ -181,7 +181,7 @@ fn named(words: &str) -> Option<Vec<&'static Cipher>> {
         if !is_known {
             return None;
         }
-        all.retain(|cipher| cipher.name == word || COMMON.contains(&word) || cipher.kinds.contains(&word));
+        all.retain(|cipher| cipher.openssl == word || COMMON.contains(&word) || cipher.kinds.contains(&word));
     }
     Some(all)
 }
@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     fn names(list: &str) -> Result<Vec<&'static str>, String> {
-        let name = |suite| CIPHERS.iter().find(|cipher| cipher.suite == suite).expect("ours").name;
+        let name = |suite| CIPHERS.iter().find(|cipher| cipher.suite == suite).expect("ours").openssl;
         Ok(tls12(list)?.into_iter().map(name).collect())
     }
 
