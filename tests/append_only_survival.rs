@@ -164,33 +164,48 @@ fn a_file_that_is_named_and_missing_is_refused() {
     assert!(log.contains("Unable to obtain the AOF file appendonly.aof.1.incr.aof length"), "{log}");
 }
 
+/// What each writer knows, and what the rounds did.
+#[derive(Debug, Default)]
+struct Record {
+    rounds: usize,
+    acknowledged: u64,
+    /// Writes that were on their way when the server was killed, and are there.
+    arrived: u64,
+    rewrites: u64,
+    saves: u64,
+    /// Rounds in which the kill met a rewrite or a save.
+    interrupted: u64,
+}
+
+/// A number of the environment.
+fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).map_or(otherwise, |text| text.parse().expect("a number"))
+}
+
 /// Writers that count, until the server is killed: each key holds what its last acknowledged write said, or the
-/// one that was on its way.
+/// one that was on its way. `KILL_ROUNDS` says how often, `KILL_SEED` which moments.
 #[test]
 fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
     const WRITERS: usize = 8;
-    let launch = log_launch().with(&["--appendfsync", "always", "--workers", "2"]);
+    let launch =
+        log_launch().with(&["--appendfsync", "always", "--workers", "2", "--dbfilename", "dump.rdb"]);
     let mut acknowledged = vec![0u64; WRITERS];
-    let mut random = Random(7);
-    for round in 0..20 {
+    let (mut random, mut record) = (Random(number("KILL_SEED", 7)), Record::default());
+    for round in 0..number("KILL_ROUNDS", 20) {
         let server = launch.start();
         let mut client = server.client();
         for (writer, slot) in acknowledged.iter_mut().enumerate() {
-            let last = *slot;
-            let there = client.line(&format!("GET writer:{writer}"));
-            let there: u64 = there.trim_matches('"').parse().unwrap_or(0);
-            assert!(there == last || there == last + 1, "round {round}, {writer}: {there} after {last}");
-            // Both halves of a transaction, or none.
-            let twin = client.line(&format!("GET twin:{writer}"));
-            assert_eq!(
-                twin.trim_matches('"').parse().unwrap_or(0),
-                there,
-                "round {round}, a torn transaction"
-            );
+            let there = found(&mut client, writer, round);
+            assert!(there == *slot || there == *slot + 1, "round {round}, {writer}: {there} after {slot}");
+            record.arrived += there - *slot;
             *slot = there;
         }
-        if round % 3 == 1 {
-            client.line("BGREWRITEAOF");
+        // Long enough for a kill to meet them.
+        client.line("CONFIG SET rdb-key-save-delay 2000");
+        match round % 3 {
+            1 => record.rewrites += u64::from(client.line("BGREWRITEAOF").ends_with("started")),
+            2 => record.saves += u64::from(client.line("BGSAVE").ends_with("started")),
+            _ => {}
         }
         let (port, enough) = (server.port(), 1 + random.below(400) as u64);
         let told = Arc::new(AtomicU64::new(0));
@@ -203,12 +218,34 @@ fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
             })
             .collect();
         until("so many writes are acknowledged", || told.load(Ordering::Relaxed) >= enough);
+        let busy = ["aof_rewrite_in_progress", "rdb_bgsave_in_progress"].map(|field| client.info(field));
+        record.interrupted += u64::from(busy.iter().any(|is| is == "1"));
         server.signal(Signal::SIGKILL);
         for (writer, thread) in threads.into_iter().enumerate() {
             acknowledged[writer] = thread.join().expect("a writer");
         }
+        record.acknowledged += told.load(Ordering::Relaxed);
+        record.rounds += 1;
     }
     assert!(acknowledged.iter().all(|&count| count > 0), "{acknowledged:?}");
+    eprintln!("{record:?}");
+}
+
+/// The last number of a writer that is there. All that it wrote before is there, too, and both halves of each of its
+/// transactions.
+fn found(client: &mut Client, writer: usize, round: u64) -> u64 {
+    let mut number = |line: String| {
+        let reply = client.line(&line);
+        reply.trim_start_matches("(integer) ").trim_matches('"').parse().unwrap_or(0)
+    };
+    let last = number(format!("GET writer:{writer}"));
+    let others = [
+        number(format!("GET twin:{writer}")),
+        number(format!("LLEN all:{writer}")),
+        number(format!("LINDEX all:{writer} -1")),
+    ];
+    assert_eq!(others, [last; 3], "round {round}, {writer}: a torn transaction, or one that is lost");
+    last
 }
 
 /// Counts on until the server is gone: the last number that it acknowledged. Each is counted in `told`, too.
@@ -216,14 +253,18 @@ fn count(port: u16, writer: usize, mut last: u64, told: &AtomicU64) -> u64 {
     let Ok(mut client) = Client::reach(("127.0.0.1", port)) else { return last };
     loop {
         let number = (last + 1).to_string();
-        let mut request = encode(&["MULTI"]);
-        request.extend(encode(&["SET", &format!("writer:{writer}"), &number]));
-        request.extend(encode(&["SET", &format!("twin:{writer}"), &number]));
-        request.extend(encode(&["EXEC"]));
-        if !client.raw(&request) {
+        let key = |kind: &str| format!("{kind}:{writer}");
+        let commands = [
+            encode(&["MULTI"]),
+            encode(&["SET", &key("writer"), &number]),
+            encode(&["RPUSH", &key("all"), &number]),
+            encode(&["SET", &key("twin"), &number]),
+            encode(&["EXEC"]),
+        ];
+        if !client.raw(&commands.concat()) {
             return last;
         }
-        for _ in 0..3 {
+        for _ in 1..commands.len() {
             if client.reply().is_none() {
                 return last;
             }

@@ -351,6 +351,28 @@ fn a_strangers_file_is_not_replaced() {
 }
 
 #[test]
+fn of_two_servers_in_one_folder_neither_replaces_what_the_other_saved() {
+    let launch = Launch::new().with(&["--enable-protected-configs", "yes"]);
+    let (first, second) = (launch.start(), launch.start());
+    let (mut one, mut other) = (first.client(), second.client());
+    assert_eq!(one.line("SET key first"), "OK");
+    assert_eq!(other.line("SET key second"), "OK");
+    assert_eq!(one.line("SAVE"), "OK");
+    let saved = std::fs::read(launch.file(FILE)).expect("the snapshot");
+    let reply = other.line("SAVE");
+    assert!(reply.starts_with("(error) ERR") && reply.contains("neither written nor loaded"), "{reply}");
+    assert!(std::fs::read(launch.file(FILE)).expect("the snapshot") == saved);
+    assert_eq!(one.line("SAVE"), "OK");
+    // What the second one has goes to a file of its own.
+    assert_eq!(other.line("CONFIG SET dbfilename second.snapshot"), "OK");
+    assert_eq!(other.line("SAVE"), "OK");
+    drop((first, second));
+    assert_eq!(launch.start().client().line("GET key"), "\"first\"");
+    let second = launch.with(&["--dbfilename", "second.snapshot"]).start();
+    assert_eq!(second.client().line("GET key"), "\"second\"");
+}
+
+#[test]
 fn who_insists_on_an_end_gets_it_and_nothing_of_the_last_save_stays() {
     let launch = Launch::new().with(&["--save", "3600 1", "--dbfilename", "dump.rdb"]);
     let mut server = launch.start();
