@@ -21,6 +21,35 @@ fn is_closed(client: &mut Client) -> bool {
     true
 }
 
+/// Routes of the admin port that show keys, clients or settings.
+const TELLING: [&str; 4] = ["/keys", "/key?name=k", "/clients", "/config"];
+
+#[test]
+fn what_clients_may_not_see_the_admin_port_does_not_show() {
+    let launch = || Launch::new().admin();
+    let told = |server: &Server| TELLING.map(|path| server.http("GET", path));
+    let server = launch().start();
+    let mut client = server.client();
+    assert_eq!(client.line("SET k v"), "OK");
+    assert!(told(&server).iter().all(|(status, _)| *status == 200));
+    for (command, undo, why) in [
+        ("CONFIG SET requirepass x", "CONFIG SET requirepass \"\"", "clients need a password"),
+        ("ACL SETUSER default -keys", "ACL SETUSER default +@all", "may not do everything"),
+        ("ACL SETUSER default resetkeys ~public:*", "ACL SETUSER default allkeys", "may not do everything"),
+        ("ACL SETUSER default off", "ACL SETUSER default on", "may not do everything"),
+        ("CONFIG SET port 0", "PING", "plain port"),
+    ] {
+        assert_eq!(client.line(command), "OK");
+        for (status, text) in told(&server) {
+            assert_eq!(status, 403, "{command}: {text}");
+            assert!(text.contains(why), "{command}: {text}");
+        }
+        assert!(["OK", "PONG"].contains(&client.line(undo).as_str()), "{undo}");
+    }
+    let renamed = launch().with(&["--rename-command", "KEYS", ""]).start();
+    assert!(told(&renamed).iter().all(|(status, text)| *status == 403 && text.contains("renamed")));
+}
+
 #[test]
 fn connections_of_a_removed_user_end() {
     let server = Server::start(&["--workers", "2"]);

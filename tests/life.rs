@@ -42,7 +42,7 @@ fn a_wrong_setting_is_refused_with_its_place_and_a_hint() {
     let cases: [(Launch, &[&str]); 6] = [
         (Launch::new().settings("hz 10\nmaxclient 5\n"), &["line 2", ">>> 'maxclient 5'", "'maxclients'"]),
         (Launch::new().settings("\n\ntimeout x\n"), &["glasswing.conf, line 3", ">>> 'timeout x'"]),
-        (Launch::new().with(&["--tls-port", "7000"]), &["command line", "tls-port"]),
+        (Launch::new().with(&["--replicaof", "127.0.0.1 1"]), &["command line", "role of a replica"]),
         (Launch::new().with(&["--maxmemory-policy", "most"]), &["allkeys-lru"]),
         (Launch::new().env("GLASSWING_PROT", "1"), &["environment", "GLASSWING_PROT", "'port'"]),
         (Launch::new().settings("requirepass \"open\n"), &["Unbalanced quotes", "line 1"]),
@@ -317,6 +317,35 @@ fn an_interrupt_during_the_last_save_ends_at_once() {
     let (status, log) = server.ended();
     assert_eq!(status.code(), Some(1), "{log:?}");
     assert!(!launch.file("dump.rdb").exists());
+}
+
+#[test]
+fn what_a_signal_does_can_be_set() {
+    for (options, signal, saves) in [
+        (["--save", "", "--shutdown-on-sigterm", "save"], Signal::SIGTERM, true),
+        (["--save", "100 1", "--shutdown-on-sigterm", "nosave now"], Signal::SIGTERM, false),
+        (["--save", "", "--shutdown-on-sigint", "save"], Signal::SIGINT, true),
+        (["--save", "100 1", "--shutdown-on-sigint", "nosave"], Signal::SIGINT, false),
+        (["--save", "", "--shutdown-on-sigint", "save"], Signal::SIGTERM, false),
+    ] {
+        let launch = Launch::new().with(&options);
+        let mut server = launch.start();
+        assert_eq!(server.client().line("SET key value"), "OK");
+        server.signal(signal);
+        let (status, log) = server.ended();
+        assert_eq!(status.code(), Some(0), "{log:?}");
+        assert_eq!(launch.file("glasswing.snapshot").exists(), saves, "{options:?} {signal}");
+    }
+}
+
+#[test]
+fn whoever_comes_at_once_finds_what_was_loaded() {
+    let launch = Launch::new();
+    for _ in 0..3 {
+        let server = launch.spawn();
+        until("it listens", || TcpStream::connect((Ipv4Addr::LOCALHOST, server.port())).is_ok());
+        assert_eq!(server.client().line("SET key value"), "OK");
+    }
 }
 
 #[test]

@@ -300,6 +300,8 @@ fn timed_launch() -> Launch {
 
 fn files_in(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let entries = std::fs::read_dir(folder).expect("the folder").flatten();
+    // The lock of who writes there is no data.
+    let entries = entries.filter(|entry| !entry.file_name().to_string_lossy().ends_with(".lock"));
     entries.map(|entry| (entry.file_name().into(), std::fs::read(entry.path()).expect("a file"))).collect()
 }
 

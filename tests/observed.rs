@@ -149,9 +149,11 @@ fn not_ready_while_it_loads() {
     assert!(server.log_says("Running mode="));
     let (status, body) = server.http("GET", "/readyz?verbose");
     assert_eq!(status, 503, "{body}");
-    assert!(body.contains("loading the snapshot"), "{body}");
+    assert!(body.contains("loading: ") || body.contains("loading failed: loading"), "{body}");
     assert_eq!(server.http("GET", "/livez").0, 200, "it lives");
     assert_eq!(server.http("GET", "/startupz").0, 503);
+    let (status, text) = server.http("POST", "/save?wait=true");
+    assert!(status == 503 && text.contains("being loaded"), "{status} {text}");
     assert_eq!(sample(&server, "redis_loading_dump_file"), 1.0);
     let reply = server.client().line("GET key:1");
     assert_eq!(reply, "(error) LOADING Redis is loading the dataset in memory");

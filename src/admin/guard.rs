@@ -32,8 +32,8 @@ pub(super) enum Access {
     Page,
     /// Needs the token, or a trusted peer where there is none.
     Trusted,
-    /// As `Trusted`; and where clients need a password, a trusted address is not
-    /// enough: `CONFIG GET` and `INFO` would ask the same peer for the password.
+    /// As `Trusted`; and where not every client may do everything at once, a trusted address is not
+    /// enough: `CONFIG GET` and `INFO` would ask the same peer for more.
     Sensitive,
 }
 
@@ -77,14 +77,14 @@ impl Guard {
         &self,
         access: Access,
         asker: &Asker<'_>,
-        password_set: impl FnOnce() -> bool,
+        closed: impl FnOnce() -> Option<&'static str>,
     ) -> Result<(), Problem> {
         let open = access == Access::Open || (access == Access::Metrics && self.metrics_public);
         if !open {
             match &self.token {
                 Some(_) if access == Access::Page => {}
                 Some(token) => check_token(token, asker.headers)?,
-                None => self.check_without_token(access, asker, password_set)?,
+                None => self.check_without_token(access, asker, closed)?,
             }
         }
         if asker.changes { check_origin(asker.headers) } else { Ok(()) }
@@ -94,7 +94,7 @@ impl Guard {
         &self,
         access: Access,
         asker: &Asker<'_>,
-        password_set: impl FnOnce() -> bool,
+        closed: impl FnOnce() -> Option<&'static str>,
     ) -> Result<(), Problem> {
         if !self.trusts(asker.peer) {
             return Err(forbidden(
@@ -106,9 +106,11 @@ impl Guard {
         if access != Access::Metrics {
             self.check_host(asker)?;
         }
-        if access == Access::Sensitive && password_set() {
+        if access == Access::Sensitive
+            && let Some(why) = closed()
+        {
             return Err(forbidden(
-                "clients need a password (requirepass), so this is not shown without an admin token",
+                format!("{why}, so this is not shown without an admin token"),
                 "set an admin token on the server and send it as 'Authorization: Bearer <token>'",
             ));
         }
@@ -157,7 +159,7 @@ pub(super) async fn check(State(shared): State<Shared>, request: Request, next: 
         changes: !request.method().is_safe(),
     };
     let access = server::access_to(request.uri().path());
-    match shared.guard.load().judge(access, &asker, || shared.control.password_set()) {
+    match shared.guard.load().judge(access, &asker, || shared.control.not_open_because()) {
         Ok(()) => next.run(request).await,
         // The body was not read.
         Err(problem) if asker.changes => problem.closing().into_response(),
@@ -260,7 +262,7 @@ mod tests {
         uri: &'static str,
         headers: Vec<(&'static str, &'static str)>,
         changes: bool,
-        password_set: bool,
+        closed: bool,
     }
 
     fn ask() -> Ask {
@@ -270,7 +272,7 @@ mod tests {
             uri: "/",
             headers: vec![("host", "localhost:8080")],
             changes: false,
-            password_set: false,
+            closed: false,
         }
     }
 
@@ -282,7 +284,9 @@ mod tests {
         let uri: Uri = ask.uri.parse().unwrap();
         let asker =
             Asker { peer: ask.peer.parse().unwrap(), uri: &uri, headers: &headers, changes: ask.changes };
-        match Guard::new(options).judge(ask.access, &asker, || ask.password_set) {
+        match Guard::new(options)
+            .judge(ask.access, &asker, || ask.closed.then_some("clients need a password"))
+        {
             Ok(()) => 200,
             Err(problem) => problem.status.as_u16(),
         }
@@ -336,7 +340,7 @@ mod tests {
         let send = |authorization, peer| Ask {
             peer,
             access: Access::Sensitive,
-            password_set: true,
+            closed: true,
             headers: vec![("host", "any.example"), ("authorization", authorization)],
             ..ask()
         };
@@ -354,7 +358,7 @@ mod tests {
 
     #[test]
     fn where_clients_need_a_password_sensitive_routes_need_a_token() {
-        let locked = |access| Ask { access, password_set: true, ..ask() };
+        let locked = |access| Ask { access, closed: true, ..ask() };
         assert_eq!(verdict(&plain(), locked(Access::Sensitive)), 403);
         assert_eq!(verdict(&plain(), locked(Access::Trusted)), 200);
         assert_eq!(verdict(&plain(), locked(Access::Metrics)), 200);

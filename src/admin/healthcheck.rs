@@ -94,7 +94,11 @@ impl Target {
         for address in addresses {
             match TcpStream::connect_timeout(&address, timeout) {
                 Ok(stream) => return Ok(stream),
-                Err(error) => last = format!("cannot connect to {address}: {error}"),
+                Err(error) => {
+                    last = format!(
+                        "cannot connect to {address}: {error}. Does the server run, and is this its admin-port?"
+                    );
+                }
             }
         }
         Err(last)

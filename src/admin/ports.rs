@@ -46,8 +46,9 @@ pub trait Control: Console {
     /// What runs here.
     fn version(&self) -> VersionInfo;
 
-    /// Whether clients need a password (`requirepass`).
-    fn password_set(&self) -> bool;
+    /// Why not every client on this machine may do everything at once, if so: then what shows keys, clients or
+    /// settings needs a token.
+    fn not_open_because(&self) -> Option<&'static str>;
 
     /// A request's work panicked and was answered with 500: count it.
     fn panicked(&self);
@@ -104,6 +105,8 @@ pub struct SaveJob {
 pub enum SaveRefused {
     /// One runs already.
     Running(SaveJob),
+    /// What there would be to save is being loaded.
+    Loading,
     /// It cannot start, and why.
     Failed(String),
 }

@@ -74,6 +74,11 @@ fn refused(refusal: SaveRefused) -> Problem {
         .field("job", job.id)
         .field("look_at", place_of(job))
         .header(header::LOCATION, &place_of(job)),
+        SaveRefused::Loading => Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the data is being loaded, so there is nothing whole to save",
+            "GET /startupz shows how far it is; ask again when it has ended",
+        ),
         SaveRefused::Failed(reason) => failed(&reason),
     }
 }

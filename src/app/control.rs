@@ -40,6 +40,9 @@ impl Control for Admin {
     }
 
     fn start_save(&self) -> Result<SaveJob, SaveRefused> {
+        if self.0.status.loading.load(Ordering::SeqCst) {
+            return Err(SaveRefused::Loading);
+        }
         match self.0.begin_save() {
             Ok(JobId(id)) => Ok(SaveJob { id }),
             Err(SaveRefusal::Failed(text)) => Err(SaveRefused::Failed(text)),
@@ -90,8 +93,19 @@ impl Control for Admin {
         }
     }
 
-    fn password_set(&self) -> bool {
-        !self.0.acl.table().default_user().needs_no_password()
+    fn not_open_because(&self) -> Option<&'static str> {
+        let table = self.0.acl.table();
+        let user = table.default_user();
+        if !user.needs_no_password() {
+            return Some("clients need a password");
+        }
+        if !user.is_open() || !user.is_unrestricted() {
+            return Some("the user 'default' may not do everything");
+        }
+        if self.0.config.current().port == 0 {
+            return Some("clients cannot come over a plain port");
+        }
+        (!self.0.config.renames().is_empty()).then_some("commands are renamed")
     }
 
     fn panicked(&self) {
@@ -121,8 +135,8 @@ impl Admin {
     fn loading(&self) -> Check {
         let loading = self.0.status.loading.load(Ordering::Relaxed);
         let reason = match self.0.load_progress() {
-            Some(progress) => format!("loading the snapshot: {}", progress_line(&progress.report())),
-            None if loading => "loading the snapshot".to_owned(),
+            Some(progress) => format!("loading: {}", progress_line(&progress.report())),
+            None if loading => "loading".to_owned(),
             None => "the keyspace is loaded".to_owned(),
         };
         Check { name: "loading", ok: !loading, reason, live: false, ready: true, startup: true }

@@ -203,6 +203,7 @@ impl Server for Host {
             })?;
         }
         self.store.saves().set_limit(new.save_extra_memory_limit_bytes as usize);
+        self.judge_saves(new);
         if let Some(admin) = self.admin.get() {
             let networks = super::control::networks(&new.admin_trusted_networks);
             admin.set_access(networks, new.admin_metrics_public);

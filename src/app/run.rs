@@ -180,6 +180,9 @@ fn write_pidfile(path: &str) -> Option<PathBuf> {
     }
 }
 
+/// A load that is over by then is none that clients are told of.
+const INSTANT: Duration = Duration::from_millis(100);
+
 /// From open listeners to the end.
 async fn live(host: &Arc<Host>, listeners: Listeners) -> Result<i32, String> {
     let mut signals = Signals::listen().map_err(|error| format!("signals cannot be handled: {error}"))?;
@@ -192,11 +195,6 @@ async fn live(host: &Arc<Host>, listeners: Listeners) -> Result<i32, String> {
     let acceptor =
         Arc::new(Acceptor::new(Arc::clone(&engine), workers.arrivals.clone(), Arc::clone(&host.tls), handle));
     let _ = host.acceptor.set(Arc::clone(&acceptor));
-    acceptor.listen_tcp(listeners.tcp);
-    acceptor.listen_tls(listeners.tls).map_err(|error| format!("no thread for handshakes: {error}"))?;
-    if let Some(unix) = listeners.unix {
-        acceptor.listen_unix(unix);
-    }
     let settings = host.config.current();
     tracing::info!(
         "Running mode=standalone, port={}, workers={}, glasswing={}, PID: {}",
@@ -205,7 +203,21 @@ async fn live(host: &Arc<Host>, listeners: Listeners) -> Result<i32, String> {
         env!("CARGO_PKG_VERSION"),
         std::process::id()
     );
-    let result = match load_unless_told_to_end(host, &mut signals).await {
+    let loaded = {
+        let mut loading = std::pin::pin!(load_unless_told_to_end(host, &mut signals));
+        // Whoever comes while there is hardly anything to load waits for it, and is not told that it is loading.
+        let at_once = tokio::time::timeout(INSTANT, &mut loading).await;
+        acceptor.listen_tcp(listeners.tcp);
+        acceptor.listen_tls(listeners.tls).map_err(|error| format!("no thread for handshakes: {error}"))?;
+        if let Some(unix) = listeners.unix {
+            acceptor.listen_unix(unix);
+        }
+        match at_once {
+            Ok(loaded) => loaded,
+            Err(_) => loading.await,
+        }
+    };
+    let result = match loaded {
         Ok(true) => {
             crate::observe::memory::start();
             host.status.loading.store(false, Ordering::SeqCst);
@@ -312,8 +324,8 @@ async fn end_on_signals(host: &Arc<Host>, mut signals: Signals) {
         if let Some(acceptor) = host.acceptor.get() {
             acceptor.closed().await;
         }
-        let ending = Arc::clone(host);
-        let ended = tokio::task::spawn_blocking(move || ending.end(Shutdown::default()));
+        let (ending, how) = (Arc::clone(host), how_to_end(name, &host.config.current()));
+        let ended = tokio::task::spawn_blocking(move || ending.end(how));
         let ended = tokio::select! {
             ended = ended => ended,
             () = signals.interrupted() => {
@@ -332,6 +344,13 @@ async fn end_on_signals(host: &Arc<Host>, mut signals: Signals) {
             }
         }
     }
+}
+
+/// What the settings say of a signal.
+fn how_to_end(signal: &str, settings: &Settings) -> Shutdown {
+    let asked = if signal == "SIGINT" { settings.shutdown_on_sigint } else { settings.shutdown_on_sigterm };
+    let save = (asked.save || asked.nosave).then_some(asked.save);
+    Shutdown { save, now: asked.now, force: asked.force }
 }
 
 /// While chores rest the end that a signal asks for is none of them that is done. False when it is given up meanwhile
@@ -357,11 +376,11 @@ fn chores(host: &Arc<Host>) {
     host.stats.tick(host.clock.stamp());
     // Keeps the peak.
     host.process.usage(host.clock.stamp());
-    host.judge_saves();
+    let settings = host.config.current();
+    host.judge_saves(&settings);
     host.tend_log();
     host.tend_replication();
     host.connections.close_idle(host.clock.stamp());
-    let settings = host.config.current();
     let points: Vec<SavePoint> = settings
         .save
         .iter()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::command::ports::{SaveRefusal, Scripts as _, Shutdown};
-use crate::config::MaxmemoryPolicy;
+use crate::config::{MaxmemoryPolicy, Settings};
 use crate::observe::Counter;
 use crate::persist::jobs::{Done, JobId, JobKind};
 use crate::persist::progress::{Progress, Report};
@@ -69,6 +69,8 @@ impl Host {
             match result {
                 Ok(done) => {
                     stats.changes_saved(changes);
+                    // Whoever hears of it may write at once; what failed is found at the next look.
+                    host.status.writes_stopped.store(false, Ordering::Relaxed);
                     stats.outside().incr(Counter::SavesCompleted);
                     span.number("glasswing.keys", done.keys);
                     tracing::info!(keys = done.keys, bytes = done.bytes, "DB saved on disk");
@@ -172,9 +174,9 @@ impl Host {
     }
 
     /// Decides whether writes are to stop because the last save failed.
-    pub(super) fn judge_saves(&self) {
-        let (settings, jobs) = (self.config.current(), self.jobs.status());
-        let stopped = settings.stop_writes_on_bgsave_error && !settings.save.is_empty() && !jobs.last_ok;
+    pub(super) fn judge_saves(&self, settings: &Settings) {
+        let stopped =
+            settings.stop_writes_on_bgsave_error && !settings.save.is_empty() && !self.jobs.status().last_ok;
         self.status.writes_stopped.store(stopped, Ordering::Relaxed);
     }
 

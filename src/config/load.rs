@@ -140,6 +140,10 @@ impl Loader {
                 self.renames.push(Rename { from: args[0].clone(), to: args[1].clone() });
                 Ok(())
             }
+            ("rename-command", _) => Err(Failure::Here(Fault::new(
+                "Bad directive or wrong number of arguments",
+                "It takes two names: rename-command <command> <new name>. The new name \"\" takes the command away.",
+            ))),
             ("sentinel", 0) => missing("Sentinel mode", "Drop this option."),
             ("sentinel", _) => Err(Failure::Here(Fault::new(
                 "sentinel directive while not in sentinel mode",

@@ -242,13 +242,17 @@ fn variable(settings: &mut Settings, row: &Row, value: &str) -> Result<(), Strin
 }
 
 /// Kubernetes gives every container variables about each service of the namespace. A service named `glasswing`
-/// yields `GLASSWING_PORT=tcp://10.0.0.1:6379`, `GLASSWING_SERVICE_HOST` and so on, which are not meant for us.
+/// yields `GLASSWING_PORT=tcp://10.0.0.1:6379`, `GLASSWING_SERVICE_HOST` and so on, one named `glasswing-metrics` the same
+/// with `GLASSWING_METRICS_`. They are not meant for us.
 fn is_service_link(name: &str, value: &str) -> bool {
-    let name = &name[PREFIX.len()..];
-    let per_port =
-        name.strip_prefix("PORT_").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    // With the underscore before the rest, so that every word of it stands behind one.
+    let name = &name[PREFIX.len() - 1..];
+    let per_port = name
+        .match_indices("_PORT_")
+        .any(|(at, word)| name[at + word.len()..].starts_with(|c: char| c.is_ascii_digit()));
+    let service = ["_SERVICE_HOST", "_SERVICE_PORT"].iter().any(|word| name.contains(word));
     let url = ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme));
-    per_port || name.starts_with("SERVICE_") || (name == "PORT" && url)
+    per_port || service || (name.ends_with("_PORT") && url)
 }
 
 fn check(args: &[OsString]) -> Result<Startup, StartupError> {

@@ -174,6 +174,10 @@ fn environment_variables_are_settings() {
         ("GLASSWING_PORT", "tcp://10.0.0.1:6379"),
         ("GLASSWING_SERVICE_HOST", "10.0.0.1"),
         ("GLASSWING_PORT_6379_TCP_ADDR", "x"),
+        ("GLASSWING_METRICS_PORT", "tcp://10.0.0.1:8080"),
+        ("GLASSWING_METRICS_SERVICE_HOST", "10.0.0.1"),
+        ("GLASSWING_METRICS_SERVICE_PORT_HTTP", "8080"),
+        ("GLASSWING_METRICS_PORT_8080_TCP_PROTO", "tcp"),
     ] {
         start(link.0, link.1).expect("a service link is ignored");
     }
@@ -215,7 +219,10 @@ fn what_commands_are_to_be_called_is_kept_in_order() {
     let renames: Vec<_> = config.renames().iter().map(|rename| (&rename.from[..], &rename.to[..])).collect();
     assert_eq!(renames, [(&b"FLUSHALL"[..], &b"wipe"[..]), (b"wipe", b"")]);
     let error = check_text(b"rename-command x").expect_err("one name").to_string();
-    assert!(error.contains("Bad directive or wrong number of arguments"), "{error}");
+    assert!(
+        error.contains("Bad directive or wrong number of arguments") && error.contains("two names"),
+        "{error}"
+    );
 }
 
 #[test]

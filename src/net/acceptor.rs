@@ -190,7 +190,6 @@ impl Acceptor {
 
     fn place(self: &Arc<Self>, accepted: Accepted, secure: bool) {
         let stats = self.engine.stats.outside();
-        stats.incr(Counter::ConnectionsReceived);
         let settings = self.engine.config.current();
         if self.engine.clients.count() >= settings.maxclients as usize {
             stats.incr(Counter::ConnectionsRejected);
@@ -206,6 +205,7 @@ impl Acceptor {
             accepted.refuse(PROTECTED);
             return;
         }
+        stats.incr(Counter::ConnectionsReceived);
         if let Err(error) = prepare(&accepted, settings.tcp_keepalive_s) {
             tracing::debug!(%error, "A connection was closed before it could be served");
             return;

@@ -206,8 +206,8 @@ impl Control for Fake {
         }
     }
 
-    fn password_set(&self) -> bool {
-        self.password_set.load(Ordering::SeqCst)
+    fn not_open_because(&self) -> Option<&'static str> {
+        self.password_set.load(Ordering::SeqCst).then_some("clients need a password")
     }
 
     fn panicked(&self) {

@@ -66,7 +66,7 @@ fn with_a_password_and_no_token_nothing_sensitive_is_shown() {
     assert_eq!(get(&server, "/key?name=a").status, 403);
     assert_eq!(send(&server, "POST /clients/kill?id=7", &[]).status, 403);
     assert!(fake.killed.lock().unwrap().is_empty());
-    assert!(get(&server, "/info").error().contains("requirepass"));
+    assert!(get(&server, "/info").error().contains("clients need a password"));
     assert_eq!(send(&server, "POST /save", &[]).status, 202);
 }
 

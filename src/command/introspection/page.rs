@@ -16,6 +16,9 @@ answers is Redis's answer, to the last error text, unless the next table says ot
 summaries of COMMAND DOCS are our own, and so are the numbers that SCAN uses as cursors.
 ";
 
+const ALL_THERE: &str = "No command is missing. There are no cluster, no modules and no role of a replica: what needs them is known, and \
+                         answers as a stand-alone Redis does (`CLUSTER`, `FAILOVER`), or is refused as said above.";
+
 /// The page.
 pub fn markdown(registry: &Registry) -> String {
     let known: BTreeSet<&str> = registry.iter().map(|(_, command)| command.full_name).collect();
@@ -33,7 +36,7 @@ pub fn markdown(registry: &Registry) -> String {
     page += &format!(
         "\n## What is not there yet\n\n{}\n",
         match &missing[..] {
-            [] => "Nothing.".to_owned(),
+            [] => wrapped(ALL_THERE),
             some => wrapped(&format!("{}.", some.join(", "))),
         }
     );

@@ -13,7 +13,7 @@ macro_rules! process_rows {
     set_proc_title: bool = true => "set-proc-title" yes_no() [IMMUTABLE] "Redis's process title; stored only.";
     proc_title_template: String = "{title} {listen-addr} {server-mode}".into() => "proc-title-template" checked(title_template) [APPLIED] "What Redis's process title shows; stored only.";
     hz: u32 = 10 => "hz" capped(0, INT_MAX, 1, 500) [] "How often a second background work runs; held between 1 and 500.";
-    dynamic_hz: bool = true => "dynamic-hz" yes_no() [] "Run background work more often when there are many clients.";
+    dynamic_hz: bool = true => "dynamic-hz" yes_no() [] "Run background work more often when there are many clients; stored only.";
     io_threads: u32 = 1 => "io-threads" int(1, 128) [IMMUTABLE] "Redis's I/O threads; stored only, see workers.";
     io_threads_do_reads: bool = false => "io-threads-do-reads" yes_no() [IMMUTABLE] "Redis's reading in I/O threads; stored only.";
     server_cpulist: String = String::new() => "server_cpulist" optional_text() [IMMUTABLE] requires(CpuAffinity: "") "Cores for the threads that serve clients.";
@@ -22,12 +22,12 @@ macro_rules! process_rows {
     bgsave_cpulist: String = String::new() => "bgsave_cpulist" optional_text() [IMMUTABLE] requires(CpuAffinity: "") "Cores for saving.";
     oom_score_adj: OomScoreAdj = OomScoreAdj::No => "oom-score-adj" one_of(OomScoreAdj::NAMES) [APPLIED] "Adjust the kernel's out-of-memory score.";
     oom_score_adj_values: [i32; 3] = [0, 200, 800] => "oom-score-adj-values" shape("three integers from -2000 to 2000") [MULTI APPLIED] "Scores of a master, a replica and a saving child.";
-    disable_thp: bool = true => "disable-thp" yes_no() [IMMUTABLE] "Switch off transparent huge pages for the process.";
+    disable_thp: bool = true => "disable-thp" yes_no() [IMMUTABLE] "Switch off transparent huge pages for the process; stored only.";
     crash_log_enabled: bool = true => "crash-log-enabled" yes_no() [APPLIED] "Redis's report on a crash; stored only: a panic is always logged with its backtrace.";
-    crash_memcheck_enabled: bool = true => "crash-memcheck-enabled" yes_no() [] "Test memory after a crash.";
-    use_exit_on_panic: bool = false => "use-exit-on-panic" yes_no() [HIDDEN] "Exit instead of abort on a crash.";
+    crash_memcheck_enabled: bool = true => "crash-memcheck-enabled" yes_no() [] "Test memory after a crash; stored only.";
+    use_exit_on_panic: bool = false => "use-exit-on-panic" yes_no() [HIDDEN] "Exit instead of abort on a crash; stored only.";
     watchdog_period_ms: u32 = 0 => "watchdog-period" int(0, INT_MAX) [HIDDEN APPLIED] requires(Watchdog: "0") "Report commands that take longer than this; 0 is off.";
-    ignore_warnings: String = String::new() => "ignore-warnings" text() [] "Names of warnings at start that are not shown.";
+    ignore_warnings: String = String::new() => "ignore-warnings" text() [] "Names of warnings at start that are not shown; stored only.";
     shutdown_timeout_s: u32 = 10 => "shutdown-timeout" int(0, INT_MAX) [] "Seconds to wait for lagging replicas at shutdown.";
     shutdown_on_sigint: ShutdownOnSignal = ShutdownOnSignal::default() => "shutdown-on-sigint" one_of(ShutdownOnSignal::NAMES) [MULTI] "What SIGINT does; several words may be given.";
     shutdown_on_sigterm: ShutdownOnSignal = ShutdownOnSignal::default() => "shutdown-on-sigterm" one_of(ShutdownOnSignal::NAMES) [MULTI] "What SIGTERM does; several words may be given.";
