@@ -418,6 +418,7 @@ fn an_end_that_would_lose_the_first_base_is_refused() {
     assert!(server.log_says("Writing initial AOF, can't exit."));
     server.signal(Signal::SIGTERM);
     assert!(server.log_says("SIGTERM received but errors trying to shut down"));
+    until("new clients are let in", || Client::reach(("127.0.0.1", server.port())).is_ok());
     assert_eq!(server.client().line("GET a"), "\"1\"");
     client.send(&["SHUTDOWN", "NOSAVE", "FORCE"]);
     assert_eq!(client.reply(), None);

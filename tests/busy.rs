@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Client, Launch, Server};
+use common::{Client, Launch, Server, until};
 use glasswing::command::transcript::format_value;
 
 const BUSY: &str =
@@ -123,7 +123,7 @@ fn the_server_ends_though_a_script_has_written_and_does_not() {
 
 /// Waits until so many clients are held back.
 fn until_held_back(client: &mut Client, count: usize) {
-    while client.info("blocked_clients") != count.to_string() {}
+    until("so many clients are held back", || client.info("blocked_clients") == count.to_string());
 }
 
 const READS: &str = "#!lua flags=no-writes\nreturn redis.call('GET', 'k')";

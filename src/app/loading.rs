@@ -56,6 +56,18 @@ impl Host {
         if is_default && !path.exists() && of_redis.exists() { of_redis } else { path }
     }
 
+    /// Whether a file is there that the start loads.
+    pub(super) fn has_something_to_load(&self) -> bool {
+        let settings = self.config.current();
+        match settings.appendonly {
+            true => {
+                self.append_only.folder().manifest_path().exists()
+                    || Path::new(&settings.appendfilename).exists()
+            }
+            false => self.path_to_load().exists(),
+        }
+    }
+
     /// Loads the file at the start: how many keys it had. `Ok(None)` when there is none.
     pub(super) fn load_at_start(&self) -> Result<Option<u64>, String> {
         if self.config.current().appendonly {

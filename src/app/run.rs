@@ -206,15 +206,18 @@ async fn live(host: &Arc<Host>, listeners: Listeners) -> Result<i32, String> {
     let loaded = {
         let mut loading = std::pin::pin!(load_unless_told_to_end(host, &mut signals));
         // Whoever comes while there is hardly anything to load waits for it, and is not told that it is loading.
-        let at_once = tokio::time::timeout(INSTANT, &mut loading).await;
+        let at_once = match host.has_something_to_load() {
+            true => tokio::time::timeout(INSTANT, &mut loading).await.ok(),
+            false => Some((&mut loading).await),
+        };
         acceptor.listen_tcp(listeners.tcp);
         acceptor.listen_tls(listeners.tls).map_err(|error| format!("no thread for handshakes: {error}"))?;
         if let Some(unix) = listeners.unix {
             acceptor.listen_unix(unix);
         }
         match at_once {
-            Ok(loaded) => loaded,
-            Err(_) => loading.await,
+            Some(loaded) => loaded,
+            None => loading.await,
         }
     };
     let result = match loaded {
