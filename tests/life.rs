@@ -352,9 +352,11 @@ fn whoever_comes_at_once_finds_what_was_loaded() {
 fn a_signal_while_loading_ends_at_once() {
     let launch = Launch::new().with(&["--save", "3600 1", "--enable-debug-command", "yes"]);
     let server = launch.start();
-    assert_eq!(server.client().line("DEBUG POPULATE 300000 key 200"), "OK");
+    assert_eq!(server.client().line("DEBUG POPULATE 300000"), "OK");
     server.stop();
     let size = std::fs::metadata(launch.file("glasswing.snapshot")).expect("a file").len();
+    // A load of many seconds, if it were let.
+    let launch = launch.with(&["--key-load-delay", "20"]);
     let mut server = launch.spawn();
     assert!(server.log_says("Running mode="));
     server.signal(Signal::SIGTERM);

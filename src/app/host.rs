@@ -390,4 +390,12 @@ impl Host {
     pub(super) fn load_progress(&self) -> Option<Arc<crate::persist::progress::Progress>> {
         self.load.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+
+    /// A load begins. One that a signal came before gives up at once.
+    pub(super) fn load_begins(&self, progress: &Arc<crate::persist::progress::Progress>) {
+        *self.load.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(progress));
+        if self.status.stopping.load(Ordering::SeqCst) {
+            progress.cancel();
+        }
+    }
 }

@@ -114,7 +114,7 @@ impl Host {
         tracing::info!("Loading {}", path.display());
         let clock = self.clock.clone();
         let progress = Arc::new(Progress::new(Box::new(move || clock.stamp() / 1_000_000)));
-        *self.load.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&progress));
+        self.load_begins(&progress);
         let span = self.tracer.background("load");
         let result = match kind {
             Kind::Redis => self.load_redis_file(&path, how, &progress),

@@ -179,7 +179,7 @@ impl Host {
         let clock = self.clock.clone();
         let progress = Arc::new(Progress::new(Box::new(move || clock.stamp() / 1_000_000)));
         progress.expect_bytes(total);
-        *self.load.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&progress));
+        self.load_begins(&progress);
         let result = self.load_files(folder, &files, &sizes, way, &progress);
         *self.load.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let last = result?;

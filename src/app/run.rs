@@ -248,7 +248,8 @@ async fn load_unless_told_to_end(host: &Arc<Host>, signals: &mut Signals) -> Res
         loaded = load(host) => loaded.map(|()| true),
         name = signals.asked_to_end() => {
             tracing::warn!("Received {name} during loading, exiting now.");
-            // The threads that load are waited for: they give up.
+            // The threads that load are waited for: they give up, be it before they have begun.
+            host.status.stopping.store(true, Ordering::SeqCst);
             if let Some(progress) = host.load_progress() {
                 progress.cancel();
             }
