@@ -26,7 +26,7 @@ use super::control::{self, Admin};
 use super::host::{Host, log_level};
 use super::listening::{Listeners, shown_port};
 use super::saving::progress_line;
-use super::signals::Signals;
+use super::signals::{Asked, Signals};
 
 /// The program. Arguments are without its own name.
 pub fn run(args: Vec<OsString>) -> ExitCode {
@@ -351,8 +351,11 @@ async fn end_on_signals(host: &Arc<Host>, mut signals: Signals) {
 }
 
 /// What the settings say of a signal.
-fn how_to_end(signal: &str, settings: &Settings) -> Shutdown {
-    let asked = if signal == "SIGINT" { settings.shutdown_on_sigint } else { settings.shutdown_on_sigterm };
+fn how_to_end(signal: Asked, settings: &Settings) -> Shutdown {
+    let asked = match signal {
+        Asked::Terminate => settings.shutdown_on_sigterm,
+        Asked::Interrupt => settings.shutdown_on_sigint,
+    };
     let save = (asked.save || asked.nosave).then_some(asked.save);
     Shutdown { save, now: asked.now, force: asked.force }
 }

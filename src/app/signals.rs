@@ -1,8 +1,24 @@
 //! SIGTERM and SIGINT, which end the server, and SIGHUP, which does not.
 
-use std::io;
+use std::{fmt, io};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// A signal that asks the server to end. Shown by its name.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Asked {
+    Terminate,
+    Interrupt,
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Asked::Terminate => "SIGTERM",
+            Asked::Interrupt => "SIGINT",
+        })
+    }
+}
 
 /// The signals that ask the server to end. From `listen` on none ends the process by itself, and none is lost.
 pub(super) struct Signals {
@@ -22,11 +38,11 @@ impl Signals {
         })
     }
 
-    /// Waits for a signal, and names it.
-    pub(super) async fn asked_to_end(&mut self) -> &'static str {
+    /// Waits for a signal.
+    pub(super) async fn asked_to_end(&mut self) -> Asked {
         tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => Asked::Terminate,
+            _ = self.interrupt.recv() => Asked::Interrupt,
         }
     }
 
