@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
-use common::{Client, Launch, PATIENCE, Server, until};
+use common::{Client, Launch, PATIENCE, Server, encode, ok, until};
 use glasswing::resp::Value;
 
 /// A small generator whose inputs are the same in every run (SplitMix64).
@@ -270,6 +270,50 @@ fn a_client_without_the_password_that_never_reads() {
     let mut client = server.client();
     assert_eq!(client.line("AUTH secret"), "OK");
     assert_eq!(client.line("PING"), "PONG");
+}
+
+/// As in Redis, arguments that are there do not count, and nothing counts before it is read.
+#[test]
+fn the_query_buffer_of_a_client() {
+    let launch = Launch::new().admin().with(&["--client-query-buffer-limit", "1mb"]);
+    let server = launch.start();
+    let mut other = server.client();
+    // More than the limit in arguments, in one write and in pieces.
+    let mut words = vec![b"MSET".to_vec()];
+    for number in 0..150 {
+        words.extend([format!("key:{number}").into_bytes(), vec![b'v'; 20_000]]);
+    }
+    let request = encode(&words);
+    let mut client = server.client();
+    assert_eq!(client.call(&words), ok());
+    for piece in request.chunks(70_001) {
+        assert!(client.raw(piece));
+        assert_eq!(other.line("PING"), "PONG");
+    }
+    assert_eq!(client.reply(), ok());
+    assert!(client.raw(&request[..2_000_000]));
+    let list = |other: &mut Client| other.line("CLIENT LIST");
+    until("most of the request is there", || list(&mut other).contains(" argv-mem=19"));
+    assert!(client.raw(&request[2_000_000..]));
+    assert_eq!(client.reply(), ok());
+    // One argument beyond the limit, and one that has the most of it.
+    assert_eq!(client.call(&[&b"SET"[..], b"large", &vec![b'v'; 1_000_000]]), ok());
+    let _ = client.raw(&encode(&[&b"SET"[..], b"large", &vec![b'w'; 1_200_000]]));
+    assert_eq!(client.reply(), None);
+    // What a client sends while it waits counts as a whole.
+    let mut parked = server.client();
+    parked.send(&["BLPOP", "nothing", "0"]);
+    until("it waits", || other.info("blocked_clients") == "1");
+    let _ = parked.raw(&request);
+    assert_eq!(parked.reply(), None);
+    let closed = server.metric("glasswing_disconnections_total");
+    assert!(
+        closed.iter().any(|(labels, count)| labels.contains("query_buffer") && *count == 2.0),
+        "{closed:?}"
+    );
+    assert_eq!(other.line("STRLEN large"), "(integer) 1000000");
+    drop((other, client, parked));
+    is_well(&server);
 }
 
 #[test]

@@ -39,18 +39,44 @@ fn settings_come_from_everywhere_and_the_last_one_wins() {
 
 #[test]
 fn a_wrong_setting_is_refused_with_its_place_and_a_hint() {
-    let cases: [(Launch, &[&str]); 6] = [
+    let cases: [(Launch, &[&str]); 12] = [
         (Launch::new().settings("hz 10\nmaxclient 5\n"), &["line 2", ">>> 'maxclient 5'", "'maxclients'"]),
         (Launch::new().settings("\n\ntimeout x\n"), &["glasswing.conf, line 3", ">>> 'timeout x'"]),
         (Launch::new().with(&["--replicaof", "127.0.0.1 1"]), &["command line", "role of a replica"]),
         (Launch::new().with(&["--maxmemory-policy", "most"]), &["allkeys-lru"]),
         (Launch::new().env("GLASSWING_PROT", "1"), &["environment", "GLASSWING_PROT", "'port'"]),
         (Launch::new().settings("requirepass \"open\n"), &["Unbalanced quotes", "line 1"]),
+        (
+            Launch::new().settings("port 1\nuser ann on >secret bar\n"),
+            &["line 2", ">>> 'user ann on (hidden) bar'", "Error in user declaration 'bar': Syntax error"],
+        ),
+        (
+            Launch::new().settings("admin-bind nowhere\n"),
+            &["line 1", ">>> 'admin-bind nowhere'", "127.0.0.1"],
+        ),
+        // What only the rest of the server can judge.
+        (
+            Launch::new().settings("hz 10\nrename-command NIX \"\"\n"),
+            &["glasswing.conf, line 2", ">>> 'rename-command NIX \"\"'", "No such command in rename-command"],
+        ),
+        (
+            Launch::new().with(&["--rename-command", "get", "set"]),
+            &["command line", "Target command name already exists"],
+        ),
+        (
+            Launch::new().admin().settings("hz 10\nadmin-token-file nowhere\n"),
+            &["glasswing.conf, line 2", ">>> 'admin-token-file nowhere'", "No such file or directory"],
+        ),
+        (
+            Launch::new().admin().env("GLASSWING_ADMIN_TOKEN_FILE", "/dev/null"),
+            &["environment", "GLASSWING_ADMIN_TOKEN_FILE", "empty"],
+        ),
     ];
     for (launch, words) in cases {
         let (code, log, errors) = launch.ends();
         assert_eq!(code, Some(1), "{log}\n{errors}");
         assert!(errors.contains("FATAL CONFIG FILE ERROR"), "{errors}");
+        assert!(!errors.contains("secret"), "{errors}");
         for word in words {
             assert!(errors.contains(word), "no '{word}' in {errors}");
         }
@@ -252,7 +278,7 @@ fn config_rewrite_is_read_again() {
 
 #[test]
 fn a_start_names_what_it_loads_and_what_it_passes_over() {
-    let launch = Launch::new().with(&["--save", "3600 1"]);
+    let launch = Launch::new().with(&["--save", "3600 1", "--list-compress-depth", "1", "--io-threads", "4"]);
     let (status, _) = launch.start().stop();
     assert_eq!(status.code(), Some(0));
     std::fs::write(launch.file("dump.rdb"), "REDIS0010").expect("a file");
@@ -263,6 +289,7 @@ fn a_start_names_what_it_loads_and_what_it_passes_over() {
     says("dump.rdb is there too, and is not loaded: ");
     says("An append-only file is in appendonlydir, and is not loaded");
     says("Loading ");
+    says("Stored only, as what they tune is not here: io-threads 4, list-compress-depth 1");
 }
 
 #[test]

@@ -260,18 +260,24 @@ fn the_hint_is_what_a_large_argument_lacks() {
 }
 
 #[test]
-fn what_stands_before_a_large_argument_is_understood() {
+fn what_stands_before_the_awaited_bytes_is_understood() {
     let limits = RequestLimits::default();
-    for (input, at) in [
-        (&b"*2\r\n$3\r\nGET\r\n$32768\r\nab"[..], Some(21)),
-        (b"*1\r\n$32767\r\nab", None),
-        (b"*1\r\n$40000\r", None),
-        (b"GET", None),
+    for (input, understood, awaited) in [
+        (&b"*2\r\n$3\r\nGET\r\n$32768\r\nab"[..], 21, 32_770),
+        (b"*2\r\n$3\r\nGET\r\n$5\r\nab", 17, 7),
+        (b"*2\r\n$3\r\nGET\r\n$5\r", 13, 0),
+        (b"*2\r\n$3\r\nGET\r\n$", 13, 0),
+        (b"*2\r\n$3\r\nGET\r\n", 13, 0),
+        (b"*2\r\n$3\r\nGET\r", 8, 5),
+        (b"*1\r\n$40000\r", 4, 0),
+        (b"*1\r", 0, 0),
+        (b"GET", 0, 0),
     ] {
         let mut decoder = RequestDecoder::default();
         let decoded = decoder.decode(input, 0, &mut Vec::new(), &limits);
         assert!(matches!(decoded, Ok(Decoded::Incomplete { .. })));
-        assert_eq!(decoder.large_argument(), at);
+        assert_eq!(decoder.understood(), understood, "{}", input.escape_ascii());
+        assert_eq!(decoder.awaited(), awaited, "{}", input.escape_ascii());
     }
 }
 

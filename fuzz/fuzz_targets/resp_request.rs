@@ -1,10 +1,11 @@
-//! Any bytes as a stream of requests: no panic, and the same whole as in pieces.
+//! Any bytes as a stream of requests: no panic, and the same whole as in pieces, and with how a request began
+//! remembered for the next ones, as the workers do.
 //!
 //! The first byte chooses the limits, the second the size of the pieces, the rest is the stream.
 
 #![no_main]
 
-use glasswing::resp::{Decoded, ProtocolError, RequestDecoder, RequestLimits};
+use glasswing::resp::{Decoded, Header, ProtocolError, RequestDecoder, RequestLimits};
 use libfuzzer_sys::fuzz_target;
 
 /// One request's arguments.
@@ -13,9 +14,11 @@ type Request = Vec<Vec<u8>>;
 fuzz_target!(|data: &[u8]| {
     let [choice, piece, stream @ ..] = data else { return };
     let limits = limits(*choice);
-    let whole = decode(stream, stream.len().max(1), &limits);
-    let pieces = decode(stream, usize::from(*piece).max(1), &limits);
+    let whole = decode(stream, stream.len().max(1), &limits, false);
+    let pieces = decode(stream, usize::from(*piece).max(1), &limits, false);
     assert_eq!(whole, pieces);
+    assert_eq!(whole, decode(stream, stream.len().max(1), &limits, true));
+    assert_eq!(whole, decode(stream, usize::from(*piece).max(1), &limits, true));
 });
 
 fn limits(choice: u8) -> RequestLimits {
@@ -26,24 +29,36 @@ fn limits(choice: u8) -> RequestLimits {
     }
 }
 
-/// Every request, what refused the rest, and how many bytes were taken.
+/// Every request, what refused the rest, and how many bytes were taken. `remembers` tells whether each request's
+/// header is compared with the next one's.
 fn decode(
     stream: &[u8],
     piece: usize,
     limits: &RequestLimits,
+    remembers: bool,
 ) -> (Vec<Request>, Option<ProtocolError>, usize) {
     let mut decoder = RequestDecoder::default();
     let (mut requests, mut args) = (Vec::new(), Vec::new());
     let (mut start, mut end) = (0, piece.min(stream.len()));
+    let mut header: Option<Header> = None;
     loop {
         let input = &stream[start..end];
         args.clear();
-        match decoder.decode(input, start, &mut args, limits) {
+        let alike = header.as_ref().filter(|header| decoder.is_idle() && header.begins(input));
+        let decoded = match alike {
+            Some(header) => decoder.decode_after(header, input, start, &mut args, limits),
+            None => decoder.decode(input, start, &mut args, limits),
+        };
+        assert!(decoder.understood() <= input.len());
+        match decoded {
             Ok(Decoded::Request { consumed }) => {
                 assert!(consumed <= input.len() && !args.is_empty() && args.len() <= limits.max_args);
                 requests.push(
                     args.iter().map(|span| stream[span.start..span.start + span.len].to_vec()).collect(),
                 );
+                if remembers {
+                    header = Header::of(input, &args, start).or(header);
+                }
                 start += consumed;
             }
             Ok(Decoded::Inline { consumed, args }) => {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::clock::Clock;
 use crate::command::Registry;
-use crate::config::{Config, Rename, Settings};
+use crate::config::{Config, Settings, StartupError};
 use crate::engine::log::{EffectLog, Keeper};
 use crate::engine::world::World;
 use crate::engine::{ClientTable, Engine, Status};
@@ -26,12 +26,17 @@ use super::host::Host;
 use super::run::unix_ns;
 
 /// Puts the server together: nobody is connected, and nothing is loaded yet.
-pub(super) fn build(config: Config, log: LogHandle, supervisor: Supervisor) -> Result<Arc<Host>, String> {
+pub(super) fn build(
+    config: Config,
+    registry: Registry,
+    log: LogHandle,
+    supervisor: Supervisor,
+) -> Result<Arc<Host>, String> {
     let settings = config.current();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let workers = if settings.workers == 0 { cores } else { settings.workers };
     let clock = Clock::system();
-    let registry = Arc::new(registry_of(&config)?);
+    let registry = Arc::new(registry);
     let stats = Arc::new(Stats::new(workers, &registry.names()));
     stats.set_latency_tracking(settings.latency_tracking);
     let databases = settings.databases as usize;
@@ -104,13 +109,10 @@ pub(super) fn build(config: Config, log: LogHandle, supervisor: Supervisor) -> R
 }
 
 /// The commands, as the configuration calls them.
-fn registry_of(config: &Config) -> Result<Registry, String> {
+pub(super) fn registry_of(config: &Config) -> Result<Registry, StartupError> {
     let mut registry = Registry::new();
-    for Rename { from, to } in config.renames() {
-        registry.rename(from, to).map_err(|error| {
-            let (from, to) = (String::from_utf8_lossy(from), String::from_utf8_lossy(to));
-            format!("rename-command {from} \"{to}\": {error}")
-        })?;
+    for rename in config.renames() {
+        registry.rename(&rename.from, &rename.to).map_err(|why| rename.refused(why))?;
     }
     Ok(registry)
 }

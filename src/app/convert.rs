@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::clock::Clock;
+use crate::command::Registry;
 use crate::config::{Config, ConvertArgs, Settings};
 use crate::observe::log::{self, LogConfig};
 use crate::persist::aof::{Folder, Manifest, commands};
@@ -137,7 +138,7 @@ impl Loaded {
         };
         // What a server would say goes nowhere: what matters is in its errors.
         let (_, quiet) = log::subscriber(LogConfig::new(unix_ns)).map_err(|error| error.to_string())?;
-        let host = build(Config::from_settings(settings), quiet, Supervisor::None)?;
+        let host = build(Config::from_settings(settings), Registry::new(), quiet, Supervisor::None)?;
         let _engine = engine_of(&host);
         host.read_log(&log.folder, &log.manifest)?;
         Ok(Loaded { store: Arc::clone(&host.store), libraries: host.libraries() })

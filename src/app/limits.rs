@@ -8,7 +8,7 @@ use crate::config::Config;
 /// server with two workers has 29; Redis reserves 32.
 const RESERVED_DESCRIPTORS: u64 = 96;
 
-/// Makes room for `maxclients`, or lowers it to what fits, as Redis does; warns of what is hardly meant.
+/// Makes room for `maxclients`, or lowers it to what fits, as Redis does; says what is hardly meant or does nothing.
 pub(super) fn at_start(config: &Config) -> Result<(), String> {
     let settings = config.current();
     if (1..1 << 20).contains(&settings.maxmemory_bytes) {
@@ -17,6 +17,15 @@ pub(super) fn at_start(config: &Config) -> Result<(), String> {
              this is what you really want?",
             settings.maxmemory_bytes
         );
+    }
+    let idle: Vec<String> = config
+        .differing()
+        .into_iter()
+        .filter(|setting| setting.stored_only)
+        .map(|setting| format!("{} {}", setting.name, setting.value))
+        .collect();
+    if !idle.is_empty() {
+        tracing::info!("Stored only, as what they tune is not here: {}", idle.join(", "));
     }
     let Err(reason) = allow_clients(settings.maxclients) else { return Ok(()) };
     let fit = clients_that_fit();

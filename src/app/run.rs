@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::Write as _;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,14 +14,15 @@ use nix::sys::stat::fstat;
 
 use crate::admin::{self, AdminOptions, AdminServer, Secret};
 use crate::clock::Clock;
+use crate::command::Registry;
 use crate::command::ports::Shutdown;
-use crate::config::{self, Config, Settings, Startup};
+use crate::config::{self, BindAddress, Config, Settings, Startup, io_reason};
 use crate::net::Acceptor;
 use crate::observe::log::{self, LogConfig};
 use crate::persist::jobs::SavePoint;
 
 use super::background::{self, Supervisor};
-use super::building::{build, engine_of};
+use super::building::{build, engine_of, registry_of};
 use super::control::{self, Admin};
 use super::host::{Host, log_level};
 use super::listening::{Listeners, shown_port};
@@ -59,27 +60,49 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
         },
         Ok(Startup::Convert(args)) => print_outcome(super::convert::convert(&args)),
         Ok(Startup::Restore(args)) => print_outcome(super::restore::restore(&args)),
-        Ok(Startup::Run(config)) => match open_log(&config.current()) {
-            Ok(log) => match serve(*config, log) {
-                Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
-                Err(text) => {
-                    tracing::warn!("{text}");
-                    if !same_file(std::io::stdout(), std::io::stderr()) {
-                        // The log is elsewhere: whoever started the server by hand sees why it ended, too.
-                        eprintln!("{text}");
-                    }
-                    ExitCode::FAILURE
-                }
-            },
-            Err(text) => {
-                eprintln!("{text}");
-                ExitCode::FAILURE
-            }
-        },
+        Ok(Startup::Run(config)) => start(*config),
         Err(error) => {
             eprint!("{error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Starts the server; until its end.
+fn start(config: Config) -> ExitCode {
+    let settings = config.current();
+    let ready = enter_folder(&settings).and_then(|()| Ok((Prepared::from(&config)?, open_log(&settings)?)));
+    let (prepared, log) = match ready {
+        Ok(ready) => ready,
+        Err(text) => {
+            eprintln!("{}", text.trim_end());
+            return ExitCode::FAILURE;
+        }
+    };
+    match serve(config, prepared, log) {
+        Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+        Err(text) => {
+            tracing::warn!("{text}");
+            if !same_file(std::io::stdout(), std::io::stderr()) {
+                // The log is elsewhere: whoever started the server by hand sees why it ended, too.
+                eprintln!("{text}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What settings ask for that the rooms behind them judge: before there is a log, as with all that is wrong in a
+/// configuration.
+struct Prepared {
+    registry: Registry,
+    admin_token: Option<Secret>,
+}
+
+impl Prepared {
+    fn from(config: &Config) -> Result<Self, String> {
+        let registry = registry_of(config).map_err(|error| error.to_string())?;
+        Ok(Prepared { registry, admin_token: admin_token(config)? })
     }
 }
 
@@ -110,7 +133,7 @@ pub(super) fn unix_ns() -> u64 {
     CLOCK.get_or_init(Clock::system).unix_us() * 1_000
 }
 
-fn serve(config: Config, log: log::LogHandle) -> Result<i32, String> {
+fn serve(config: Config, prepared: Prepared, log: log::LogHandle) -> Result<i32, String> {
     let settings = config.current();
     log_panics();
     let supervisor = Supervisor::find(settings.supervised, |name| std::env::var_os(name));
@@ -126,9 +149,9 @@ fn serve(config: Config, log: log::LogHandle) -> Result<i32, String> {
         .enable_all()
         .build()
         .map_err(|error| format!("the runtime could not be started: {error}"))?;
-    let host = build(config, log, supervisor)?;
+    let host = build(config, prepared.registry, log, supervisor)?;
     // Before the main runtime turns: the admin server has one of its own, and none may end inside another.
-    start_admin(&host)?;
+    start_admin(&host, prepared.admin_token)?;
     let pidfile = background::pidfile(&settings, in_background).and_then(write_pidfile);
     let code = runtime.block_on(live(&host, listeners));
     if let Some(path) = pidfile {
@@ -145,10 +168,13 @@ fn serve(config: Config, log: log::LogHandle) -> Result<i32, String> {
     code
 }
 
-/// Goes to the working folder, from which the log's name is taken, and opens the log.
-fn open_log(settings: &Settings) -> Result<log::LogHandle, String> {
+/// Goes to the working folder, from which the names of files are taken.
+fn enter_folder(settings: &Settings) -> Result<(), String> {
     std::env::set_current_dir(&settings.dir)
-        .map_err(|error| format!("Can't chdir to '{}': {error}", settings.dir.display()))?;
+        .map_err(|error| format!("Can't chdir to '{}': {error}", settings.dir.display()))
+}
+
+fn open_log(settings: &Settings) -> Result<log::LogHandle, String> {
     let mut wanted = LogConfig::new(unix_ns);
     wanted.level = log_level(settings.loglevel);
     wanted.format = match settings.log_format {
@@ -404,18 +430,23 @@ fn chores(host: &Arc<Host>) {
     }
 }
 
-fn start_admin(host: &Arc<Host>) -> Result<(), String> {
+fn start_admin(host: &Arc<Host>, token: Option<Secret>) -> Result<(), String> {
     let settings = host.config.current();
     if settings.admin_port == 0 {
         return Ok(());
     }
     let mut options = AdminOptions {
-        token: admin_token(&settings)?,
+        token,
         metrics_public: settings.admin_metrics_public,
         trusted_networks: control::networks(&settings.admin_trusted_networks),
         ..AdminOptions::default()
     };
-    (options.binds, options.optional_binds) = admin_addresses(&settings)?;
+    let (optional, needed) =
+        settings.admin_bind.iter().partition::<Vec<BindAddress>, _>(|bind| bind.optional);
+    let at_port = |binds: Vec<BindAddress>| {
+        binds.iter().map(|bind| SocketAddr::new(bind.ip, settings.admin_port)).collect()
+    };
+    (options.binds, options.optional_binds) = (at_port(needed), at_port(optional));
     let server = match AdminServer::start(options, Arc::new(Admin(Arc::clone(host)))) {
         Ok(server) => server,
         // Nobody asked for the default port: a second server on a machine must start as a second Redis does.
@@ -436,36 +467,23 @@ fn start_admin(host: &Arc<Host>) -> Result<(), String> {
     Ok(())
 }
 
-type Addresses = (Vec<SocketAddr>, Vec<SocketAddr>);
-
-/// Where the admin port listens: what must work, and what may be missing on this machine.
-fn admin_addresses(settings: &Settings) -> Result<Addresses, String> {
-    let (mut needed, mut optional) = (Vec::new(), Vec::new());
-    for name in &settings.admin_bind {
-        let (into, name) = match name.strip_prefix('-') {
-            Some(rest) => (&mut optional, rest),
-            None => (&mut needed, name.as_str()),
-        };
-        let address: IpAddr = match name {
-            "*" => IpAddr::from([0, 0, 0, 0]),
-            "::*" => IpAddr::from([0u16; 8]),
-            "localhost" => IpAddr::from([127, 0, 0, 1]),
-            name => name.parse().map_err(|_| format!("admin-bind: '{name}' is no IP address"))?,
-        };
-        into.push(SocketAddr::new(address, settings.admin_port));
+/// The token of the admin port, of a file or of the environment.
+fn admin_token(config: &Config) -> Result<Option<Secret>, String> {
+    let settings = config.current();
+    let file = &settings.admin_token_file;
+    if settings.admin_port == 0 {
+        return Ok(None);
     }
-    Ok((needed, optional))
-}
-
-fn admin_token(settings: &Settings) -> Result<Option<Secret>, String> {
-    let text = if !settings.admin_token_file.is_empty() {
-        std::fs::read_to_string(&settings.admin_token_file)
-            .map_err(|error| format!("admin-token-file '{}': {error}", settings.admin_token_file))?
-    } else {
-        match std::env::var("GLASSWING_ADMIN_TOKEN") {
-            Ok(text) if !text.is_empty() => text,
-            _ => return Ok(None),
+    if !file.is_empty() {
+        let refused = |why: String| config.refused("admin-token-file", why).to_string();
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| refused(format!("The file '{file}' cannot be read: {}", io_reason(&error))))?;
+        return Secret::new(&text).map(Some).map_err(|why| refused(format!("The file '{file}': {why}")));
+    }
+    match std::env::var("GLASSWING_ADMIN_TOKEN") {
+        Ok(text) if !text.is_empty() => {
+            Secret::new(&text).map(Some).map_err(|why| format!("GLASSWING_ADMIN_TOKEN: {why}"))
         }
-    };
-    Secret::new(&text).map(Some).map_err(|error| format!("the admin token: {error}"))
+        _ => Ok(None),
+    }
 }

@@ -102,8 +102,10 @@ pub struct Client {
     pub database: AtomicUsize,
     /// Index of its last command in the registry; `usize::MAX` before the first.
     pub last_command: AtomicUsize,
-    /// Bytes of its query buffer in use and free.
+    /// Bytes of its query buffer that are not understood yet.
     pub query_used: AtomicUsize,
+    /// Bytes of its query buffer that are arguments of a request under way.
+    pub query_arguments: AtomicUsize,
     /// Free bytes of its query buffer.
     pub query_free: AtomicUsize,
     /// Capacity of its own query buffer, bytes. What is run out of the worker's takes nothing of the client's.
@@ -189,6 +191,7 @@ impl Client {
             database: AtomicUsize::new(0),
             last_command: AtomicUsize::new(usize::MAX),
             query_used: AtomicUsize::new(0),
+            query_arguments: AtomicUsize::new(0),
             query_free: AtomicUsize::new(0),
             query_room: AtomicUsize::new(0),
             output_room: AtomicUsize::new(0),

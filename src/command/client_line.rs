@@ -115,6 +115,8 @@ fn memory(client: &Client, argument_bytes: usize) -> String {
     let (buffered, listed) = (pending.min(REPLY_BLOCK_BYTES), pending.saturating_sub(REPLY_BLOCK_BYTES));
     let queued_bytes = load(&client.queued_bytes);
     let total = client.memory() + argument_bytes;
+    // What is here of a request under way is a part of its query buffer, which the total has.
+    let argument_bytes = argument_bytes + load(&client.query_arguments);
     format!(
         "qbuf={used} qbuf-free={free} argv-mem={argument_bytes} multi-mem={queued_bytes} rbs={room} rbp={peak} \
          obl={buffered} oll={} omem={listed} tot-mem={total}",

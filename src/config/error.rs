@@ -14,21 +14,16 @@ impl StartupError {
 
     /// Redis's message about a line, with the place in our own words after it.
     pub(super) fn at(place: &Place<'_>, fault: &Fault) -> Self {
+        Self::where_it_was(&place.shown(), fault)
+    }
+
+    /// The same, of a place that was read before.
+    pub(super) fn where_it_was(place: &ShownPlace, fault: &Fault) -> Self {
         let mut text = format!("\n*** FATAL CONFIG FILE ERROR (Redis {}) ***\n", super::REDIS_VERSION);
-        if let Some((number, line)) = place.line {
-            let line = String::from_utf8_lossy(line);
-            let reading = match place.source {
-                Source::CommandLine => "Reading the command line, at option",
-                Source::Environment => "Reading the environment, at variable",
-                _ => "Reading the configuration file, at line",
-            };
-            text += &format!("{reading} {number}\n>>> '{line}'\n");
-        }
+        text += &place.before;
         text += &fault.message;
         text += "\n";
-        if let (Source::File(name), Some((number, _))) = (place.source, place.line) {
-            text += &format!("File: {name}, line {number}.\n");
-        }
+        text += &place.after;
         if let Some(hint) = &fault.hint {
             text += hint;
             text += "\n";
@@ -59,6 +54,31 @@ pub(super) enum Source<'a> {
 pub(super) struct Place<'a> {
     pub source: Source<'a>,
     pub line: Option<(usize, &'a [u8])>,
+}
+
+impl Place<'_> {
+    /// What a message says of it.
+    pub(super) fn shown(&self) -> ShownPlace {
+        let Some((number, line)) = self.line else { return ShownPlace::default() };
+        let line = String::from_utf8_lossy(line);
+        let reading = match self.source {
+            Source::CommandLine => "Reading the command line, at option",
+            Source::Environment => "Reading the environment, at variable",
+            _ => "Reading the configuration file, at line",
+        };
+        let after = match self.source {
+            Source::File(name) => format!("File: {name}, line {number}.\n"),
+            _ => String::new(),
+        };
+        ShownPlace { before: format!("{reading} {number}\n>>> '{line}'\n"), after }
+    }
+}
+
+/// A place in words, for a fault that shows later: around what is wrong.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct ShownPlace {
+    before: String,
+    after: String,
 }
 
 /// What is wrong with a line: Redis's words, and what helps.

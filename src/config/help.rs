@@ -47,7 +47,7 @@ pub fn help_text() -> String {
     for (group, names) in OFTEN_USED {
         text += &format!("  {group}\n");
         for (row, _) in names.iter().filter_map(|name| find(name.as_bytes())) {
-            let (doc, default) = (row.doc, row.default_words());
+            let (doc, default) = (row.explanation(), row.default_words());
             text += &format!("    --{:<16} {doc}\n{:22} Default: {default}\n", row.name, "");
         }
     }
@@ -78,8 +78,9 @@ server was started with, and keeps its comments and order. Memory values take un
 is 1024, likewise `m`, `mb`, `g` and `gb`.
 
 A setting with a limit in its last column needs something that this server does not have yet: any other value is
-refused at start and by `CONFIG SET`. Where it says nothing, the value is kept for compatibility even if it belongs
-to a part of Redis that is not there yet. `loadmodule` and `sentinel` lines are refused.
+refused at start and by `CONFIG SET`. \"Stored only\" says that nothing reads the value: it tunes a part of Redis that
+is not here or does not need it, so a Redis's file goes through, and the log names those that are not at their
+default. `loadmodule` and `sentinel` lines are refused.
 
 `rename-command NAME NEWNAME` calls a command otherwise, and not at all if the new name is `\"\"`.
 ";
@@ -118,7 +119,7 @@ fn table_line(row: &Row) -> String {
         format!("`{default}`"),
         kind,
         changed.into(),
-        format!("{}{}", row.doc, needs.unwrap_or_default()),
+        format!("{}{}", row.explanation(), needs.unwrap_or_default()),
     ];
     format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|").replace('<', "\\<")).join(" | "))
 }

@@ -1,7 +1,8 @@
 //! The running configuration: read by every worker, changed by CONFIG SET, all or nothing.
 
 use super::choices::ProtectedAction;
-use super::load::Rename;
+use super::error::{Fault, StartupError};
+use super::load::{Lines, Rename};
 use super::rewrite::{self, RewriteError};
 use super::row::{Flags, How, Row, find};
 use super::table::{ROWS, Settings};
@@ -32,10 +33,8 @@ struct Shared {
     /// What holds without any source; `dir` is the folder of the start.
     defaults: Settings,
     file: Option<PathBuf>,
-    /// The users that the file declares.
-    users: Vec<Definition>,
-    /// What it calls commands.
-    renames: Vec<Rename>,
+    /// What was read beside the settings.
+    lines: Lines,
 }
 
 /// A setting that is not at its default; secrets are hidden.
@@ -47,6 +46,8 @@ pub struct Difference {
     pub value: String,
     /// Its value without any configuration.
     pub default: String,
+    /// It is stored only: what it tunes is not here.
+    pub stored_only: bool,
 }
 
 /// Why the caller of [`Config::set`] could not carry a change out.
@@ -107,7 +108,7 @@ type Pair<'a> = (&'static Row, &'static str, &'a [u8]);
 
 impl Config {
     /// A configuration that starts with `settings`; `file` is what CONFIG REWRITE writes.
-    pub(super) fn new(settings: Settings, defaults: Settings, file: Option<PathBuf>) -> Self {
+    pub(super) fn new(settings: Settings, defaults: Settings, file: Option<PathBuf>, lines: Lines) -> Self {
         Config {
             shared: Arc::new(Shared {
                 settings: ArcSwap::from_pointee(settings),
@@ -115,39 +116,35 @@ impl Config {
                 changing: Mutex::new(()),
                 defaults,
                 file,
-                users: Vec::new(),
-                renames: Vec::new(),
+                lines,
             }),
         }
     }
 
-    /// The same, with what the file says that is no setting: the users, and what commands are called.
-    pub(super) fn with_lines(self, users: Vec<Definition>, renames: Vec<Rename>) -> Self {
-        let shared = Shared {
-            settings: ArcSwap::new(self.current()),
-            version: AtomicU64::new(self.version()),
-            changing: Mutex::new(()),
-            defaults: self.shared.defaults.clone(),
-            file: self.shared.file.clone(),
-            users,
-            renames,
+    /// The end of a start because of a setting's value that turned out to be of no use: with the place that set it.
+    /// The setting's name is one of the table.
+    pub fn refused(&self, setting: &str, why: impl Into<String>) -> StartupError {
+        let place = self.shared.lines.place_of(setting);
+        let fault = match find(setting.as_bytes()) {
+            Some((row, _)) => Fault::of_row(row, why.into()),
+            None => Fault::unknown(setting),
         };
-        Config { shared: Arc::new(shared) }
+        StartupError::where_it_was(&place, &fault)
     }
 
     /// The users that the file declared at the start.
     pub fn declared_users(&self) -> &[Definition] {
-        &self.shared.users
+        &self.shared.lines.users
     }
 
     /// What commands are to be called.
     pub fn renames(&self) -> &[Rename] {
-        &self.shared.renames
+        &self.shared.lines.renames
     }
 
     /// A configuration without a file, for tests and embedding.
     pub fn from_settings(settings: Settings) -> Self {
-        Self::new(settings, Settings::default(), None)
+        Self::new(settings, Settings::default(), None, Lines::default())
     }
 
     /// The settings now. Keep them until [`Config::version`] changes.
@@ -299,6 +296,7 @@ impl Config {
             name: row.name,
             value: row.public_text(&now),
             default: row.text(defaults),
+            stored_only: row.flags.has(Flags::STORED),
         };
         rows.map(difference).collect()
     }

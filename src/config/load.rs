@@ -1,12 +1,13 @@
 //! Reading configuration text, line by line, into settings.
 
-use super::error::{Fault, Place, Source, StartupError};
+use super::error::{Fault, Place, ShownPlace, Source, StartupError};
 use super::include;
 use super::quote::{split_args, trim_line};
 use super::row::{Flags, How, Row, find};
 use super::table::Settings;
 use super::value::reason;
 use crate::acl::{Catalog, Definition, RuleError, Rules, User, rule::join_selectors};
+use std::borrow::Cow;
 use std::path::Path;
 
 /// A file may include another, this deep: enough for any layout, and an include of itself ends.
@@ -22,6 +23,42 @@ pub struct Rename {
     pub from: Vec<u8>,
     /// What it is to be called instead; empty for not at all.
     pub to: Vec<u8>,
+    /// Where that was read.
+    pub(super) place: ShownPlace,
+}
+
+impl Rename {
+    /// The end of a start because of this line. Which commands there are is known elsewhere.
+    pub fn refused(&self, why: &str) -> StartupError {
+        let hint =
+            "It takes the name of a command and one that is free: rename-command <command> <new name>.";
+        StartupError::where_it_was(&self.place, &Fault::new(why, hint))
+    }
+}
+
+/// What was read beside the settings.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    /// Users in the order of their lines.
+    pub users: Vec<Definition>,
+    /// What commands are to be called, in the order of the lines.
+    pub renames: Vec<Rename>,
+    /// Where each setting was set last, by its row's name.
+    pub places: Vec<(&'static str, ShownPlace)>,
+}
+
+impl Lines {
+    /// Where a setting was set; nowhere, if it is at its default.
+    pub(super) fn place_of(&self, setting: &str) -> ShownPlace {
+        let place = self.places.iter().find(|(name, _)| *name == setting);
+        place.map_or_else(ShownPlace::default, |(_, place)| place.clone())
+    }
+
+    /// Notes where a setting was set.
+    pub(super) fn set_at(&mut self, row: &Row, place: &Place<'_>) {
+        self.places.retain(|(name, _)| *name != row.name);
+        self.places.push((row.name, place.shown()));
+    }
 }
 
 /// Reads sources one after another; later lines win.
@@ -32,10 +69,7 @@ pub(super) struct Loader {
     /// Whether `include` may open files.
     files: bool,
     depth: usize,
-    /// Users in the order of their lines.
-    users: Vec<Definition>,
-    /// What commands are to be called, in the order of the lines.
-    renames: Vec<Rename>,
+    pub lines: Lines,
     /// Values that need what is not there, by their rows' names, each with what is to be said about it: a later line
     /// may take one back.
     refused: Vec<(&'static str, StartupError)>,
@@ -51,8 +85,8 @@ enum Failure {
 
 impl Loader {
     pub(super) fn new(settings: Settings, files: bool) -> Self {
-        let (seen, users, renames, refused) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Loader { settings, seen, files, depth: 0, users, renames, refused }
+        let (seen, lines, refused) = (Vec::new(), Lines::default(), Vec::new());
+        Loader { settings, seen, files, depth: 0, lines, refused }
     }
 
     /// Reads a text that came from `source`.
@@ -62,8 +96,9 @@ impl Loader {
             if line.is_empty() || line[0] == b'#' {
                 continue;
             }
-            let place = Place { source, line: Some((number + 1, shown(line))) };
-            match self.line(line) {
+            let shown = shown(line);
+            let place = Place { source, line: Some((number + 1, &shown)) };
+            match self.line(line, &place) {
                 Ok(()) => {}
                 Err(Failure::Below(error)) => return Err(error),
                 Err(Failure::Here(fault)) => return Err(StartupError::at(&place, &fault)),
@@ -82,7 +117,7 @@ impl Loader {
         self.text(Source::File(&path.display().to_string()), &text)
     }
 
-    fn line(&mut self, line: &[u8]) -> Result<(), Failure> {
+    fn line(&mut self, line: &[u8], place: &Place<'_>) -> Result<(), Failure> {
         let here = |message: &str, hint: &str| Err(Failure::Here(Fault::new(message, hint)));
         let Some(words) = split_args(line) else {
             return here(
@@ -94,6 +129,7 @@ impl Loader {
         if let Some((row, _)) = find(name) {
             self.row(row, args).map_err(Failure::Here)?;
             self.refused.retain(|(name, _)| *name != row.name);
+            self.lines.set_at(row, place);
             let missing = |message| Failure::Unless(row.name, Fault::of_row(row, message));
             return row.check_capability(&self.settings).map_err(missing);
         }
@@ -101,7 +137,7 @@ impl Loader {
         if args.len() == 1 && FORGOTTEN.contains(&name.as_str()) {
             return Ok(());
         }
-        self.directive(&name, args)
+        self.directive(&name, args, place)
     }
 
     fn row(&mut self, row: &'static Row, args: &[Vec<u8>]) -> Result<(), Fault> {
@@ -127,7 +163,7 @@ impl Loader {
     }
 
     /// Directives that are no settings: they act while a file is read.
-    fn directive(&mut self, name: &str, args: &[Vec<u8>]) -> Result<(), Failure> {
+    fn directive(&mut self, name: &str, args: &[Vec<u8>], place: &Place<'_>) -> Result<(), Failure> {
         let missing = |what: &str, instead: &str| {
             Err(Failure::Here(Fault::new(format!("this server does not have {what} yet"), instead)))
         };
@@ -136,8 +172,8 @@ impl Loader {
             ("user", 1..) => self.user(args).map_err(Failure::Here),
             ("loadmodule", 1..) => missing("modules", "Drop this line."),
             ("rename-command", 2) => {
-                // Which commands there are is not known here.
-                self.renames.push(Rename { from: args[0].clone(), to: args[1].clone() });
+                let (from, to) = (args[0].clone(), args[1].clone());
+                self.lines.renames.push(Rename { from, to, place: place.shown() });
                 Ok(())
             }
             ("rename-command", _) => Err(Failure::Here(Fault::new(
@@ -164,17 +200,15 @@ impl Loader {
     /// are not known here.
     fn user(&mut self, args: &[Vec<u8>]) -> Result<(), Fault> {
         let refused = |word: &[u8], text: &str| {
-            let shown = match word.first() {
-                Some(b'>' | b'<' | b'#' | b'!') => "(hidden)".into(),
-                _ => String::from_utf8_lossy(word),
-            };
+            // The rule that is wrong; Redis names the word two places before it.
+            let shown = String::from_utf8_lossy(if is_secret(word) { HIDDEN } else { word });
             Fault::new(
                 format!("Error in user declaration '{shown}': {text}"),
                 "Rules are those of ACL SETUSER, and each user is declared once.",
             )
         };
         let [name, words @ ..] = args else { return Ok(()) };
-        if self.users.iter().any(|known| known.name == *name) {
+        if self.lines.users.iter().any(|known| known.name == *name) {
             let text = "Duplicate user found. A user can only be defined once in config files";
             return Err(refused(name, text));
         }
@@ -187,7 +221,7 @@ impl Loader {
                 Err(error) => return Err(refused(rule, error.text())),
             }
         }
-        self.users.push(Definition { name: name.clone(), rules });
+        self.lines.users.push(Definition { name: name.clone(), rules });
         Ok(())
     }
 
@@ -228,7 +262,7 @@ impl Loader {
     }
 
     /// As [`Loader::settled`], with what Redis checks then: that the log file can be written.
-    pub(super) fn finish(self) -> Result<(Settings, Vec<Definition>, Vec<Rename>), StartupError> {
+    pub(super) fn finish(self) -> Result<(Settings, Lines), StartupError> {
         self.settled()?;
         let log = &self.settings.logfile;
         if !log.is_empty() {
@@ -242,10 +276,10 @@ impl Loader {
                         path.display()
                     ),
                 );
-                StartupError::at(&Place { source: Source::CommandLine, line: None }, &fault)
+                StartupError::where_it_was(&self.lines.place_of("logfile"), &fault)
             })?;
         }
-        Ok((self.settings, self.users, self.renames))
+        Ok((self.settings, self.lines))
     }
 }
 
@@ -256,10 +290,29 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     })
 }
 
-/// A line as it may be shown: of a user's nothing but the directive, since rules hold passwords.
-fn shown(line: &[u8]) -> &[u8] {
+/// A line as it may be shown: of a user's without the rules that are passwords.
+fn shown(line: &[u8]) -> Cow<'_, [u8]> {
     let is_user = line.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"user "));
-    if is_user { &line[..4] } else { line }
+    if !is_user {
+        return Cow::Borrowed(line);
+    }
+    match split_args(line) {
+        Some(words) => {
+            let words: Vec<&[u8]> =
+                words.iter().map(|word| if is_secret(word) { HIDDEN } else { word }).collect();
+            Cow::Owned(words.join(&b' '))
+        }
+        // Where a password begins and ends is not known.
+        None => Cow::Borrowed(&line[..4]),
+    }
+}
+
+/// What stands for a password in messages.
+const HIDDEN: &[u8] = b"(hidden)";
+
+/// Whether this word of a user's rules is a password or the hash of one.
+fn is_secret(word: &[u8]) -> bool {
+    matches!(word.first(), Some(b'>' | b'<' | b'#' | b'!'))
 }
 
 /// Reads configuration text as if it came from standard input, without opening any file.

@@ -33,7 +33,8 @@ pub use load::{Rename, check_text};
 pub use rewrite::{RewriteError, rewrite_text};
 pub use row::{Capability, Flags, Kind, Requires, Row, find};
 pub use shapes::{
-    KeyspaceEvents, Master, MemoryLimit, Network, OutputLimit, OutputLimits, Percentiles, SavePoint,
+    BindAddress, KeyspaceEvents, Master, MemoryLimit, Network, OutputLimit, OutputLimits, Percentiles,
+    SavePoint,
 };
 pub use start::{CheckArgs, ConvertArgs, HealthcheckArgs, RestoreArgs, Startup, startup};
 pub use table::{ROWS, Settings};

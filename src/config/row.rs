@@ -21,7 +21,7 @@ pub struct Row {
     pub flags: Flags,
     /// The capability without which only some values are accepted.
     pub requires: Option<Requires>,
-    /// One line of explanation.
+    /// One line of explanation; [`Row::explanation`] has all there is to say.
     pub doc: &'static str,
     /// Changes the typed field from arguments; on an error the field may be half changed (work on a copy).
     pub(super) update: Update,
@@ -79,8 +79,13 @@ impl Row {
             self.name,
             self.kind.words(),
             self.default_words(),
-            self.doc
+            self.explanation()
         )
+    }
+
+    /// What it is, and whether it does nothing here.
+    pub fn explanation(&self) -> String {
+        format!("{}{}", self.doc, if self.flags.has(Flags::STORED) { " Stored only." } else { "" })
     }
 
     /// The default value in words for people: an empty one is shown as `""`.
@@ -146,6 +151,9 @@ impl Flags {
     pub const VOLATILE: Flags = Flags(1 << 8);
     /// A directive of ours that Redis does not know.
     pub const OURS: Flags = Flags(1 << 7);
+
+    /// Accepted and shown as Redis does, and nothing reads it: what it tunes is not here.
+    pub const STORED: Flags = Flags(1 << 9);
 
     /// Both sets together.
     pub const fn with(self, other: Flags) -> Flags {

@@ -3,7 +3,7 @@
 use super::quote::quote;
 use super::row::{How, Kind, Line, Row, memory_words};
 use super::value::{Setting, lenient_integer, line, memory, single, strict_integer};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Redis's limit on `bind`.
 const MAX_ADDRESSES: usize = 16;
@@ -18,6 +18,10 @@ fn items(args: &[Vec<u8>]) -> &[Vec<u8>] {
         [only] if only.is_empty() => &[],
         all => all,
     }
+}
+
+fn parsed<T: std::str::FromStr<Err = String>>(args: &[Vec<u8>]) -> Result<Vec<T>, String> {
+    args.iter().map(|arg| String::from_utf8_lossy(arg).parse()).collect()
 }
 
 fn list_or_empty(text: Vec<u8>) -> Vec<u8> {
@@ -53,6 +57,65 @@ impl Setting for Vec<String> {
             return Vec::new();
         }
         vec![line(row.name, &list_or_empty(joined(self)), true)]
+    }
+}
+
+/// An address to listen on that may not be a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BindAddress {
+    /// The address; `*` is every IPv4 address and `::*` every one.
+    pub ip: IpAddr,
+    /// It is no error when this machine does not have it.
+    pub optional: bool,
+}
+
+impl BindAddress {
+    /// This machine alone, with or without IPv6.
+    pub const LOOPBACK: [BindAddress; 2] = [
+        BindAddress { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), optional: false },
+        BindAddress { ip: IpAddr::V6(Ipv6Addr::LOCALHOST), optional: true },
+    ];
+}
+
+impl std::str::FromStr for BindAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, optional) = text.strip_prefix('-').map_or((text, false), |rest| (rest, true));
+        let ip = match name {
+            "*" => Ipv4Addr::UNSPECIFIED.into(),
+            "::*" => Ipv6Addr::UNSPECIFIED.into(),
+            "localhost" => Ipv4Addr::LOCALHOST.into(),
+            name => name.parse().map_err(|_| {
+                format!("'{text}' is not an IP address; write it as 127.0.0.1, ::1, localhost, or * for all")
+            })?,
+        };
+        Ok(Self { ip, optional })
+    }
+}
+
+impl std::fmt::Display for BindAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{}", if self.optional { "-" } else { "" }, self.ip)
+    }
+}
+
+impl Setting for Vec<BindAddress> {
+    fn update(&mut self, _: &Kind, args: &[Vec<u8>], _: How) -> Result<(), String> {
+        let args = items(args);
+        if args.len() > MAX_ADDRESSES {
+            return Err("Too many bind addresses specified.".into());
+        }
+        *self = parsed(args)?;
+        Ok(())
+    }
+
+    fn show(&self, _: &Kind) -> Vec<u8> {
+        joined(self)
+    }
+
+    fn lines(&self, default: &Self, row: &Row) -> Vec<Line> {
+        vec![line(row.name, &list_or_empty(joined(self)), self != default)]
     }
 }
 
@@ -422,8 +485,7 @@ impl std::fmt::Display for Network {
 
 impl Setting for Vec<Network> {
     fn update(&mut self, _: &Kind, args: &[Vec<u8>], _: How) -> Result<(), String> {
-        let text = |arg: &Vec<u8>| String::from_utf8_lossy(arg).parse();
-        *self = items(args).iter().map(text).collect::<Result<_, _>>()?;
+        *self = parsed(items(args))?;
         Ok(())
     }
 

@@ -104,8 +104,8 @@ pub fn startup(
         _ => {}
     }
     let Read { loader, defaults, file } = read(args, env, stdin)?;
-    let (settings, users, renames) = loader.finish()?;
-    Ok(Startup::Run(Box::new(Config::new(settings, defaults, file).with_lines(users, renames))))
+    let (settings, lines) = loader.finish()?;
+    Ok(Startup::Run(Box::new(Config::new(settings, defaults, file, lines))))
 }
 
 /// All sources of a server's settings, read.
@@ -128,7 +128,8 @@ fn read(
     let line = CommandLine::read(args);
     let file = line.file.map(|file| here.join(PathBuf::from(file)));
 
-    let mut loader = Loader::new(environment(defaults.clone(), env)?, true);
+    let mut loader = Loader::new(defaults.clone(), true);
+    environment(&mut loader, env)?;
     if let Some(file) = &file {
         loader.file(file)?;
     }
@@ -202,7 +203,7 @@ impl<'a> CommandLine<'a> {
 }
 
 /// Applies `GLASSWING_PORT=7000` and the like; a name is a setting's in capitals, with `_` for `-`.
-fn environment(mut settings: Settings, env: &[(String, String)]) -> Result<Settings, StartupError> {
+fn environment(loader: &mut Loader, env: &[(String, String)]) -> Result<(), StartupError> {
     let mut ours: Vec<&(String, String)> = env.iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
     ours.sort();
     for (at, (name, value)) in ours.into_iter().enumerate() {
@@ -216,14 +217,14 @@ fn environment(mut settings: Settings, env: &[(String, String)]) -> Result<Setti
             let place = Place { source: Source::Environment, line: Some((at + 1, name.as_bytes())) };
             StartupError::at(&place, &Fault::unknown(&setting))
         })?;
-        variable(&mut settings, row, value).map_err(|message| {
-            // A secret stays out of the message.
-            let hidden = Place { line: Some((at + 1, name.as_bytes())), ..place };
-            let place = if row.flags.has(Flags::SECRET) { hidden } else { place };
-            StartupError::at(&place, &Fault::of_row(row, message))
-        })?;
+        // A secret stays out of messages.
+        let hidden = Place { line: Some((at + 1, name.as_bytes())), ..place };
+        let place = if row.flags.has(Flags::SECRET) { hidden } else { place };
+        variable(&mut loader.settings, row, value)
+            .map_err(|message| StartupError::at(&place, &Fault::of_row(row, message)))?;
+        loader.lines.set_at(row, &place);
     }
-    Ok(settings)
+    Ok(())
 }
 
 fn variable_row(name: &str) -> Option<&'static Row> {

@@ -173,7 +173,10 @@ impl Task {
         }
         if !self.rest.is_empty() {
             let read = ready!(self.poll_more(cx, hint))?;
-            return Poll::Ready(Ok(if read == 0 { Woken::Closed } else { Woken::Ran(self.run_rest(false)) }));
+            if read == 0 || self.is_too_large_an_argument() {
+                return Poll::Ready(Ok(Woken::Closed));
+            }
+            return Poll::Ready(Ok(Woken::Ran(self.run_rest(false))));
         }
         let shared = Rc::clone(&self.shared);
         let mut shared = shared.borrow_mut();
@@ -294,16 +297,16 @@ impl Task {
         if self.rest.is_empty() && self.rest.capacity() > 0 {
             self.rest = BytesMut::new();
         }
-        let used = self.rest.len().saturating_sub(self.connection.understood());
+        let arguments = self.connection.understood().min(self.rest.len());
+        let used = self.rest.len() - arguments;
         let free = self.rest.capacity() - self.rest.len();
-        if (used, free)
-            != (
-                self.client.query_used.load(Ordering::Relaxed),
-                self.client.query_free.load(Ordering::Relaxed),
-            )
-        {
-            self.client.query_used.store(used, Ordering::Relaxed);
-            self.client.query_free.store(free, Ordering::Relaxed);
+        let client = &self.client;
+        let known = [&client.query_used, &client.query_arguments, &client.query_free];
+        let now = [used, arguments, free];
+        if known.map(|figure| figure.load(Ordering::Relaxed)) != now {
+            for (figure, now) in known.into_iter().zip(now) {
+                figure.store(now, Ordering::Relaxed);
+            }
             self.client.query_room.store(self.rest.capacity(), Ordering::Relaxed);
         }
         self.client.output_pending.store(self.pending.len() - self.written, Ordering::Relaxed);
@@ -313,15 +316,31 @@ impl Task {
         }
         let limit = settings.client_query_buffer_limit_bytes;
         if used as u64 > limit && matches!(ran.next, Next::Input(_)) {
-            self.engine.stats.worker(self.client.worker).incr(Counter::QueryBufferDisconnections);
-            tracing::warn!(
-                client = self.client.id,
-                address = %self.client.address,
-                "Closing client that reached max query buffer length"
-            );
+            self.note_too_much_input();
             return Next::Close;
         }
         ran.next
+    }
+
+    /// Whether more of the argument under way is here than may wait: it is not run, even if the last read completed it.
+    fn is_too_large_an_argument(&self) -> bool {
+        let limit = self.engine.config.current().client_query_buffer_limit_bytes;
+        let unread = self.rest.len().saturating_sub(self.connection.understood());
+        let too_large = unread.min(self.connection.awaited()) as u64 > limit;
+        if too_large {
+            self.note_too_much_input();
+        }
+        too_large
+    }
+
+    /// Says that the client is closed because of `client-query-buffer-limit`.
+    fn note_too_much_input(&self) {
+        self.engine.stats.worker(self.client.worker).incr(Counter::QueryBufferDisconnections);
+        tracing::warn!(
+            client = self.client.id,
+            address = %self.client.address,
+            "Closing client that reached max query buffer length"
+        );
     }
 
     /// Counts what the client takes; if that is too much for all together, some are closed. Whether it is one of them.

@@ -199,10 +199,22 @@ impl RequestDecoder {
         self.progress.stage == Stage::Idle
     }
 
-    /// Where in the request a large argument begins of which more is to come: what is before it is understood.
-    pub fn large_argument(&self) -> Option<usize> {
-        const LARGE: u64 = 32 << 10;
-        (self.progress.stage == Stage::Payload && self.progress.number >= LARGE).then_some(self.progress.pos)
+    /// How many bytes the argument under way has, its line end included; 0 where none is, or its length is not known.
+    pub fn awaited(&self) -> usize {
+        match self.progress.stage {
+            Stage::Payload => (self.progress.number as usize).saturating_add(2),
+            _ => 0,
+        }
+    }
+
+    /// How many bytes of the request under way are understood: its whole arguments and lines. What comes behind them
+    /// is the beginning of an argument or a line.
+    pub fn understood(&self) -> usize {
+        match self.progress.stage {
+            Stage::Idle | Stage::Inline => 0,
+            Stage::Payload => self.progress.pos,
+            Stage::Count | Stage::Length => self.progress.line_start,
+        }
     }
 
     /// The hot path: a multibulk request from its first byte, spans straight into `args`.

@@ -12,12 +12,12 @@ macro_rules! network_rows {
     timeout_s: u32 = 0 => "timeout" int(0, INT_MAX) [] "Seconds after which an idle client is disconnected; 0 is never.";
     tcp_keepalive_s: u32 = 300 => "tcp-keepalive" int(0, INT_MAX) [] "Seconds between keepalive probes to clients; 0 sends none.";
     tcp_backlog: u32 = 511 => "tcp-backlog" int(0, INT_MAX) [IMMUTABLE] "Connections that may wait to be accepted.";
-    client_query_buffer_limit_bytes: u64 = 1024 * MB => "client-query-buffer-limit" memory(1 << 20, LONG_MAX) [] "Most bytes that may wait to be read from one client.";
+    client_query_buffer_limit_bytes: u64 = 1024 * MB => "client-query-buffer-limit" memory(1 << 20, LONG_MAX) [] "Most bytes of one client that may wait to be understood; whole arguments do not count.";
     client_output_buffer_limit: OutputLimits = OutputLimits::default() => "client-output-buffer-limit" shape("<normal|replica|pubsub> <hard> <soft> <seconds>, repeated") [MULTI] "Bytes that may wait to be sent to a client before it is disconnected, by class. While replies wait, no further command of the client is run, so that they do not pile up.";
     proto_max_bulk_len_bytes: u64 = 512 * MB => "proto-max-bulk-len" memory(1 << 20, LONG_MAX) [] "Longest string that a client may send.";
     maxmemory_clients: MemoryLimit = MemoryLimit::Bytes(0) => "maxmemory-clients" memory_or_percent(LONG_MAX) [] requires(ClientEviction: "0") "Memory of all clients beyond which the largest are disconnected; 0 is no limit.";
     socket_mark_id: u32 = 0 => "socket-mark-id" int(0, UINT_MAX) [IMMUTABLE] requires(SocketMark: "0") "Mark put on listening sockets for the packet filter.";
-    tracking_table_max_keys: u64 = 1_000_000 => "tracking-table-max-keys" int(0, LONG_MAX) [] "Keys remembered for client-side caching; stored only.";
+    tracking_table_max_keys: u64 = 1_000_000 => "tracking-table-max-keys" int(0, LONG_MAX) [STORED] "Keys remembered for client-side caching.";
 }
 "TLS" {
     tls_port: u16 = 0 => "tls-port" int(0, 65535) [APPLIED] "TCP port for clients that use TLS; 0 listens on none.";

@@ -7,8 +7,8 @@ macro_rules! observe_rows {
     logfile: String = String::new() => "logfile" text() [IMMUTABLE] "File of the log; empty is standard output.";
     log_format: LogFormat = LogFormat::Redis => "log-format" one_of(LogFormat::NAMES) [IMMUTABLE OURS] "Log lines in Redis's form or as JSON.";
     syslog_enabled: bool = false => "syslog-enabled" yes_no() [IMMUTABLE] requires(Syslog: "no") "Log to syslog too.";
-    syslog_ident: String = "redis".into() => "syslog-ident" text() [IMMUTABLE] "Name in syslog messages; stored only.";
-    syslog_facility: SyslogFacility = SyslogFacility::Local0 => "syslog-facility" one_of(SyslogFacility::NAMES) [IMMUTABLE] "Facility of syslog messages; stored only.";
+    syslog_ident: String = "redis".into() => "syslog-ident" text() [IMMUTABLE STORED] "Name in syslog messages.";
+    syslog_facility: SyslogFacility = SyslogFacility::Local0 => "syslog-facility" one_of(SyslogFacility::NAMES) [IMMUTABLE STORED] "Facility of syslog messages.";
     slowlog_log_slower_than_us: i64 = 10_000 => "slowlog-log-slower-than" int(-1, LONG_MAX) [] "Microseconds from which a command enters the slow log; -1 is never.";
     slowlog_max_len: u64 = 128 => "slowlog-max-len" int(0, LONG_MAX) [] "Entries of the slow log.";
     latency_tracking: bool = true => "latency-tracking" yes_no() [] "Keep a latency histogram of each command.";

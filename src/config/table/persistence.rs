@@ -10,12 +10,12 @@ macro_rules! persistence_rows {
     stop_writes_on_bgsave_error: bool = true => "stop-writes-on-bgsave-error" yes_no() [] "Refuse writes after a failed save until one succeeds.";
     rdbcompression: bool = true => "rdbcompression" yes_no() [] "Compress long strings in RDB files.";
     rdbchecksum: bool = true => "rdbchecksum" yes_no() [IMMUTABLE] "Guard RDB files with a checksum.";
-    rdb_save_incremental_fsync: bool = true => "rdb-save-incremental-fsync" yes_no() [] "Sync the file to disk piece by piece while it is saved; stored only.";
-    rdb_del_sync_files: bool = false => "rdb-del-sync-files" yes_no() [] "Delete RDB files that only replication needed; stored only.";
-    sanitize_dump_payload: SanitizeDumpPayload = SanitizeDumpPayload::No => "sanitize-dump-payload" one_of(SanitizeDumpPayload::NAMES) [] "Check RESTORE payloads and RDB files in depth; stored only.";
+    rdb_save_incremental_fsync: bool = true => "rdb-save-incremental-fsync" yes_no() [STORED] "Sync the file to disk piece by piece while it is saved.";
+    rdb_del_sync_files: bool = false => "rdb-del-sync-files" yes_no() [STORED] "Delete RDB files that only replication needed.";
+    sanitize_dump_payload: SanitizeDumpPayload = SanitizeDumpPayload::No => "sanitize-dump-payload" one_of(SanitizeDumpPayload::NAMES) [STORED] "Check RESTORE payloads and RDB files in depth.";
     rdb_key_save_delay_us: i32 = 0 => "rdb-key-save-delay" int(INT_MIN, INT_MAX) [HIDDEN] "For tests: pause after each key that is saved.";
     key_load_delay_us: i32 = 0 => "key-load-delay" int(INT_MIN, INT_MAX) [HIDDEN] "For tests: pause after each key that is loaded.";
-    loading_process_events_interval_bytes: u32 = 2 * MB as u32 => "loading-process-events-interval-bytes" int(1024, INT_MAX) [HIDDEN] "For tests: how often clients are served while loading; stored only.";
+    loading_process_events_interval_bytes: u32 = 2 * MB as u32 => "loading-process-events-interval-bytes" int(1024, INT_MAX) [HIDDEN STORED] "For tests: how often clients are served while loading.";
 }
 "Append-only file" {
     appendonly: bool = false => "appendonly" yes_no() [DENY_LOADING APPLIED] requires(AppendOnlyFile: "no") "Log every write to a file.";
@@ -28,7 +28,7 @@ macro_rules! persistence_rows {
     aof_load_truncated: bool = true => "aof-load-truncated" yes_no() [] "Accept a file whose last entry is cut off.";
     aof_use_rdb_preamble: bool = true => "aof-use-rdb-preamble" yes_no() [] "Begin a rewritten file with a snapshot.";
     aof_timestamp_enabled: bool = false => "aof-timestamp-enabled" yes_no() [] "Write times into the append-only file.";
-    aof_rewrite_incremental_fsync: bool = true => "aof-rewrite-incremental-fsync" yes_no() [] "Sync piece by piece while rewriting; stored only.";
+    aof_rewrite_incremental_fsync: bool = true => "aof-rewrite-incremental-fsync" yes_no() [STORED] "Sync piece by piece while rewriting.";
     aof_checksum: bool = true => "aof-checksum" yes_no() [OURS] "Write checksums into the append-only file, in lines that Redis skips.";
     aof_disable_auto_gc: bool = false => "aof-disable-auto-gc" yes_no() [APPLIED] "Keep files that a rewrite made obsolete.";
 }

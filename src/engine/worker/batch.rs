@@ -38,10 +38,18 @@ impl Connection {
         }
     }
 
-    /// Bytes at the start of the input that are understood, while a large argument is awaited behind them: as in
-    /// Redis, they count no longer as input.
+    /// Bytes of the argument under way, whether they are here or not.
+    pub fn awaited(&self) -> usize {
+        self.decoder.awaited()
+    }
+
+    /// Bytes at the start of the input that belong to a request under way and are understood: as in Redis, they count
+    /// no longer as input.
     pub fn understood(&self) -> usize {
-        self.decoder.large_argument().map_or(0, |at| self.partial_at + at)
+        match self.decoder.understood() {
+            0 => 0,
+            understood => self.partial_at + understood,
+        }
     }
 }
 

@@ -84,7 +84,7 @@ impl Task {
             return Poll::Ready(Ok(Event::Unblocked { error }));
         }
         let limit = self.engine.config.current().client_query_buffer_limit_bytes;
-        while (self.rest.len() as u64) < limit {
+        while self.rest.len() as u64 <= limit {
             match self.poll_more(cx, 0) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(0)) => return Poll::Ready(Ok(Event::Gone)),
@@ -92,6 +92,7 @@ impl Task {
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
             }
         }
+        self.note_too_much_input();
         Poll::Ready(Ok(Event::Gone))
     }
 }
