@@ -87,6 +87,29 @@ fn a_wrong_setting_is_refused_with_its_place_and_a_hint() {
 }
 
 #[test]
+fn a_file_is_judged_without_a_start() {
+    let launch = Launch::new();
+    let judged = |text: &str| {
+        std::fs::write(launch.file("redis.conf"), text).expect("a file");
+        Launch::new()
+            .bare()
+            .with(&["--check-config", &launch.file("redis.conf").display().to_string()])
+            .ends()
+    };
+    let (code, text, _) = judged("port 7000\nio-threads 4\nrename-command NIX \"\"\nprot 1\n");
+    assert_eq!(code, Some(1), "{text}");
+    for words in
+        ["Honoured (1)", "io-threads 4 (not the default)", "Refused (2)", "No such command", "'port'"]
+    {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let (code, text, _) = judged("port 7000\n");
+    assert!(code == Some(0) && text.contains("A server starts with this file."), "{text}");
+    let (code, _, errors) = Launch::new().bare().with(&["--check-config", "/no/such/file"]).ends();
+    assert!(code == Some(1) && errors.contains("can't open config file '/no/such/file'"), "{errors}");
+}
+
+#[test]
 fn help_version_and_healthcheck() {
     let (code, help, _) = Launch::new().bare().with(&["--help"]).ends();
     assert_eq!(code, Some(0));

@@ -58,6 +58,13 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
                 ExitCode::FAILURE
             }
         },
+        Ok(Startup::CheckConfig(file)) => match super::tools::check_config(&file) {
+            Ok(report) => {
+                let _ = print_outcome(Ok(report.to_string()));
+                if report.is_well() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            }
+            Err(error) => print_outcome(Err(error.to_string())),
+        },
         Ok(Startup::Convert(args)) => print_outcome(super::convert::convert(&args)),
         Ok(Startup::Restore(args)) => print_outcome(super::restore::restore(&args)),
         Ok(Startup::Run(config)) => start(*config),

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::clock::Clock;
-use crate::config::CheckArgs;
+use crate::command::Registry;
+use crate::config::{CheckArgs, Report, StartupError};
 use crate::data::ValueLimits;
 use crate::persist::files::{Files as _, RealFiles};
 use crate::persist::ownership::Guard;
@@ -29,6 +30,18 @@ pub(super) fn threads() -> usize {
 
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// `glasswing --check-config`: what of a configuration file is honoured.
+pub(super) fn check_config(file: &Path) -> Result<Report, StartupError> {
+    let mut report = Report::of(file)?;
+    let mut registry = Registry::new();
+    for rename in report.renames().to_vec() {
+        if let Err(why) = registry.rename(&rename.from, &rename.to) {
+            report.refuse(rename.refused(why));
+        }
+    }
+    Ok(report)
 }
 
 /// What a file holds, counted.

@@ -14,11 +14,13 @@ const USAGE: &str = "\
 Usage
   glasswing [/path/to/redis.conf] [--setting value ...] [-]
   glasswing healthcheck [--url URL] [--timeout SECONDS] [file, settings]
+  glasswing --check-config FILE
   glasswing check [--fix] FILE...
   glasswing convert FROM TO
   glasswing restore --at TIME FOLDER
   glasswing --version | --help
 
+  --check-config says what of a redis.conf counts here, and what not.
   A file is read first, then standard input (-), then the options.
   Every setting of redis.conf is an option (--port 7000) and an
   environment variable (GLASSWING_PORT=7000), which a file overrides.

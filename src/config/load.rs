@@ -73,6 +73,8 @@ pub(super) struct Loader {
     /// Values that need what is not there, by their rows' names, each with what is to be said about it: a later line
     /// may take one back.
     refused: Vec<(&'static str, StartupError)>,
+    /// Faults so far, where reading goes on after one.
+    faults: Option<Vec<StartupError>>,
 }
 
 /// A fault in the line itself, or in a file that it includes.
@@ -86,7 +88,21 @@ enum Failure {
 impl Loader {
     pub(super) fn new(settings: Settings, files: bool) -> Self {
         let (seen, lines, refused) = (Vec::new(), Lines::default(), Vec::new());
-        Loader { settings, seen, files, depth: 0, lines, refused }
+        Loader { settings, seen, files, depth: 0, lines, refused, faults: None }
+    }
+
+    /// The same, but one that reads on after a fault.
+    pub(super) fn forgiving(self) -> Self {
+        Loader { faults: Some(Vec::new()), ..self }
+    }
+
+    /// What a forgiving loader has: the settings that could be read, where those stand that hold, and every fault.
+    pub(super) fn into_parts(self) -> (Settings, Lines, Vec<StartupError>) {
+        let mut lines = self.lines;
+        lines.places.retain(|(row, _)| !self.refused.iter().any(|(refused, _)| refused == row));
+        let refused = self.refused.into_iter().map(|(_, error)| error);
+        let faults = self.faults.into_iter().flatten().chain(refused).collect();
+        (self.settings, lines, faults)
     }
 
     /// Reads a text that came from `source`.
@@ -101,7 +117,13 @@ impl Loader {
             match self.line(line, &place) {
                 Ok(()) => {}
                 Err(Failure::Below(error)) => return Err(error),
-                Err(Failure::Here(fault)) => return Err(StartupError::at(&place, &fault)),
+                Err(Failure::Here(fault)) => {
+                    let error = StartupError::at(&place, &fault);
+                    match &mut self.faults {
+                        Some(faults) => faults.push(error),
+                        None => return Err(error),
+                    }
+                }
                 Err(Failure::Unless(row, fault)) => {
                     self.refused.push((row, StartupError::at(&place, &fault)))
                 }

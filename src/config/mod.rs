@@ -7,7 +7,7 @@
 //!
 //! In reading order: [`quote`](mod@quote) cuts lines, `row` says what a setting is, `value`, `choices` and `shapes`
 //! read and show values, `table` lists the settings, `load` reads text, `start` puts the sources in order,
-//! `live` changes a running configuration, `rewrite` writes a file, `help` explains.
+//! `live` changes a running configuration, `rewrite` writes a file, `help` and `report` explain.
 
 mod choices;
 mod error;
@@ -16,6 +16,7 @@ mod include;
 mod live;
 mod load;
 pub mod quote;
+mod report;
 mod rewrite;
 mod row;
 mod shapes;
@@ -30,6 +31,7 @@ pub use error::StartupError;
 pub use help::{help_text, markdown, version_text};
 pub use live::{ApplyError, Config, Difference, Origin, SetError};
 pub use load::{Rename, check_text};
+pub use report::Report;
 pub use rewrite::{RewriteError, rewrite_text};
 pub use row::{Capability, Flags, Kind, Requires, Row, find};
 pub use shapes::{

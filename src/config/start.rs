@@ -31,6 +31,8 @@ pub enum Startup {
     Healthcheck(HealthcheckArgs),
     /// Examine files.
     Check(CheckArgs),
+    /// Say what of a configuration file is honoured.
+    CheckConfig(PathBuf),
     /// Write a file in another format.
     Convert(ConvertArgs),
     /// Bring an append-only file back to a moment.
@@ -87,6 +89,12 @@ pub fn startup(
     match args.first().map(|arg| arg.as_bytes()) {
         Some(b"-v" | b"--version") => return Ok(Startup::Print(help::version_text())),
         Some(b"-h" | b"--help") => return Ok(Startup::Print(help::help_text())),
+        Some(b"--check-config") => {
+            return match args {
+                [_, file] => Ok(Startup::CheckConfig(PathBuf::from(file))),
+                _ => Err(StartupError::plain("Usage: glasswing --check-config FILE\n")),
+            };
+        }
         Some(b"--test-memory") => {
             return Err(StartupError::plain(
                 "--test-memory is not there: use a memory tester such as memtest86+.\n",
