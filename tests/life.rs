@@ -501,16 +501,20 @@ fn systemd_is_told_when_it_is_ready_and_when_it_ends() {
     };
     // Under a service manager it stays in the foreground.
     let launch = launch.env("NOTIFY_SOCKET", &path.to_string_lossy()).with(&["--daemonize", "yes"]);
-    let server = launch.clone().with(&["--supervised", "systemd"]).start();
-    let message = said();
+    let server = launch.clone().env("WATCHDOG_USEC", "300000").with(&["--supervised", "systemd"]).start();
+    let alive = || std::iter::from_fn(|| Some(said())).find(|message| !message.contains("WATCHDOG=1"));
+    let message = alive().expect("a message");
     assert!(
         message.contains("READY=1") && message.contains("STATUS=Ready to accept connections"),
         "{message}"
     );
     assert_eq!(server.client().info("process_supervised"), "systemd");
     assert_eq!(server.client().info("process_id"), server.pid().to_string());
+    for _ in 0..3 {
+        assert_eq!(said(), "WATCHDOG=1\n");
+    }
     server.stop();
-    let message = said();
+    let message = alive().expect("a message");
     assert!(message.contains("STOPPING=1"), "{message}");
     let (status, log) = Launch::new().with(&["--supervised", "systemd"]).start().stop();
     assert_eq!(status.code(), Some(0));

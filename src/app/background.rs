@@ -1,6 +1,7 @@
 //! The server and whoever started it: going to the background, and telling a service manager how it is.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, raise};
 use sd_notify::NotifyState;
@@ -68,6 +69,19 @@ impl Supervisor {
     /// The server is about to end.
     pub(super) fn stopping(self) {
         self.notify(&[NotifyState::Stopping]);
+    }
+
+    /// How often a service manager wants to hear that the process lives, if at all.
+    pub(super) fn watchdog(self) -> Option<Duration> {
+        match self {
+            Supervisor::Systemd => sd_notify::watchdog_enabled(),
+            Supervisor::None | Supervisor::Upstart => None,
+        }
+    }
+
+    /// The process lives.
+    pub(super) fn alive(self) {
+        self.notify(&[NotifyState::Watchdog]);
     }
 
     fn notify(self, states: &[NotifyState<'_>]) {

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -220,6 +220,7 @@ const INSTANT: Duration = Duration::from_millis(100);
 async fn live(host: &Arc<Host>, listeners: Listeners) -> Result<i32, String> {
     let mut signals = Signals::listen().map_err(|error| format!("signals cannot be handled: {error}"))?;
     let engine = engine_of(host);
+    tokio::spawn(keep_watchdog(Arc::clone(host)));
     let workers =
         crate::net::start(&engine, host.workers).map_err(|error| format!("no worker thread: {error}"))?;
     // Set once, here.
@@ -273,6 +274,23 @@ async fn live(host: &Arc<Host>, listeners: Listeners) -> Result<i32, String> {
     let closing = Arc::clone(host);
     tokio::task::spawn_blocking(move || closing.close_log()).await.map_err(|error| error.to_string())?;
     result
+}
+
+/// Tells a watchdog that the server lives, for as long as any worker's turn comes, and while there are none. A worker
+/// alone may be held by a long command.
+async fn keep_watchdog(host: Arc<Host>) {
+    let Some(period) = host.supervisor.watchdog() else { return };
+    let mut tick = tokio::time::interval(period / 3);
+    loop {
+        tick.tick().await;
+        let earliest = host.clock.stamp().saturating_sub(period.as_nanos() as u64);
+        let turns =
+            |beats: &Arc<[AtomicU64]>| beats.iter().any(|beat| beat.load(Ordering::Relaxed) >= earliest);
+        let ends = host.status.stopping.load(Ordering::Relaxed);
+        if ends || host.beats.get().is_none_or(turns) {
+            host.supervisor.alive();
+        }
+    }
 }
 
 /// Loads the snapshot; `false` when a signal came before its end. There is nothing to save then.
