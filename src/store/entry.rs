@@ -1,4 +1,5 @@
-//! An entry: one allocation that holds a key, its header and, for a small string, its value.
+//! An entry: one allocation that holds a key, its header and, for a small string, its value; for a collection,
+//! what says where it is.
 //!
 //! ```text
 //!  0        1       2..5    5            6..8
@@ -6,7 +7,8 @@
 //! | kind 1 | flag 1| lru 3 | key len 1  | value len 2  |   header, 8 bytes
 //! +--------+-------+-------+------------+--------------+
 //! | expiry, unix ms, 8            when EXPIRES is set  |
-//! | integer, or pointer, 8        when kind is not Inline
+//! | integer, or pointer, 8        when kind is Int or Large
+//! | collection, 24                when kind is Object    |
 //! | key length, 8                 when key len is 255  |
 //! +-----------------------------------------------------+
 //! | key bytes | value bytes (kind Inline)               |
@@ -23,6 +25,7 @@ use std::ptr::NonNull;
 
 use super::object::{Object, Type};
 use super::size::size_class;
+use crate::data::Set;
 
 const HEADER: usize = 8;
 const LONG_KEY: u8 = 255;
@@ -38,6 +41,12 @@ const RAW: u8 = 1 << 1;
 const EPOCH_SHIFT: u8 = 2;
 const EPOCH_MASK: u8 = 0b111 << EPOCH_SHIFT;
 
+/// What stands between header and key for each [`EntryKind`], beside the expiry.
+const PAYLOAD: [usize; 4] = [0, 8, 8, size_of::<Object>()];
+
+// With a key of 16 bytes that makes 48, a class of the allocator. Places are multiples of eight.
+const _: () = assert!(size_of::<Object>() == 24 && align_of::<Object>() == 8);
+
 /// How many epochs an entry can tell apart.
 pub const EPOCHS: u8 = 8;
 
@@ -51,7 +60,7 @@ pub enum EntryKind {
     Int = 1,
     /// A string in an allocation of its own.
     Large = 2,
-    /// A collection behind a pointer.
+    /// A collection: itself inside the entry, its elements elsewhere.
     Object = 3,
 }
 
@@ -79,7 +88,7 @@ pub struct Meta {
 #[derive(Debug)]
 pub struct Entry(NonNull<u8>);
 
-// SAFETY: an entry owns its allocation and what it points to (a Vec<u8> or an Object, both Send);
+// SAFETY: an entry owns its allocation and what it holds (a Vec<u8> or an Object, both Send);
 // nothing in it is tied to a thread.
 unsafe impl Send for Entry {}
 // SAFETY: through a shared reference an entry is only read.
@@ -129,7 +138,9 @@ impl Entry {
     /// A collection's entry.
     pub fn object(key: &[u8], object: Object, meta: Meta) -> Entry {
         let entry = Entry::allocate(key, EntryKind::Object, 0, meta);
-        entry.write_payload(Box::into_raw(Box::new(object)) as u64);
+        // SAFETY: an Object entry has room for an Object at this place, which is aligned for it, and nothing is
+        // there yet that would have to be dropped.
+        unsafe { entry.0.as_ptr().add(HEADER + entry.expiry_len()).cast::<Object>().write(object) };
         entry
     }
 
@@ -137,7 +148,7 @@ impl Entry {
         let long_key = key.len() >= LONG_KEY as usize;
         let prefix = HEADER
             + if meta.expire_at_ms.is_some() { 8 } else { 0 }
-            + if kind == EntryKind::Inline { 0 } else { 8 }
+            + PAYLOAD[kind as usize]
             + if long_key { 8 } else { 0 };
         let layout = Entry::layout(prefix + key.len() + inline_len);
         // SAFETY: the layout's size is at least the header's eight bytes, never zero.
@@ -205,7 +216,7 @@ impl Entry {
 
     #[inline]
     fn payload_len(&self) -> usize {
-        if self.kind() == EntryKind::Inline { 0 } else { 8 }
+        PAYLOAD[self.kind() as usize]
     }
 
     /// Where the key begins, and its length.
@@ -249,14 +260,14 @@ impl Entry {
 
     #[inline]
     fn payload(&self) -> u64 {
-        debug_assert!(self.kind() != EntryKind::Inline);
-        // SAFETY: every kind but Inline has eight aligned payload bytes after header and expiry.
+        debug_assert!(matches!(self.kind(), EntryKind::Int | EntryKind::Large));
+        // SAFETY: these two kinds have eight aligned payload bytes after header and expiry.
         unsafe { self.0.as_ptr().add(HEADER + self.expiry_len()).cast::<u64>().read() }
     }
 
     #[inline]
     fn write_payload(&self, payload: u64) {
-        debug_assert!(self.kind() != EntryKind::Inline);
+        debug_assert!(matches!(self.kind(), EntryKind::Int | EntryKind::Large));
         // SAFETY: as in `payload`; called on entries just made or through `&mut self`.
         unsafe { self.0.as_ptr().add(HEADER + self.expiry_len()).cast::<u64>().write(payload) }
     }
@@ -357,8 +368,8 @@ impl Entry {
         if self.kind() != EntryKind::Object {
             return None;
         }
-        // SAFETY: an Object entry's payload is the pointer of a Box<Object> that it owns.
-        Some(unsafe { &*(self.payload() as *const Object) })
+        // SAFETY: an Object entry holds an initialised, aligned Object after header and expiry.
+        Some(unsafe { &*self.0.as_ptr().add(HEADER + self.expiry_len()).cast::<Object>() })
     }
 
     /// The collection, to change it.
@@ -368,7 +379,7 @@ impl Entry {
             return None;
         }
         // SAFETY: as in `as_object`; `&mut self` makes it exclusive.
-        Some(unsafe { &mut *(self.payload() as *mut Object) })
+        Some(unsafe { &mut *self.0.as_ptr().add(HEADER + self.expiry_len()).cast::<Object>() })
     }
 
     /// The type of the value, as TYPE names it.
@@ -471,26 +482,39 @@ impl Entry {
         self.moved(Some(key), Meta { expire_at_ms, ..self.meta() })
     }
 
-    /// Moves the value out of `self` (which is left an empty string, to be dropped) into a new entry.
+    /// Moves the value out of `self` (which is left with one that owns nothing, to be dropped) into a new entry.
     fn moved(&mut self, key: Option<&[u8]>, meta: Meta) -> Entry {
         let raw = self.flags() & RAW;
-        let key = key.unwrap_or(self.key());
+        let name = key.unwrap_or(self.key());
         let kind = self.kind();
         let mut entry = match kind {
-            EntryKind::Inline => Entry::string(key, Str::Bytes(self.inline()), meta),
-            EntryKind::Int | EntryKind::Large | EntryKind::Object => {
-                let entry = Entry::allocate(key, kind, 0, meta);
+            EntryKind::Inline => Entry::string(name, Str::Bytes(self.inline()), meta),
+            EntryKind::Int | EntryKind::Large => {
+                let entry = Entry::allocate(name, kind, 0, meta);
                 entry.write_payload(self.payload());
                 entry
+            }
+            EntryKind::Object => {
+                let object = self.take_object();
+                Entry::object(key.unwrap_or(self.key()), object, meta)
             }
         };
         let flags = entry.flags() | raw;
         entry.set_byte(1, flags);
-        if matches!(kind, EntryKind::Large | EntryKind::Object) {
-            // What the payload points to belongs to the new entry now; an Int owns nothing.
+        if kind == EntryKind::Large {
+            // What the payload points to belongs to the new entry now; an Int is as large and owns nothing.
             self.set_byte(0, EntryKind::Int as u8);
         }
         entry
+    }
+
+    /// Takes the collection out of an Object entry and leaves an empty one, which owns nothing.
+    fn take_object(&mut self) -> Object {
+        let mut taken = Object::Set(Set::new());
+        if let Some(object) = self.as_object_mut() {
+            std::mem::swap(object, &mut taken);
+        }
+        taken
     }
 
     /// A deep copy under the same key, for a save's pre-image or COPY.
@@ -512,9 +536,7 @@ impl Entry {
                 EntryKind::Large => {
                     size_class(size_of::<Vec<u8>>()) + size_class(self.large_ref().capacity())
                 }
-                EntryKind::Object => {
-                    size_class(size_of::<Object>()) + self.as_object().map_or(0, Object::memory_usage)
-                }
+                EntryKind::Object => self.as_object().map_or(0, Object::memory_usage),
             }
     }
 
@@ -562,8 +584,7 @@ impl Drop for Entry {
             EntryKind::Inline | EntryKind::Int => {}
             // SAFETY: the payload of a Large entry came from Box::into_raw and is owned by it alone.
             EntryKind::Large => drop(unsafe { Box::from_raw(self.payload() as *mut Vec<u8>) }),
-            // SAFETY: likewise for an Object entry.
-            EntryKind::Object => drop(unsafe { Box::from_raw(self.payload() as *mut Object) }),
+            EntryKind::Object => drop(self.take_object()),
         }
         // SAFETY: allocated by `allocate` with the layout of the same used size's class; changes
         // in place keep the class (see `overwrite_inline`).

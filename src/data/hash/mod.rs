@@ -18,7 +18,7 @@ use super::table::{self, Limits, Pairs, Table, place_of};
 
 /// A map of byte strings to byte strings.
 ///
-/// It is 32 bytes large; what it owns beside that is in [`Hash::memory_usage`].
+/// It is 16 bytes large; what it owns beside that is in [`Hash::memory_usage`].
 #[derive(Clone)]
 pub struct Hash {
     form: Form,
@@ -30,11 +30,11 @@ enum Form {
     Table(Box<Table<Pairs>>),
 }
 
-const _: () = assert!(size_of::<Hash>() <= 32);
+const _: () = assert!(size_of::<Hash>() == 16);
 
 impl Hash {
     /// A hash without fields, which owns no memory.
-    pub const fn new() -> Self {
+    pub fn new() -> Self {
         Self { form: Form::Packed(Packed::new()) }
     }
 

@@ -19,7 +19,8 @@ enum Step {
 
 fn field() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
-        20 => (0..50u8).prop_map(|n| format!("f{n}").into_bytes()),
+        10 => (0..50u8).prop_map(|n| format!("f{n}").into_bytes()),
+        10 => (0..50u8).prop_map(|n| format!("f{n:02}").into_bytes()),
         1 => Just(Vec::new()),
         1 => (0..30usize, 0..2u8).prop_map(|(len, byte)| vec![byte; len]),
         1 => (120..300usize).prop_map(|len| vec![b'x'; len]),
@@ -46,6 +47,32 @@ fn step() -> impl Strategy<Value = Step> {
         1 => limits().prop_map(Step::Limit),
         1 => Just(Step::Copy),
     ]
+}
+
+#[test]
+fn a_length_that_all_have_is_said_once() {
+    let limits = Limits { max_entries: 128, max_value: 64 };
+    let mut hash = Hash::new();
+    let fill = |hash: &mut Hash| {
+        for n in 0..10 {
+            assert!(hash.set(format!("field:{n:03}").as_bytes(), &[b'a' + n; 16], &limits));
+        }
+        // Ten times 9 and 16 bytes, both lengths and the head.
+        assert_eq!(hash.memory_usage(), 256);
+    };
+    fill(&mut hash);
+    assert!(!hash.set(b"field:004", b"short", &limits));
+    assert_eq!(hash.memory_usage(), 320);
+    assert!(hash.set(b"", b"", &limits));
+    assert!(hash.set(&[b'x'; 64], &[b'y'; 64], &limits));
+    assert_eq!(hash.get(b"field:004"), Some(&b"short"[..]));
+    assert_eq!(hash.get(b"field:009"), Some(&[b'a' + 9; 16][..]));
+    assert_eq!(hash.get(b""), Some(&b""[..]));
+    assert_eq!((hash.len(), hash.iter().count(), hash.encoding()), (12, 12, "listpack"));
+    let fields: Vec<Vec<u8>> = hash.iter().map(|(field, _)| field.to_vec()).collect();
+    assert!(fields.iter().all(|field| hash.remove(field)));
+    assert_eq!((hash.len(), hash.memory_usage()), (0, 0));
+    fill(&mut hash);
 }
 
 /// One step on both sides; every answer has to be the same.

@@ -34,7 +34,7 @@ pub type Element = Vec<u8>;
 
 /// A list of byte strings.
 ///
-/// It is 32 bytes large; what it owns beside that is in [`List::memory_usage`].
+/// It is 16 bytes large; what it owns beside that is in [`List::memory_usage`].
 #[derive(Clone)]
 pub struct List {
     nodes: Nodes,
@@ -43,7 +43,7 @@ pub struct List {
 #[derive(Clone)]
 enum Nodes {
     /// The only node, which may be empty.
-    One(Node),
+    One(Box<Node>),
     /// Several nodes, none of them empty. It may be a single one for a while.
     Many(Box<Spine>),
 }
@@ -55,15 +55,15 @@ struct Spine {
     len: usize,
 }
 
-const _: () = assert!(size_of::<List>() == 32);
+const _: () = assert!(size_of::<List>() == 16);
 
 /// A ring of this many nodes (512 bytes) is not made smaller.
 const RING_KEPT: usize = 16;
 
 impl List {
-    /// A list without elements, which owns no memory.
-    pub const fn new() -> Self {
-        Self { nodes: Nodes::One(Node::new()) }
+    /// A list without elements.
+    pub fn new() -> Self {
+        Self { nodes: Nodes::One(Box::new(Node::new())) }
     }
 
     /// The number of elements.
@@ -171,10 +171,10 @@ impl List {
     }
 
     /// The bytes that the list owns on the heap, as the allocator's size classes
-    /// count them. The list itself (32 bytes) is not in it. O(number of nodes).
+    /// count them. The list itself (16 bytes) is not in it. O(number of nodes).
     pub fn memory_usage(&self) -> usize {
         match &self.nodes {
-            Nodes::One(node) => node.allocated(),
+            Nodes::One(node) => size_class(size_of::<Node>()) + node.allocated(),
             Nodes::Many(spine) => {
                 let buffers: usize = spine.nodes.iter().map(Node::allocated).sum();
                 size_class(size_of::<Spine>())
@@ -204,7 +204,7 @@ impl List {
 
     fn node_slices(&self) -> (&[Node], &[Node]) {
         match &self.nodes {
-            Nodes::One(node) => (std::slice::from_ref(node), &[]),
+            Nodes::One(node) => (std::slice::from_ref(&**node), &[]),
             Nodes::Many(spine) => spine.nodes.as_slices(),
         }
     }
@@ -242,7 +242,7 @@ impl List {
     /// The spine of the list, which it gets if it has none.
     fn spread(&mut self) -> &mut Spine {
         if let Nodes::One(node) = &mut self.nodes {
-            let node = std::mem::replace(node, Node::new());
+            let node = std::mem::replace(&mut **node, Node::new());
             let len = node.len();
             let nodes = if len > 0 { VecDeque::from([node]) } else { VecDeque::new() };
             self.nodes = Nodes::Many(Box::new(Spine { nodes, len }));
@@ -267,7 +267,7 @@ impl List {
         if spine.nodes.front().is_none_or(sparse) {
             let mut node = spine.nodes.pop_front().unwrap_or_else(Node::new);
             node.shrink_when_sparse();
-            self.nodes = Nodes::One(node);
+            self.nodes = Nodes::One(Box::new(node));
         }
     }
 }

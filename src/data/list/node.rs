@@ -91,7 +91,7 @@ pub struct Node {
     pub(super) width: Width,
 }
 
-// A list of one node is the size of a node: Vec's niche holds the enum's tag.
+// A class of the allocator: a spine is a row of these.
 const _: () = assert!(size_of::<Node>() == 32);
 
 impl Node {

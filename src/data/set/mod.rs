@@ -23,7 +23,7 @@ use super::table::{self, Keys, Table, place_of};
 
 /// A set of byte strings.
 ///
-/// It is 32 bytes large; what it owns beside that is in [`Set::memory_usage`].
+/// It is 16 bytes large; what it owns beside that is in [`Set::memory_usage`].
 #[derive(Clone)]
 pub struct Set {
     form: Form,
@@ -35,7 +35,7 @@ enum Form {
     Table(Box<Table<Keys>>),
 }
 
-const _: () = assert!(size_of::<Set>() <= 32);
+const _: () = assert!(size_of::<Set>() == 16);
 
 /// Up to which size a set of integers stays an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl Default for SetLimits {
 
 impl Set {
     /// A set without members, which owns no memory.
-    pub const fn new() -> Self {
+    pub fn new() -> Self {
         Self { form: Form::Ints(Ints::new()) }
     }
 

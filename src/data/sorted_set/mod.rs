@@ -35,7 +35,7 @@ use super::table::{Limits, place_of};
 
 /// A set of byte strings in the order of their scores.
 ///
-/// It is 32 bytes large; what it owns beside that is in
+/// It is 16 bytes large; what it owns beside that is in
 /// [`SortedSet::memory_usage`]. Scores are any `f64` but NaN, which the caller
 /// keeps away. -0.0 and 0.0 are the same score.
 #[derive(Clone)]
@@ -49,7 +49,7 @@ enum Form {
     Large(Box<Large>),
 }
 
-const _: () = assert!(size_of::<SortedSet>() <= 32);
+const _: () = assert!(size_of::<SortedSet>() == 16);
 
 /// What became of a member and its score.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -69,7 +69,7 @@ fn before(score: f64, member: &[u8], other_score: f64, other: &[u8]) -> bool {
 
 impl SortedSet {
     /// A sorted set without members, which owns no memory.
-    pub const fn new() -> Self {
+    pub fn new() -> Self {
         Self { form: Form::Packed(Packed::new()) }
     }
 

@@ -1,15 +1,19 @@
 //! A small sorted set: its members in order in one buffer.
 //!
 //! ```text
-//! [score][length][member] [score]...
+//! [all members' length 1] [score][member] [score]...
+//! [255] [score][length of member][member] [score]...
 //!
 //! score   b < 240          the whole number b
 //!         240 + n, n bytes  a whole number, zigzag, the lowest byte first; n is 1 to 7
 //!         248, 8 bytes      any other double
 //! ```
+//!
+//! Members are often equally long: that is said once then. From the first one of another length on each says its
+//! own, until the set is empty.
 
-use crate::data::list::size_class;
-use crate::data::table::packed::{Length, length_at, replace};
+use crate::data::table::block::Block;
+use crate::data::table::packed::{Common, Length};
 
 /// Whole numbers below it are their own byte.
 const SMALL: u8 = 240;
@@ -54,11 +58,11 @@ fn score_bytes(first: u8) -> usize {
 }
 
 /// Members by score, then by their bytes.
-#[derive(Debug, Clone)]
-pub struct Packed {
-    bytes: Vec<u8>,
-    count: u32,
-}
+#[derive(Debug, Clone, Default)]
+pub struct Packed(Block);
+
+/// Where the first member is.
+const START: usize = 1;
 
 /// Where a member is.
 #[derive(Debug, Clone, Copy)]
@@ -70,54 +74,90 @@ struct Place {
 
 impl Packed {
     /// No members, no memory.
-    pub const fn new() -> Self {
-        Self { bytes: Vec::new(), count: 0 }
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// The number of members.
     pub fn len(&self) -> usize {
-        self.count as usize
+        self.0.count()
     }
 
     /// The members from the lowest on, each with its score.
     pub fn iter(&self) -> Iter<'_> {
-        Iter { members: self, at: 0, left: self.len() }
+        Iter { bytes: self.0.bytes(), at: START, left: self.len() }
     }
 
     /// The score of `member`. O(number of members).
     pub fn score(&self, member: &[u8]) -> Option<f64> {
-        self.find(member).map(|place| self.score_at(place))
+        self.find(member).map(|place| score_at(self.0.bytes(), place))
     }
 
     /// Adds a member that is not there.
     pub fn insert(&mut self, member: &[u8], score: f64) {
-        let mut at = 0;
-        while at < self.bytes.len() {
-            let place = self.place_at(at);
-            if !super::before(self.score_at(place), &self.bytes[place.member..place.end], score, member) {
+        self.make_alike(member.len());
+        let bytes = self.0.bytes();
+        let mut at = START;
+        while at < bytes.len() {
+            let place = place_at(bytes, at);
+            if !super::before(score_at(bytes, place), &bytes[place.member..place.end], score, member) {
                 break;
             }
             at = place.end;
         }
-        let len = Length::of(member.len());
-        replace(&mut self.bytes, at..at, &[ScoreText::of(score).as_bytes(), len.as_bytes(), member]);
-        self.count += 1;
+        self.put(at, member, score);
+    }
+
+    /// Adds a member that stands behind all others.
+    pub fn push(&mut self, member: &[u8], score: f64) {
+        self.make_alike(member.len());
+        self.put(self.0.bytes().len(), member, score);
+    }
+
+    /// Writes a member at a place where one may begin; where there are none yet, at the first.
+    fn put(&mut self, at: usize, member: &[u8], score: f64) {
+        let (score, len) = (ScoreText::of(score), Length::of(member.len()));
+        match self.0.bytes().first() {
+            Some(_) => {
+                let said = Common::at(self.0.bytes(), 0).said(&len);
+                self.0.replace(at..at, &[score.as_bytes(), said, member], self.len() + 1);
+            }
+            None => {
+                let common = Common::of(member.len());
+                let first = [common.byte()];
+                self.0.replace(0..0, &[&first, score.as_bytes(), common.said(&len), member], 1);
+            }
+        }
+    }
+
+    /// Sees to it that a member of this length can join the others.
+    fn make_alike(&mut self, len: usize) {
+        let bytes = self.0.bytes();
+        if bytes.is_empty() || Common::at(bytes, 0).takes(len) {
+            return;
+        }
+        let mut written = Vec::with_capacity(bytes.len() + self.len());
+        written.push(Common::OWN.byte());
+        let mut at = START;
+        while at < bytes.len() {
+            let place = place_at(bytes, at);
+            let member = &bytes[place.member..place.end];
+            // All had the same length: so a member follows its score at once.
+            written.extend_from_slice(&bytes[place.start..place.member]);
+            written.extend_from_slice(Length::of(member.len()).as_bytes());
+            written.extend_from_slice(member);
+            at = place.end;
+        }
+        let (end, count) = (bytes.len(), self.len());
+        self.0.replace(0..end, &[&written], count);
     }
 
     /// Takes a member out and gives its score.
     pub fn remove(&mut self, member: &[u8]) -> Option<f64> {
         let place = self.find(member)?;
-        let score = self.score_at(place);
-        self.remove_at(place);
+        let score = score_at(self.0.bytes(), place);
+        self.cut(place.start, place.end, 1);
         Some(score)
-    }
-
-    /// Adds a member that stands behind all others.
-    pub fn push(&mut self, member: &[u8], score: f64) {
-        let end = self.bytes.len();
-        let len = Length::of(member.len());
-        replace(&mut self.bytes, end..end, &[ScoreText::of(score).as_bytes(), len.as_bytes(), member]);
-        self.count += 1;
     }
 
     /// Takes the member with the given rank out and gives what `take` makes of it.
@@ -125,12 +165,13 @@ impl Packed {
         if rank >= self.len() {
             return None;
         }
-        let mut place = self.place_at(0);
+        let bytes = self.0.bytes();
+        let mut place = place_at(bytes, START);
         for _ in 0..rank {
-            place = self.place_at(place.end);
+            place = place_at(bytes, place.end);
         }
-        let taken = take(&self.bytes[place.member..place.end], self.score_at(place));
-        self.remove_at(place);
+        let taken = take(&bytes[place.member..place.end], score_at(bytes, place));
+        self.cut(place.start, place.end, 1);
         Some(taken)
     }
 
@@ -139,28 +180,32 @@ impl Packed {
         if start >= end {
             return;
         }
-        let mut at = 0;
+        let bytes = self.0.bytes();
+        let mut at = START;
         for _ in 0..start {
-            at = self.place_at(at).end;
+            at = place_at(bytes, at).end;
         }
         let from = at;
         for _ in start..end {
-            at = self.place_at(at).end;
+            at = place_at(bytes, at).end;
         }
-        replace(&mut self.bytes, from..at, &[]);
-        self.count -= (end - start) as u32;
+        self.cut(from, at, end - start);
     }
 
     /// The bytes that the members own on the heap.
     pub fn memory_usage(&self) -> usize {
-        size_class(self.bytes.capacity())
+        self.0.memory_usage()
     }
 
     fn find(&self, member: &[u8]) -> Option<Place> {
-        let mut at = 0;
-        while at < self.bytes.len() {
-            let place = self.place_at(at);
-            if self.bytes[place.member..place.end] == *member {
+        let bytes = self.0.bytes();
+        if bytes.is_empty() || !Common::at(bytes, 0).takes(member.len()) {
+            return None;
+        }
+        let mut at = START;
+        while at < bytes.len() {
+            let place = place_at(bytes, at);
+            if bytes[place.member..place.end] == *member {
                 return Some(place);
             }
             at = place.end;
@@ -168,28 +213,31 @@ impl Packed {
         None
     }
 
-    fn remove_at(&mut self, place: Place) {
-        replace(&mut self.bytes, place.start..place.end, &[]);
-        self.count -= 1;
+    /// Takes out what stands from `start` to `end`: so many members.
+    fn cut(&mut self, start: usize, end: usize, count: usize) {
+        let left = self.len() - count;
+        self.0.replace(if left == 0 { 0 } else { start }..end, &[], left);
     }
+}
 
-    fn place_at(&self, start: usize) -> Place {
-        let (len, member) = length_at(&self.bytes, start + 1 + score_bytes(self.bytes[start]));
-        Place { start, member, end: member + len }
-    }
+#[inline]
+fn place_at(bytes: &[u8], start: usize) -> Place {
+    let (len, member) = Common::at(bytes, 0).length_at(bytes, start + 1 + score_bytes(bytes[start]));
+    Place { start, member, end: member + len }
+}
 
-    fn score_at(&self, place: Place) -> f64 {
-        let first = self.bytes[place.start];
-        let used = score_bytes(first);
-        let mut bytes = [0; size_of::<f64>()];
-        bytes[..used].copy_from_slice(&self.bytes[place.start + 1..=place.start + used]);
-        match first {
-            DOUBLE => f64::from_le_bytes(bytes),
-            _ if used == 0 => f64::from(first),
-            _ => {
-                let zigzag = u64::from_le_bytes(bytes);
-                ((zigzag >> 1) as i64 ^ -((zigzag & 1) as i64)) as f64
-            }
+#[inline]
+fn score_at(bytes: &[u8], place: Place) -> f64 {
+    let first = bytes[place.start];
+    let used = score_bytes(first);
+    let mut score = [0; size_of::<f64>()];
+    score[..used].copy_from_slice(&bytes[place.start + 1..=place.start + used]);
+    match first {
+        DOUBLE => f64::from_le_bytes(score),
+        _ if used == 0 => f64::from(first),
+        _ => {
+            let zigzag = u64::from_le_bytes(score);
+            ((zigzag >> 1) as i64 ^ -((zigzag & 1) as i64)) as f64
         }
     }
 }
@@ -197,7 +245,7 @@ impl Packed {
 /// The members of a small sorted set.
 #[derive(Debug, Clone)]
 pub struct Iter<'a> {
-    members: &'a Packed,
+    bytes: &'a [u8],
     at: usize,
     left: usize,
 }
@@ -207,9 +255,9 @@ impl<'a> Iterator for Iter<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
-        let place = self.members.place_at(self.at);
+        let place = place_at(self.bytes, self.at);
         self.at = place.end;
-        Some((&self.members.bytes[place.member..place.end], self.members.score_at(place)))
+        Some((&self.bytes[place.member..place.end], score_at(self.bytes, place)))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -62,6 +62,33 @@ fn name(n: u16) -> Vec<u8> {
     format!("m{n}").into_bytes()
 }
 
+#[test]
+fn a_length_that_all_have_is_said_once() {
+    let limits = Limits { max_entries: 128, max_value: 64 };
+    let mut set = SortedSet::new();
+    let fill = |set: &mut SortedSet| {
+        for n in 0..20 {
+            assert_eq!(
+                set.insert(format!("member:{n:07}").as_bytes(), f64::from(n % 7), &limits),
+                Added::New
+            );
+        }
+        // Twenty times 14 bytes and one of score, the length and the head.
+        assert_eq!(set.memory_usage(), 320);
+    };
+    fill(&mut set);
+    let before: Vec<_> = set.iter().map(|(member, score)| owned(member, score)).collect();
+    assert_eq!(set.insert(b"member", 3.0, &limits), Added::New);
+    assert_eq!((set.memory_usage(), set.rank(b"member")), (384, Some(9)));
+    assert_eq!(set.remove(b"member"), Some(3.0));
+    assert!(set.iter().eq(before.iter().map(|(member, score)| (&member[..], *score))));
+    set.remove_range(0, 20);
+    assert_eq!((set.len(), set.memory_usage()), (0, 0));
+    fill(&mut set);
+    assert_eq!(set.insert(b"", 0.5, &limits), Added::New);
+    assert_eq!((set.score(b""), set.score(b"member:0000019"), set.len()), (Some(0.5), Some(5.0), 21));
+}
+
 fn owned(member: &[u8], score: f64) -> (Vec<u8>, f64) {
     (member.to_vec(), score)
 }

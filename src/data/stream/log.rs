@@ -149,7 +149,7 @@ impl Log {
             }
             sealed.insert(
                 full.first,
-                Sealed { live: full.live, bytes: full.memory_usage() as u32, node: full },
+                Sealed { live: full.live.into(), bytes: full.memory_usage() as u32, node: full },
             );
         }
         let node = Node::new(id, pairs, expected);

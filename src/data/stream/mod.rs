@@ -29,6 +29,8 @@ use node::Node;
 pub use node::Pair;
 pub use trim::{Keep, Trim, Trimmed};
 
+use super::list::size_class;
+
 /// Up to which size a node takes entries: Redis's `stream-node-max-bytes` and `stream-node-max-entries`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NodeLimits {
@@ -48,6 +50,7 @@ impl Default for NodeLimits {
 /// No node takes more, whatever the settings say: a node is copied and searched as a whole.
 const NODE_BYTES: u64 = 1 << 20;
 const NODE_ENTRIES: u64 = 10_000;
+const _: () = assert!(NODE_ENTRIES <= u16::MAX as u64);
 
 impl NodeLimits {
     #[inline]
@@ -68,9 +71,16 @@ pub struct Stream {
 #[derive(Clone, Debug, Default)]
 struct Inner {
     log: Log,
-    /// By name. In practice few.
-    groups: Vec<Arc<Group>>,
+    /// Most streams have none.
+    groups: Option<Box<Groups>>,
 }
+
+// Classes of the allocator, the second with the two counters of an `Arc`.
+const _: () = assert!(size_of::<Inner>() == 112 && size_of::<Node>() + 16 == 96);
+
+/// By name. In practice few.
+#[derive(Clone, Debug, Default)]
+struct Groups(Vec<Arc<Group>>);
 
 impl Stream {
     /// A stream without entries.
@@ -102,16 +112,20 @@ impl Stream {
 
     /// The groups, by name.
     pub fn groups(&self) -> impl ExactSizeIterator<Item = &Group> + '_ {
-        self.inner.groups.iter().map(|group| &**group)
+        self.all_groups().iter().map(|group| &**group)
+    }
+
+    fn all_groups(&self) -> &[Arc<Group>] {
+        self.inner.groups.as_ref().map_or(&[], |groups| &groups.0)
     }
 
     fn place(&self, name: &[u8]) -> Result<usize, usize> {
-        self.inner.groups.binary_search_by(|group| (*group.name).cmp(name))
+        self.all_groups().binary_search_by(|group| (*group.name).cmp(name))
     }
 
     /// The group of this name.
     pub fn group(&self, name: &[u8]) -> Option<&Group> {
-        self.place(name).ok().map(|place| &*self.inner.groups[place])
+        self.place(name).ok().map(|place| &*self.all_groups()[place])
     }
 
     /// The entries, and the group of this name to be changed.
@@ -119,13 +133,14 @@ impl Stream {
     pub fn group_mut(&mut self, name: &[u8]) -> Option<(&Log, &mut Group)> {
         let place = self.place(name).ok()?;
         let inner = &mut *self.inner;
-        Some((&inner.log, Arc::make_mut(inner.groups.get_mut(place)?)))
+        Some((&inner.log, Arc::make_mut(inner.groups.as_mut()?.0.get_mut(place)?)))
     }
 
     /// Makes a group. False if there is one of this name.
     pub fn create_group(&mut self, name: &[u8], last_id: Id, entries_read: Option<i64>) -> bool {
         let Err(place) = self.place(name) else { return false };
-        self.inner.groups.insert(place, Arc::new(Group::new(name, last_id, entries_read)));
+        let groups = self.inner.groups.get_or_insert_default();
+        groups.0.insert(place, Arc::new(Group::new(name, last_id, entries_read)));
         true
     }
 
@@ -133,9 +148,13 @@ impl Stream {
     /// is to be freed elsewhere then.
     pub fn destroy_group(&mut self, name: &[u8]) -> Option<Stream> {
         let place = self.place(name).ok()?;
-        let group = self.inner.groups.remove(place);
+        let groups = self.inner.groups.as_mut()?;
+        let group = groups.0.remove(place);
+        if groups.0.is_empty() {
+            self.inner.groups = None;
+        }
         let mut taken = Stream::default();
-        taken.inner.groups.push(group);
+        taken.inner.groups = Some(Box::new(Groups(vec![group])));
         Some(taken)
     }
 
@@ -146,7 +165,11 @@ impl Stream {
 
     /// Bytes allocated.
     pub fn memory_usage(&self) -> usize {
+        let row = |groups: &Groups| {
+            size_class(size_of::<Groups>()) + size_class(groups.0.capacity() * size_of::<Arc<Group>>())
+        };
         let groups: usize = self.groups().map(Group::memory_usage).sum();
-        size_of::<Inner>() + self.inner.log.memory_usage() + self.inner.groups.capacity() * 8 + groups
+        let rows = self.inner.groups.as_deref().map_or(0, row);
+        size_of::<Inner>() + self.inner.log.memory_usage() + rows + groups
     }
 }

@@ -41,8 +41,9 @@ pub struct Node {
     pub(super) first: Id,
     /// Of the last entry, deleted or not.
     pub(super) last: Id,
-    pub(super) live: u32,
-    pub(super) deleted: u32,
+    /// Entries that are not deleted; there are no more than [`super::NODE_ENTRIES`] of both kinds.
+    pub(super) live: u16,
+    pub(super) deleted: u16,
     /// What the entries and names take in a listpack.
     listpack: u32,
     /// Fields of the first entry.

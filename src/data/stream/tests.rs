@@ -82,7 +82,7 @@ fn check(stream: &Stream, model: &Model) {
     assert_eq!((log.last_id(), log.max_deleted(), log.added()), (model.last, model.max_deleted, model.added));
     let sealed = log.sealed.iter().flat_map(|sealed| {
         sealed.iter().map(|(_, one)| {
-            assert_eq!(one.live, one.node.live);
+            assert_eq!(one.live, u32::from(one.node.live));
             one.node.memory_usage()
         })
     });

@@ -117,7 +117,7 @@ impl Log {
 
     fn trim_tail(&mut self, trim: &Trim, trimmed: &mut Trimmed) {
         let Some(mut tail) = self.tail.take() else { return };
-        match self.goes(trim, trimmed.entries, tail.live, || tail.last) {
+        match self.goes(trim, trimmed.entries, tail.live.into(), || tail.last) {
             Some(true) => {
                 self.len -= u64::from(tail.live);
                 self.bytes -= tail.memory_usage();

@@ -15,6 +15,7 @@
 //! segment   slots     ─> record                             segment.rs
 //! ```
 
+pub mod block;
 mod chapter;
 mod iter;
 mod limits;

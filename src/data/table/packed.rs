@@ -1,11 +1,7 @@
-//! The buffer of the small forms: records one after the other, without gaps.
+//! Lengths as they stand in packed buffers: one that all records have is said once.
 //!
-//! Lengths are written seven bits a byte, the lowest first, the high bit set when
+//! They are written seven bits a byte, the lowest first, the high bit set when
 //! another byte follows (LEB128): one byte for anything below 128.
-
-use std::ops::Range;
-
-use crate::data::list::size_class;
 
 /// A length as it stands in a buffer, on the stack.
 #[derive(Debug, Clone, Copy)]
@@ -54,28 +50,46 @@ pub fn length_at(bytes: &[u8], at: usize) -> (usize, usize) {
     }
 }
 
-/// Puts `parts`, one after the other, in the place of `old`. What is behind is
-/// moved once. The buffer grows along the allocator's size classes, and shrinks
-/// when three quarters of it are unused.
-pub fn replace(bytes: &mut Vec<u8>, old: Range<usize>, parts: &[&[u8]]) {
-    let new_len: usize = parts.iter().map(|part| part.len()).sum();
-    let end = bytes.len();
-    let new_end = end - old.len() + new_len;
-    if new_end > end {
-        if new_end > bytes.capacity() {
-            bytes.reserve_exact(size_class(new_end) - end);
-        }
-        bytes.resize(new_end, 0);
+/// What is said once for all records of a buffer about one of their parts: its length, or that each record
+/// says its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Common(u8);
+
+impl Common {
+    /// Each record says its own.
+    pub const OWN: Self = Self(u8::MAX);
+
+    /// All are of this length, if that can be said in a byte. Nothing is not: a record takes a byte or more.
+    pub fn of(len: usize) -> Self {
+        if len == 0 { Self::OWN } else { u8::try_from(len).map_or(Self::OWN, Self) }
     }
-    bytes.copy_within(old.end..end, old.start + new_len);
-    bytes.truncate(new_end);
-    let mut at = old.start;
-    for part in parts {
-        bytes[at..at + part.len()].copy_from_slice(part);
-        at += part.len();
+
+    /// What a buffer says at `at`.
+    #[inline]
+    pub fn at(bytes: &[u8], at: usize) -> Self {
+        Self(bytes[at])
     }
-    if new_end < bytes.capacity() / 4 {
-        bytes.shrink_to(size_class(new_end * 2));
+
+    /// The byte that says it.
+    pub fn byte(self) -> u8 {
+        self.0
+    }
+
+    /// Whether a record with this length may join the others.
+    #[inline]
+    pub fn takes(self, len: usize) -> bool {
+        self == Self::OWN || usize::from(self.0) == len
+    }
+
+    /// The length of a part, which stands at `at` unless it is the same for all, and the place behind it.
+    #[inline]
+    pub fn length_at(self, bytes: &[u8], at: usize) -> (usize, usize) {
+        if self == Self::OWN { length_at(bytes, at) } else { (usize::from(self.0), at) }
+    }
+
+    /// What a record with a part of this length says of it: nothing, unless each says its own.
+    pub fn said(self, len: &Length) -> &[u8] {
+        if self == Self::OWN { len.as_bytes() } else { &[] }
     }
 }
 
@@ -93,23 +107,6 @@ mod tests {
             let end = bytes.len();
             bytes.push(0xff);
             prop_assert_eq!(length_at(&bytes, before), (len, end));
-        }
-
-        #[test]
-        fn replacing_is_splicing(
-            bytes in prop::collection::vec(any::<u8>(), 0..200),
-            ends in (0..200usize, 0..200usize),
-            parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..100), 0..4),
-        ) {
-            let (a, b) = (ends.0.min(bytes.len()), ends.1.min(bytes.len()));
-            let old = a.min(b)..a.max(b);
-            let mut expected = bytes.clone();
-            expected.splice(old.clone(), parts.concat());
-            let mut got = bytes;
-            let slices: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
-            replace(&mut got, old, &slices);
-            prop_assert!(got.capacity() <= size_class(got.len().max(200) * 2));
-            prop_assert_eq!(got, expected);
         }
     }
 }
