@@ -41,8 +41,12 @@ const RAW: u8 = 1 << 1;
 const EPOCH_SHIFT: u8 = 2;
 const EPOCH_MASK: u8 = 0b111 << EPOCH_SHIFT;
 
-/// What stands between header and key for each [`EntryKind`], beside the expiry.
-const PAYLOAD: [usize; 4] = [0, 8, 8, size_of::<Object>()];
+/// The bytes between header and key for an [`EntryKind`], beside the expiry: one byte each of a word, because
+/// this is asked at every look at a key.
+const fn payload_len(kind: EntryKind) -> usize {
+    const PAYLOAD: u32 = u32::from_le_bytes([0, 8, 8, size_of::<Object>() as u8]);
+    (PAYLOAD >> (kind as u32 * 8)) as usize & 0xFF
+}
 
 // With a key of 16 bytes that makes 48, a class of the allocator. Places are multiples of eight.
 const _: () = assert!(size_of::<Object>() == 24 && align_of::<Object>() == 8);
@@ -148,7 +152,7 @@ impl Entry {
         let long_key = key.len() >= LONG_KEY as usize;
         let prefix = HEADER
             + if meta.expire_at_ms.is_some() { 8 } else { 0 }
-            + PAYLOAD[kind as usize]
+            + payload_len(kind)
             + if long_key { 8 } else { 0 };
         let layout = Entry::layout(prefix + key.len() + inline_len);
         // SAFETY: the layout's size is at least the header's eight bytes, never zero.
@@ -216,7 +220,7 @@ impl Entry {
 
     #[inline]
     fn payload_len(&self) -> usize {
-        PAYLOAD[self.kind() as usize]
+        payload_len(self.kind())
     }
 
     /// Where the key begins, and its length.

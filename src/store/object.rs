@@ -1,4 +1,4 @@
-//! The values that live behind an entry's pointer, and the types that commands ask for.
+//! The collections that stand in entries, and the types that commands ask for.
 
 use crate::data::ahead::{Ahead, Stretch};
 use crate::data::{Hash, List, Set, SortedSet, Stream};

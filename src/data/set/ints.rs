@@ -87,7 +87,7 @@ impl Ints {
         let two = |at: usize| usize::from(u16::from_le_bytes([self.buffer[at], self.buffer[at + 1]]));
         match self.buffer.len() {
             0 => 0,
-            ..=0x100 => usize::from(self.buffer[COUNT_AT]),
+            1..=0x100 => usize::from(self.buffer[COUNT_AT]),
             0x101..=0x1_0000 => two(COUNT_AT),
             _ => self.word(COUNT_AT + 8) as usize,
         }
