@@ -255,12 +255,18 @@ impl Encoder {
 
     /// A double, written as [`format_double`] does.
     pub fn double(&mut self, v: f64) {
-        self.human_double(&format_double(v));
+        let text = format_double(v);
+        self.double_text(text.as_bytes());
     }
 
     /// A double that the caller has written, as INCRBYFLOAT does.
     pub fn human_double(&mut self, v: &str) {
-        if self.is_resp3() { self.line(b',', v.as_bytes()) } else { self.bulk(v.as_bytes()) }
+        self.double_text(v.as_bytes());
+    }
+
+    #[inline]
+    fn double_text(&mut self, text: &[u8]) {
+        if self.is_resp3() { self.line(b',', text) } else { self.bulk(text) }
     }
 
     /// A boolean.

@@ -262,23 +262,25 @@ impl Store {
         let Some(database) = self.existing(self.physical(number)) else { return };
         let mut hashes: SmallVec<[Option<u32>; 16]> = SmallVec::from_elem(None, wanted.len());
         for what in Ahead::ALL {
-            let mut held: Option<(KeyHash, Option<ShardGuard<'_>>)> = None;
-            for (&(key, element), hash) in wanted.iter().zip(&mut hashes) {
-                if what != Ahead::Slot && hash.is_none() {
+            // One look for all that follow each other in a collection, as those of a pipeline mostly do.
+            let mut rest = hashes.as_mut_slice();
+            for run in wanted.chunk_by(|(key, _), (next, _)| key == next) {
+                let (here, behind) = rest.split_at_mut(run.len());
+                rest = behind;
+                if what != Ahead::Slot && here.iter().all(Option::is_none) {
                     continue;
                 }
-                if held.as_ref().is_none_or(|(of, _)| *of != key) {
-                    // Two keys may share a shard: first let go, then lock.
-                    drop(held.take());
-                    held = Some((key, database.try_lock(database.shard_of(key))));
-                }
-                let Some((_, Some(guard))) = &held else { continue };
+                let key = run[0].0;
+                // Two keys may share a shard: it is let go before the next one is locked.
+                let Some(guard) = database.try_lock(database.shard_of(key)) else { continue };
                 let Some(object) = guard.collection(key).filter(|object| object.len() >= LARGE) else {
                     continue;
                 };
-                let hash = *hash.get_or_insert_with(|| element_hash(element));
-                if let Some(stretch) = object.ahead(hash, what) {
-                    super::prefetch::read_all(stretch);
+                for (&(_, element), hash) in run.iter().zip(here) {
+                    let hash = *hash.get_or_insert_with(|| element_hash(element));
+                    if let Some(stretch) = object.ahead(hash, what) {
+                        super::prefetch::read_all(stretch);
+                    }
                 }
             }
         }

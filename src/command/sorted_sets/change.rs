@@ -9,7 +9,7 @@ use crate::command::{Args, CommandError, Context, Outcome, Reply};
 use crate::data::{Added, Limits, SortedSet, parse_f64};
 use crate::store::Key;
 
-use super::taken;
+use super::{Gone, taken};
 
 /// The rows of this file.
 pub static COMMANDS: &[Command] = &[
@@ -210,8 +210,9 @@ fn zrem(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     let key = args.key();
     let Some(set) = ctx.view.get_mut::<SortedSet>(key)? else { return Ok(Reply::Int(0)) };
     let removed = args.rest().filter(|member| set.remove(member).is_some()).count();
+    let gone = Gone { count: removed, all: set.is_empty() };
     if removed > 0 {
-        taken(ctx, key, "zrem", removed);
+        taken(ctx, key, "zrem", gone);
     }
     Ok(Reply::Int(removed as i64))
 }

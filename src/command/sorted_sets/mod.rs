@@ -38,10 +38,19 @@ pub use range::COMMANDS as RANGE;
 pub use read::COMMANDS as READ;
 pub use remove::COMMANDS as REMOVE;
 
-/// Says that `count` members are gone, which is not 0, and removes the key if none is left.
-fn taken(ctx: &mut Context<'_>, key: Key<'_>, event: &'static str, count: usize) {
-    ctx.effect_on(key, EventClass::SortedSet, event, count);
-    if ctx.view.remove_if_empty(key) {
+/// Members that a command took out of a sorted set.
+#[derive(Clone, Copy)]
+struct Gone {
+    /// How many; not 0.
+    count: usize,
+    /// None is left.
+    all: bool,
+}
+
+/// Says that members are gone, and removes the key if none is left: the key is looked for again only then.
+fn taken(ctx: &mut Context<'_>, key: Key<'_>, event: &'static str, gone: Gone) {
+    ctx.effect_on(key, EventClass::SortedSet, event, gone.count);
+    if gone.all && ctx.view.remove_if_empty(key) {
         ctx.event(key, EventClass::Generic, "del");
     }
 }

@@ -6,7 +6,7 @@ use crate::data::SortedSet;
 use crate::resp::Protocol;
 use crate::store::Key;
 
-use super::{multi, taken};
+use super::{Gone, multi, taken};
 
 /// What a pop does with a key.
 pub(super) const POPS: Access = Access::RW.with(Access::ACCESS).with(Access::DELETE);
@@ -143,7 +143,8 @@ pub(super) fn pop_and_answer(
             out.double(score);
         });
     }
-    taken(ctx, key, end.event(), count);
+    let gone = Gone { count, all: set.is_empty() };
+    taken(ctx, key, end.event(), gone);
     Ok(Some(count))
 }
 

@@ -6,7 +6,7 @@ use crate::command::{Args, Context, Outcome, Reply};
 use crate::data::SortedSet;
 
 use super::bounds::{Members, Scores, ranks};
-use super::taken;
+use super::{Gone, taken};
 
 const ROW: Command = Command {
     complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements removed by the operation.",
@@ -84,7 +84,7 @@ fn remove(
         ctx.event(key, EventClass::Generic, "del");
     } else if removed > 0 {
         set.remove_range(start, end);
-        taken(ctx, key, event, removed);
+        taken(ctx, key, event, Gone { count: removed, all: false });
     }
     Ok(Reply::Int(removed as i64))
 }

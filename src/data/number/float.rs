@@ -49,6 +49,9 @@ impl Decimal<'_> {
 /// as in `0x1.8p3`. All of the text has to be read; spaces, `nan`, the empty
 /// string, and what overflows or rounds to zero without being zero are refused.
 pub fn parse_f64(text: &[u8]) -> Option<f64> {
+    if let Some(value) = parse_short_whole(text) {
+        return Some(value);
+    }
     let (value, zero) = match scan(text)? {
         Scanned::Infinite { negative: false } => return Some(f64::INFINITY),
         Scanned::Infinite { negative: true } => return Some(f64::NEG_INFINITY),
@@ -59,6 +62,28 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
         }
     };
     (value.is_finite() && (value != 0.0 || zero)).then_some(value)
+}
+
+/// The value of a sign and up to 15 digits, what most scores are: below 2^53, so that it is exact.
+#[inline]
+fn parse_short_whole(text: &[u8]) -> Option<f64> {
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    if digits.is_empty() || digits.len() > 15 {
+        return None;
+    }
+    let mut whole = 0u64;
+    for byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        whole = whole * 10 + u64::from(digit);
+    }
+    // -0 is one of them, and stays what it is.
+    Some(if negative { -(whole as f64) } else { whole as f64 })
 }
 
 /// Reads hexadecimal text that [`scan`] has let through.
@@ -149,6 +174,17 @@ mod tests {
             lines += 1;
         }
         assert!(lines > 100);
+    }
+
+    #[test]
+    fn short_whole_numbers_are_what_any_other_way_would_read() {
+        for text in ["0", "-0", "7", "-7", "007", "999999999999999", "-999999999999999", "1000000000000000"] {
+            let read = parse_f64(text.as_bytes()).map(f64::to_bits);
+            assert_eq!(read, text.parse::<f64>().ok().map(f64::to_bits), "{text}");
+        }
+        for text in ["-", "--1", "1-", "1 ", " 1", "1a", ":", "/"] {
+            assert_eq!(parse_f64(text.as_bytes()), None, "{text}");
+        }
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! A large sorted set: members with their scores in a hash table, and the order
 //! over them.
 
+use super::Added;
 use super::leaf::{Item, Leaf};
 use super::members::{Id, Members, Scored};
 use super::order::Order;
-use super::{Added, before};
 use crate::data::ahead::{Ahead, Stretch};
 use crate::data::table::hash_of;
 
@@ -16,7 +16,6 @@ pub struct Large {
 }
 
 impl Large {
-    /// Members that come in their order.
     /// Members that come in their order.
     pub fn from_sorted<'a>(members: impl ExactSizeIterator<Item = (&'a [u8], f64)>) -> Self {
         let mut large = Self { table: Members::with_room_for(members.len()), order: Order::new() };
@@ -47,24 +46,26 @@ impl Large {
         if old == score {
             return Added::Same;
         }
-        self.order.remove(self.rank_of(old, member));
+        self.take_from_order(id, old, member);
         self.table.set_score(id, score);
         self.put_in_order(id, member, score);
         Added::Updated(old)
     }
 
     pub fn remove(&mut self, member: &[u8]) -> Option<f64> {
-        let id = self.table.find(hash_of(member), member)?;
+        let hash = hash_of(member);
+        let id = self.table.find(hash, member)?;
         let score = self.table.entry(id).score;
-        self.order.remove(self.rank_of(score, member));
-        self.take(id);
+        self.take_from_order(id, score, member);
+        self.take(id, hash);
         Some(score)
     }
 
     /// Takes the member with this rank, which has to be there.
     pub fn pop_with<R>(&mut self, rank: usize, take: impl FnOnce(&[u8], f64) -> R) -> R {
         let item = self.order.remove(rank);
-        take(self.take(item.id).member.as_bytes(), item.score)
+        let hash = hash_of(self.member(item.id));
+        take(self.take(item.id, hash).member.as_bytes(), item.score)
     }
 
     pub fn score(&self, member: &[u8]) -> Option<f64> {
@@ -132,7 +133,7 @@ impl Large {
     }
 
     fn member(&self, id: Id) -> &[u8] {
-        self.table.entry(id).member.as_bytes()
+        self.table.member(id)
     }
 
     fn pair(&self, item: Item) -> (&[u8], f64) {
@@ -141,7 +142,7 @@ impl Large {
 
     /// How many stand before (`score`, `member`).
     fn rank_of(&self, score: f64, member: &[u8]) -> usize {
-        self.partition_point(|other, other_score| before(other_score, other, score, member))
+        self.order.rank(score, |id| self.member(id) < member)
     }
 
     /// Adds a member that is not there.
@@ -152,23 +153,25 @@ impl Large {
 
     fn put_in_order(&mut self, id: Id, member: &[u8], score: f64) {
         let table = &self.table;
-        self.order.insert(Item { score, id }, |item| {
-            before(item.score, table.entry(item.id).member.as_bytes(), score, member)
-        });
+        self.order.insert(Item { score, id }, |other| table.member(other) < member);
     }
 
-    /// Takes an entry that is no longer in the order out of the table. The last
+    /// Takes an entry out of the order, which the table still has.
+    fn take_from_order(&mut self, id: Id, score: f64, member: &[u8]) {
+        let table = &self.table;
+        self.order.remove_item(score, |other| other == id || table.member(other) < member);
+    }
+
+    /// Takes an entry that is no longer in the order out of the table; `hash` is that of its member. The last
     /// entry moves to its place, and the order has to hear of it.
-    fn take(&mut self, id: Id) -> Scored {
+    fn take(&mut self, id: Id, hash: u32) -> Scored {
         let last = (self.table.len() - 1) as Id;
         if id != last {
             let table = &self.table;
             let (member, score) = table.entry(last).as_pair();
-            self.order.set_id(id, |item| {
-                item.id == last || before(item.score, table.entry(item.id).member.as_bytes(), score, member)
-            });
+            self.order.set_id(score, id, |other| other == last || table.member(other) < member);
         }
-        self.table.remove(id)
+        self.table.remove(id, hash)
     }
 }
 

@@ -49,6 +49,20 @@ impl Leaf {
         low
     }
 
+    /// How many items stand before a place in the order: those with a lower score, and of those with this one the
+    /// first that `ties` says true of. Scores lie side by side, so that nearly always they alone decide.
+    #[inline]
+    pub fn place(&self, score: f64, ties: &mut impl FnMut(Id) -> bool) -> usize {
+        let len = self.len();
+        let scores = &self.scores[..len];
+        let lower = scores.partition_point(|other| *other < score);
+        if lower == len || scores[lower] != score {
+            return lower;
+        }
+        let equal = scores[lower..].partition_point(|other| *other == score);
+        lower + self.ids[lower..lower + equal].partition_point(|id| ties(*id))
+    }
+
     /// Puts an item before the one at `at`. There has to be room.
     pub fn insert(&mut self, at: usize, item: Item) {
         let len = self.len();

@@ -57,6 +57,12 @@ impl Members {
         &self.blocks[id as usize / BLOCK][id as usize % BLOCK]
     }
 
+    /// The member at `id`.
+    #[inline]
+    pub fn member(&self, id: Id) -> &[u8] {
+        self.entry(id).member.as_bytes()
+    }
+
     /// The place of a member. `hash` is [`hash_of`] it.
     #[inline]
     pub fn find(&self, hash: u32, member: &[u8]) -> Option<Id> {
@@ -103,10 +109,10 @@ impl Members {
         self.blocks[id as usize / BLOCK][id as usize % BLOCK].score = score;
     }
 
-    /// Takes the entry at `id`, which has to be there. The last entry gets its id.
-    pub fn remove(&mut self, id: Id) -> Scored {
+    /// Takes the entry at `id`, which has to be there; `hash` is that of its member. The last entry gets its id.
+    pub fn remove(&mut self, id: Id, hash: u32) -> Scored {
         let last = (self.len - 1) as Id;
-        self.index.remove(hash_of(self.entry(id).member.as_bytes()), id);
+        self.index.remove(hash, id);
         let block = &mut self.blocks[last as usize / BLOCK];
         let Some(moved) = block.pop() else { unreachable!("the last block has entries") };
         if block.is_empty() {

@@ -50,9 +50,9 @@ impl Order {
         Self { root: Node::Leaf(Box::new(Leaf::new())) }
     }
 
-    /// Adds an item behind all those that `is_before` says true of, which have to
-    /// be the first ones.
-    pub fn insert(&mut self, item: Item, mut is_before: impl FnMut(Item) -> bool) {
+    /// Adds an item behind all those with a lower score and those with its score that `is_before` says true of,
+    /// which have to be the first ones of that score.
+    pub fn insert(&mut self, item: Item, mut is_before: impl FnMut(Id) -> bool) {
         if let Some(right) = self.root.insert(item, &mut is_before, true) {
             let left = std::mem::replace(&mut self.root, Node::Inner(Vec::new()));
             self.root = Node::Inner(vec![Child::of(left), Child::of(right)]);
@@ -62,6 +62,19 @@ impl Order {
     /// Takes the item with this rank, which has to be there.
     pub fn remove(&mut self, rank: usize) -> Item {
         let item = self.root.remove(rank);
+        self.lower_root();
+        item
+    }
+
+    /// Takes the item with this score out that is the last one of those `is_up_to` says true of: of it and of all
+    /// with its score that stand before it.
+    pub fn remove_item(&mut self, score: f64, mut is_up_to: impl FnMut(Id) -> bool) {
+        self.root.remove_item(score, &mut is_up_to);
+        self.lower_root();
+    }
+
+    /// Takes levels away that lead to one node only.
+    fn lower_root(&mut self) {
         while let Node::Inner(children) = &mut self.root {
             match children.pop() {
                 Some(only) if children.is_empty() => self.root = only.node,
@@ -72,7 +85,6 @@ impl Order {
                 None => self.root = Node::Leaf(Box::new(Leaf::new())),
             }
         }
-        item
     }
 
     /// Adds an item behind all others.
@@ -80,10 +92,26 @@ impl Order {
         self.insert(item, |_| true);
     }
 
-    /// Says that the member of the last item that `is_up_to` says true of now is at `id`. It has to be true of
-    /// that item and all before it.
-    pub fn set_id(&mut self, id: Id, mut is_up_to: impl FnMut(Item) -> bool) {
-        self.root.set_id(id, &mut is_up_to);
+    /// Says that the member of the last item with this score that `is_up_to` says true of now is at `id`. It has to
+    /// be true of that item and of all with its score before it.
+    pub fn set_id(&mut self, score: f64, id: Id, mut is_up_to: impl FnMut(Id) -> bool) {
+        self.root.set_id(score, id, &mut is_up_to);
+    }
+
+    /// How many items stand before a place: see [`Leaf::place`].
+    pub fn rank(&self, score: f64, mut is_before: impl FnMut(Id) -> bool) -> usize {
+        let mut rank = 0;
+        let mut node = &self.root;
+        loop {
+            match node {
+                Node::Leaf(leaf) => return rank + leaf.place(score, &mut is_before),
+                Node::Inner(children) => {
+                    let at = child_at_place(children, score, &mut is_before);
+                    rank += children[..at].iter().map(|child| child.count as usize).sum::<usize>();
+                    node = &children[at].node;
+                }
+            }
+        }
     }
 
     /// How many items from the first on are of the kind that `is_before` says.
@@ -128,19 +156,14 @@ impl Order {
 impl Node {
     /// Gives the node that has to stand right of this one, if it was split.
     /// `is_last`: nothing stands right of this node in the whole tree.
-    fn insert(
-        &mut self,
-        item: Item,
-        is_before: &mut impl FnMut(Item) -> bool,
-        is_last: bool,
-    ) -> Option<Node> {
+    fn insert(&mut self, item: Item, is_before: &mut impl FnMut(Id) -> bool, is_last: bool) -> Option<Node> {
         match self {
             Node::Leaf(leaf) => {
-                let at = leaf.partition_point(is_before);
+                let at = leaf.place(item.score, is_before);
                 insert_into_leaf(leaf, at, item, is_last)
             }
             Node::Inner(children) => {
-                let at = child_for(children, is_before);
+                let at = child_at_place(children, item.score, is_before);
                 let is_last = is_last && at + 1 == children.len();
                 let child = &mut children[at];
                 match child.node.insert(item, is_before, is_last) {
@@ -165,35 +188,41 @@ impl Node {
                 let (at, within) = child_at(children, rank);
                 let child = &mut children[at];
                 let item = child.node.remove(within);
-                child.count -= 1;
-                if child.count == 0 {
-                    children.remove(at);
-                } else {
-                    child.read_first();
-                    if child.node.is_sparse() {
-                        join(children, at);
-                    }
-                }
+                removed_below(children, at);
                 item
             }
         }
     }
 
-    fn set_id(&mut self, id: Id, is_up_to: &mut impl FnMut(Item) -> bool) {
+    fn remove_item(&mut self, score: f64, is_up_to: &mut impl FnMut(Id) -> bool) {
         match self {
             Node::Leaf(leaf) => {
-                let up_to = leaf.partition_point(is_up_to);
+                let up_to = leaf.place(score, is_up_to);
+                leaf.remove(up_to.saturating_sub(1));
+            }
+            Node::Inner(children) => {
+                let at = child_at_place(children, score, is_up_to);
+                children[at].node.remove_item(score, is_up_to);
+                removed_below(children, at);
+            }
+        }
+    }
+
+    fn set_id(&mut self, score: f64, id: Id, is_up_to: &mut impl FnMut(Id) -> bool) {
+        match self {
+            Node::Leaf(leaf) => {
+                let up_to = leaf.place(score, is_up_to);
                 leaf.set_id(up_to.saturating_sub(1), id);
             }
             Node::Inner(children) => {
-                let at = child_for(children, is_up_to);
-                children[at].node.set_id(id, is_up_to);
+                let at = child_at_place(children, score, is_up_to);
+                children[at].node.set_id(score, id, is_up_to);
                 children[at].read_first();
             }
         }
     }
 
-    /// The first item of a node that is not empty.
+    /// The first item of a node that is not empty. What an inner node says of its first child is up to date.
     fn first(&self) -> Item {
         match self {
             Node::Leaf(leaf) => leaf.get(0),
@@ -257,6 +286,33 @@ impl Child {
 /// The child in which the last item lies that `is_before` says true of.
 fn child_for(children: &[Child], is_before: &mut impl FnMut(Item) -> bool) -> usize {
     children[1..].partition_point(|child| is_before(child.first()))
+}
+
+/// The child in which a place lies: see [`Leaf::place`].
+#[inline]
+fn child_at_place(children: &[Child], score: f64, ties: &mut impl FnMut(Id) -> bool) -> usize {
+    let others = &children[1..];
+    let lower = others.partition_point(|child| child.first_score < score);
+    if others.get(lower).is_none_or(|child| child.first_score != score) {
+        return lower;
+    }
+    let tied = others[lower..].partition_point(|child| child.first_score == score && ties(child.first_id));
+    lower + tied
+}
+
+/// What follows in a node when an item below its child at `at` is gone.
+#[inline]
+fn removed_below(children: &mut Vec<Child>, at: usize) {
+    let child = &mut children[at];
+    child.count -= 1;
+    if child.count == 0 {
+        children.remove(at);
+        return;
+    }
+    child.read_first();
+    if child.node.is_sparse() {
+        join(children, at);
+    }
 }
 
 /// The child of the item with this rank, and its rank there. A rank past the end
