@@ -28,6 +28,9 @@ use super::worker::{Apart, Shared};
 mod follow;
 mod wait;
 
+/// More replies than these are written although inline commands follow, bytes.
+const HELD_FOR_LINES: usize = 64 << 10;
+
 /// A buffer for replies that has grown beyond this is given back.
 const KEPT_REPLY_BYTES: usize = 1024 * 1024;
 /// Room made for a request that came in pieces, when its length is unknown.
@@ -93,11 +96,14 @@ impl Task {
     async fn run(&mut self) -> io::Result<()> {
         let mut next = Next::Input(0);
         loop {
-            if !(matches!(next, Next::Again) && self.holds_back()) {
+            if matches!(next, Next::Drop) {
+                return Ok(());
+            }
+            if !self.holds_back(&next) {
                 self.flush().await?;
             }
             next = match next {
-                Next::Close => return Ok(()),
+                Next::Close | Next::Drop => return Ok(()),
                 Next::Input(hint) => match poll_fn(|cx| self.poll_input(cx, hint)).await? {
                     Woken::Ran(next) => next,
                     Woken::Closed => return Ok(()),
@@ -194,6 +200,13 @@ impl Task {
             return Poll::Ready(Err(self.reject_replies(out)));
         }
         self.rest.extend_from_slice(&input[ran.consumed..read]);
+        if self.holds_back(&ran.next) {
+            self.pending.append(out);
+            if worker.wants_writing() {
+                worker.wrote(None);
+            }
+            return Poll::Ready(Ok(Woken::Ran(self.after(ran))));
+        }
         let began = if worker.wants_writing() { self.engine.clock.stamp() } else { 0 };
         let wrote = self.write_now(cx, out);
         if began > 0 {
@@ -399,11 +412,16 @@ impl Task {
         stats.incr(Counter::WritesProcessed);
     }
 
-    /// Whether replies wait until all of what was read has run: where a client is cut off by a hard limit, it gets
-    /// nothing of what goes beyond it, as in Redis.
-    fn holds_back(&self) -> bool {
+    /// Whether replies wait until all of what was read has run, as in Redis: where a client is cut off by a hard limit
+    /// it gets nothing of what goes beyond it, and somebody who speaks HTTP, which is seen in a later line, gets nothing.
+    fn holds_back(&self, next: &Next) -> bool {
+        if !matches!(next, Next::Again) {
+            return false;
+        }
         let limit = self.client.output_limit(&self.engine.config.current().client_output_buffer_limit);
-        limit.hard_bytes > 0 && self.pending.len() as u64 <= limit.hard_bytes
+        let waiting = self.pending.len();
+        let lines_follow = self.rest.first().is_some_and(|&byte| byte != b'*') && waiting <= HELD_FOR_LINES;
+        lines_follow || (limit.hard_bytes > 0 && waiting as u64 <= limit.hard_bytes)
     }
 
     /// Writes all pending replies. Nothing is read meanwhile. A client that lets more wait than

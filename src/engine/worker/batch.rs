@@ -76,6 +76,8 @@ pub enum Next {
     Later(Awaited),
     /// Write the replies and close.
     Close,
+    /// Close without a word: no reply that waits is written any more.
+    Drop,
 }
 
 /// Work that a command's reply waits for.

@@ -90,7 +90,7 @@ impl Worker {
         self.stats().refused(Refusal::CrossProtocol);
         log_http_slip(&self.engine, client);
         out.truncate(0);
-        Next::Close
+        Next::Drop
     }
 
     /// Input that is no RESP: an error, and the end of the connection.
