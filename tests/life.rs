@@ -502,8 +502,9 @@ fn systemd_is_told_when_it_is_ready_and_when_it_ends() {
     // Under a service manager it stays in the foreground.
     let launch = launch.env("NOTIFY_SOCKET", &path.to_string_lossy()).with(&["--daemonize", "yes"]);
     let server = launch.clone().env("WATCHDOG_USEC", "300000").with(&["--supervised", "systemd"]).start();
-    let alive = || std::iter::from_fn(|| Some(said())).find(|message| !message.contains("WATCHDOG=1"));
-    let message = alive().expect("a message");
+    let said_otherwise =
+        || std::iter::from_fn(|| Some(said())).find(|message| !message.contains("WATCHDOG=1"));
+    let message = said_otherwise().expect("a message");
     assert!(
         message.contains("READY=1") && message.contains("STATUS=Ready to accept connections"),
         "{message}"
@@ -514,7 +515,7 @@ fn systemd_is_told_when_it_is_ready_and_when_it_ends() {
         assert_eq!(said(), "WATCHDOG=1\n");
     }
     server.stop();
-    let message = alive().expect("a message");
+    let message = said_otherwise().expect("a message");
     assert!(message.contains("STOPPING=1"), "{message}");
     let (status, log) = Launch::new().with(&["--supervised", "systemd"]).start().stop();
     assert_eq!(status.code(), Some(0));

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::clock::Clock;
 use crate::command::Registry;
-use crate::config::{Config, Settings, StartupError};
+use crate::config::{Config, Rename, Settings, StartupError};
 use crate::engine::log::{EffectLog, Keeper};
 use crate::engine::world::World;
 use crate::engine::{ClientTable, Engine, Status};
@@ -108,13 +108,15 @@ pub(super) fn build(
     Ok(host)
 }
 
-/// The commands, as the configuration calls them.
-pub(super) fn registry_of(config: &Config) -> Result<Registry, StartupError> {
+/// The commands, as a configuration calls them, and what it has wrong.
+pub(super) fn registry_of(renames: &[Rename]) -> (Registry, Vec<StartupError>) {
     let mut registry = Registry::new();
-    for rename in config.renames() {
-        registry.rename(&rename.from, &rename.to).map_err(|why| rename.refused(why))?;
-    }
-    Ok(registry)
+    let refused = renames.iter().filter_map(|rename| {
+        let done = registry.rename(&rename.from, &rename.to);
+        done.err().map(|why| rename.refused(why))
+    });
+    let refused = refused.collect();
+    (registry, refused)
 }
 
 /// The stream of what happens: kept from the first replica on.

@@ -108,7 +108,10 @@ struct Prepared {
 
 impl Prepared {
     fn from(config: &Config) -> Result<Self, String> {
-        let registry = registry_of(config).map_err(|error| error.to_string())?;
+        let (registry, refused) = registry_of(config.renames());
+        if let Some(error) = refused.first() {
+            return Err(error.to_string());
+        }
         Ok(Prepared { registry, admin_token: admin_token(config)? })
     }
 }

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::clock::Clock;
-use crate::command::Registry;
 use crate::config::{CheckArgs, Report, StartupError};
 use crate::data::ValueLimits;
 use crate::persist::files::{Files as _, RealFiles};
@@ -16,6 +15,7 @@ use crate::persist::rdb::file::{self as rdb, Found, HandleReader, Item, ReadErro
 use crate::persist::records::Record;
 use crate::persist::snapshot::{self, Kind};
 
+use super::building::registry_of;
 use super::convert::{Loaded, Saved};
 use super::log_check;
 
@@ -35,12 +35,8 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// `glasswing --check-config`: what of a configuration file is honoured.
 pub(super) fn check_config(file: &Path) -> Result<Report, StartupError> {
     let mut report = Report::of(file)?;
-    let mut registry = Registry::new();
-    for rename in report.renames().to_vec() {
-        if let Err(why) = registry.rename(&rename.from, &rename.to) {
-            report.refuse(rename.refused(why));
-        }
-    }
+    let (_, refused) = registry_of(report.renames());
+    report.refuse(refused);
     Ok(report)
 }
 

@@ -3,15 +3,17 @@
 use super::error::StartupError;
 use super::load::{Loader, Rename};
 use super::row::{Flags, Row, find};
+use super::start::defaults;
 use super::table::Settings;
-use super::value::reason;
 use std::path::{Path, PathBuf};
 
 /// Why a setting that nothing reads may be passed over, by how its name begins; the first that fits counts.
 const REASONS: &[(&str, &str)] = &[
     ("active-defrag-", "activedefrag yes would be refused"),
+    ("bind-source-addr", "replicaof would be refused"),
     ("cluster-", "cluster-enabled yes would be refused"),
     ("master", "replicaof would be refused"),
+    ("rdb-del-sync-files", "replicaof would be refused"),
     ("repl", "replicaof would be refused"),
     ("syslog-", "syslog-enabled yes would be refused"),
     ("tracking-", "CLIENT TRACKING is refused"),
@@ -40,11 +42,8 @@ impl Report {
     /// # Errors
     /// The file cannot be read.
     pub fn of(file: &Path) -> Result<Self, StartupError> {
-        let here = std::env::current_dir().map_err(|error| {
-            StartupError::plain(format!("The working folder cannot be read: {}\n", reason(&error)))
-        })?;
-        let mut loader = Loader::new(Settings { dir: here.clone(), ..Settings::default() }, true).forgiving();
-        loader.file(&here.join(file))?;
+        let mut loader = Loader::new(defaults()?, true).forgiving();
+        loader.file(file)?;
         let (settings, lines, refused) = loader.into_parts();
         let rows = lines.places.iter().filter_map(|(name, _)| Some(find(name.as_bytes())?.0)).collect();
         let (users, renames) = (lines.users.len(), lines.renames);
@@ -57,8 +56,8 @@ impl Report {
     }
 
     /// Adds what somebody else refuses.
-    pub fn refuse(&mut self, error: StartupError) {
-        self.refused.push(error);
+    pub fn refuse(&mut self, errors: Vec<StartupError>) {
+        self.refused.extend(errors);
     }
 
     /// Whether a server starts with the file.
@@ -103,7 +102,7 @@ impl std::fmt::Display for Report {
             writeln!(f)?;
         }
         match self.is_well() {
-            true => writeln!(f, "\nA server starts with this file."),
+            true => writeln!(f, "\nA server starts with this file. (Files that it names were not opened.)"),
             false => writeln!(f, "No server starts with this file before what is refused is mended."),
         }
     }
@@ -160,7 +159,7 @@ mod tests {
         }
         std::fs::write(&file, "port 7000\n").expect("a file");
         let report = Report::of(&file).expect("it can be read");
-        assert!(report.is_well() && report.to_string().ends_with("\nA server starts with this file.\n"));
+        assert!(report.is_well() && report.to_string().contains("\nA server starts with this file. "));
         assert!(Report::of(&folder.path().join("none")).is_err());
     }
 }

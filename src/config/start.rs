@@ -129,10 +129,8 @@ fn read(
     env: &[(String, String)],
     stdin: &mut dyn std::io::Read,
 ) -> Result<Read, StartupError> {
-    let here = std::env::current_dir().map_err(|error| {
-        StartupError::plain(format!("The working folder cannot be read: {}\n", reason(&error)))
-    })?;
-    let defaults = Settings { dir: here.clone(), ..Settings::default() };
+    let defaults = defaults()?;
+    let here = defaults.dir.clone();
     let line = CommandLine::read(args);
     let file = line.file.map(|file| here.join(PathBuf::from(file)));
 
@@ -150,6 +148,14 @@ fn read(
     }
     loader.text(Source::CommandLine, &line.options)?;
     Ok(Read { loader, defaults, file })
+}
+
+/// What holds without any source: as the table says, in the folder of the start.
+pub(super) fn defaults() -> Result<Settings, StartupError> {
+    let dir = std::env::current_dir().map_err(|error| {
+        StartupError::plain(format!("The working folder cannot be read: {}\n", reason(&error)))
+    })?;
+    Ok(Settings { dir, ..Settings::default() })
 }
 
 /// A command line, taken apart: `[file] [--option value ...]... [-]`.

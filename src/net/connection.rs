@@ -96,9 +96,6 @@ impl Task {
     async fn run(&mut self) -> io::Result<()> {
         let mut next = Next::Input(0);
         loop {
-            if matches!(next, Next::Drop) {
-                return Ok(());
-            }
             if !self.holds_back(&next) {
                 self.flush().await?;
             }
@@ -415,8 +412,10 @@ impl Task {
     /// Whether replies wait until all of what was read has run, as in Redis: where a client is cut off by a hard limit
     /// it gets nothing of what goes beyond it, and somebody who speaks HTTP, which is seen in a later line, gets nothing.
     fn holds_back(&self, next: &Next) -> bool {
-        if !matches!(next, Next::Again) {
-            return false;
+        match next {
+            Next::Drop => return true,
+            Next::Again => {}
+            _ => return false,
         }
         let limit = self.client.output_limit(&self.engine.config.current().client_output_buffer_limit);
         let waiting = self.pending.len();
