@@ -240,6 +240,29 @@ fn a_reply_beyond_the_limit_is_not_begun() {
 }
 
 #[test]
+fn a_reply_beyond_the_limit_leaves_no_memory_behind() {
+    let limit = ["--client-output-buffer-limit", "normal", "100000", "0", "0"];
+    let server =
+        Server::start(&[&["--workers", "1", "--enable-debug-command", "yes"][..], &limit[..]].concat());
+    let mut client = server.client();
+    assert_eq!(client.call(&[&b"SET"[..], b"large", &vec![b'v'; 150_000]]), Some(Value::Simple("OK".into())));
+    let mut used = || client.info("used_memory").parse::<u64>().expect("a number");
+    let before = used();
+    // By itself, after a command that ends the batch for its time, and before one.
+    let (large, slow) = ("GET large\r\n", "DEBUG SLEEP 0.001\r\n");
+    for requests in [large.to_owned(), format!("{slow}{large}"), format!("{large}{slow}")] {
+        let mut greedy = stream(server.port());
+        greedy.write_all(requests.as_bytes()).expect("the server listens");
+        let mut received = Vec::new();
+        let _ = greedy.read_to_end(&mut received);
+        assert_eq!(received.len(), 0, "{requests}");
+        until(&requests, || used() < before + 100_000);
+    }
+    drop(client);
+    is_well(&server);
+}
+
+#[test]
 fn replies_that_go_beyond_the_limit_together_are_not_begun_either() {
     let server = Server::start(&["--client-output-buffer-limit", "normal", "100000", "0", "0"]);
     let mut client = server.client();

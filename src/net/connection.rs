@@ -33,8 +33,11 @@ const HELD_FOR_LINES: usize = 64 << 10;
 
 /// A buffer for replies that has grown beyond this is given back.
 const KEPT_REPLY_BYTES: usize = 1024 * 1024;
+/// The same where the replies are kept elsewhere until they can be written.
+const KEPT_BESIDE_HELD_BYTES: usize = 64 * 1024;
 /// Room made for a request that came in pieces, when its length is unknown.
 const PIECE_BYTES: usize = 16 * 1024;
+
 /// Serves a connection until it ends.
 pub(super) async fn serve(shared: Rc<RefCell<Shared>>, stream: Stream, client: Arc<Client>) {
     let engine = Arc::clone(shared.borrow().worker.engine());
@@ -198,7 +201,7 @@ impl Task {
         }
         self.rest.extend_from_slice(&input[ran.consumed..read]);
         if self.holds_back(&ran.next) {
-            self.pending.append(out);
+            self.hold(out);
             if worker.wants_writing() {
                 worker.wrote(None);
             }
@@ -254,12 +257,11 @@ impl Task {
             return Next::Close;
         }
         self.rest.advance(ran.consumed);
-        self.pending.append(out);
+        self.hold(out);
         if worker.wants_writing() {
             // The replies leave later: what their writing takes is not known here.
             worker.wrote(None);
         }
-        shrink(out);
         drop(shared);
         self.after(ran)
     }
@@ -414,13 +416,25 @@ impl Task {
     fn holds_back(&self, next: &Next) -> bool {
         match next {
             Next::Drop => return true,
-            Next::Again => {}
+            Next::Again if !self.rest.is_empty() => {}
             _ => return false,
         }
         let limit = self.client.output_limit(&self.engine.config.current().client_output_buffer_limit);
         let waiting = self.pending.len();
-        let lines_follow = self.rest.first().is_some_and(|&byte| byte != b'*') && waiting <= HELD_FOR_LINES;
+        let lines_follow = self.rest[0] != b'*' && waiting <= HELD_FOR_LINES;
         lines_follow || (limit.hard_bytes > 0 && waiting as u64 <= limit.hard_bytes)
+    }
+
+    /// Keeps replies that are not written yet. What the worker's buffer has grown for them is not kept beside them.
+    fn hold(&mut self, out: &mut Vec<u8>) {
+        if self.pending.is_empty() && out.len() > out.capacity() / 2 {
+            self.pending = std::mem::take(out);
+            return;
+        }
+        self.pending.append(out);
+        if out.capacity() > KEPT_BESIDE_HELD_BYTES {
+            *out = Vec::new();
+        }
     }
 
     /// Writes all pending replies. Nothing is read meanwhile. A client that lets more wait than
@@ -453,7 +467,7 @@ impl Task {
                 if limit.soft_bytes == 0 || waiting <= limit.soft_bytes {
                     patience = None;
                 } else if patience
-                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(Duration::from_secs(limit.soft_s))))
+                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience_of(limit.soft_s))))
                     .as_mut()
                     .poll(cx)
                     .is_ready()
@@ -540,6 +554,11 @@ impl Task {
 pub(super) fn evict_clients(engine: &Engine, worker: usize, limit: usize) {
     let stats = engine.stats.worker(worker);
     memory::evict_clients(&engine.clients, limit, || stats.incr(Counter::EvictedClients));
+}
+
+/// How long more than the soft limit may wait. Redis counts whole seconds and never ends it early by anybody's clock.
+fn patience_of(soft_s: u64) -> Duration {
+    Duration::from_secs(soft_s) + Duration::from_millis(100)
 }
 
 /// Gives back a buffer that one large reply has grown.
