@@ -11,7 +11,7 @@ use crate::engine::log::{EffectLog, Keeper};
 use crate::engine::world::World;
 use crate::engine::{ClientTable, Engine, Status};
 use crate::net::Tls;
-use crate::observe::log::LogHandle;
+use crate::observe::log::{self, LogConfig, LogHandle};
 use crate::observe::trace::{TraceSettings, Tracer};
 use crate::observe::{Metrics, Process, Stats};
 use crate::persist::files::RealFiles;
@@ -166,6 +166,16 @@ fn free_elsewhere(store: &Arc<Store>) -> Result<(), String> {
         }
     };
     std::thread::Builder::new().name("reclaimer".to_owned()).spawn(free).map(drop).map_err(|e| e.to_string())
+}
+
+/// A server that nobody can connect to and that opens no file: it has a keyspace, and runs what its owner gives it.
+pub(super) fn alone(settings: Settings) -> Result<(Arc<Host>, Arc<Engine>), String> {
+    // What it would say goes nowhere: what matters to its owner is in errors.
+    let (_, quiet) = log::subscriber(LogConfig::new(unix_ns)).map_err(|error| error.to_string())?;
+    let host = build(Config::from_settings(settings), Registry::new(), quiet, Supervisor::None)?;
+    host.status.loading.store(false, Ordering::SeqCst);
+    let engine = engine_of(&host);
+    Ok((host, engine))
 }
 
 /// What runs the commands of this server. Made once.

@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::clock::Clock;
-use crate::command::Registry;
-use crate::config::{Config, ConvertArgs, Settings};
-use crate::observe::log::{self, LogConfig};
+use crate::config::{ConvertArgs, Settings};
 use crate::persist::aof::{Folder, Manifest, commands};
 use crate::persist::files::{Files as _, RealFiles, folder_of};
 use crate::persist::ownership::Guard;
@@ -19,10 +17,8 @@ use crate::persist::replace::Replacement;
 use crate::persist::snapshot::{self, Capture, Kind, SaveError, SavePlan};
 use crate::store::{Arrival, Capture as Keys, Moment, Placed, Store, StoreOptions, idle_since};
 
-use super::background::Supervisor;
-use super::building::{build, engine_of, random_id};
+use super::building::{alone, random_id};
 use super::log_check::{self, LogAt};
-use super::run::unix_ns;
 use super::saving::is_rdb;
 use super::tools::{locked, progress, read_rdb, threads};
 
@@ -136,10 +132,7 @@ impl Loaded {
             workers: 1,
             ..Settings::default()
         };
-        // What a server would say goes nowhere: what matters is in its errors.
-        let (_, quiet) = log::subscriber(LogConfig::new(unix_ns)).map_err(|error| error.to_string())?;
-        let host = build(Config::from_settings(settings), Registry::new(), quiet, Supervisor::None)?;
-        let _engine = engine_of(&host);
+        let (host, _engine) = alone(settings)?;
         host.read_log(&log.folder, &log.manifest)?;
         Ok(Loaded { store: Arc::clone(&host.store), libraries: host.libraries() })
     }

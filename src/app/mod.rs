@@ -35,3 +35,12 @@ mod tools;
 mod users;
 
 pub use run::run;
+
+/// An engine and an empty keyspace, without sockets and files: for benchmarks that run commands in their own process.
+///
+/// # Errors
+///
+/// What of the settings or of this machine keeps a server from being put together.
+pub fn engine(settings: crate::config::Settings) -> Result<std::sync::Arc<crate::engine::Engine>, String> {
+    building::alone(settings).map(|(_, engine)| engine)
+}
