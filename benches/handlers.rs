@@ -119,6 +119,8 @@ fn element(number: usize) -> Vec<u8> {
     format!("element:{number:08}").into_bytes()
 }
 
+/// Makes the words of a request.
+type Words = dyn Fn(&mut Random) -> Vec<Vec<u8>>;
 type Group<'a> = BenchmarkGroup<'a, criterion::measurement::WallTime>;
 
 /// Commands that leave the keyspace as large as it was.
@@ -137,12 +139,7 @@ fn bench(
 }
 
 /// Commands that let it grow or shrink: between two reads, outside what is timed, `undo` takes it back.
-fn bench_undone(
-    group: &mut Group<'_>,
-    server: &mut Server,
-    name: &str,
-    [words, undo]: [&dyn Fn(&mut Random) -> Vec<Vec<u8>>; 2],
-) {
+fn bench_undone(group: &mut Group<'_>, server: &mut Server, name: &str, [words, undo]: [&Words; 2]) {
     let (forth, back) = (reads(words), reads(undo));
     server.check(&forth[0]);
     server.check(&back[0]);
@@ -250,6 +247,12 @@ fn collections(c: &mut Criterion) {
         let score = random.below(ELEMENTS).to_string().into_bytes();
         vec![b"ZADD".to_vec(), any("zset", random), score, present(random)]
     });
+    let zpopmin = move |random: &mut Random| vec![b"ZPOPMIN".to_vec(), any("zset", random)];
+    let back = move |random: &mut Random| {
+        let score = random.below(ELEMENTS).to_string().into_bytes();
+        vec![b"ZADD".to_vec(), any("zset", random), score, added(random)]
+    };
+    bench_undone(&mut group, &mut server, "zpopmin", [&zpopmin, &back]);
     bench(&mut group, &mut server, "zscore", |random| {
         vec![b"ZSCORE".to_vec(), any("zset", random), present(random)]
     });

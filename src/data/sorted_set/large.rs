@@ -2,11 +2,15 @@
 //! over them.
 
 use super::Added;
+use super::entries::Scored;
 use super::leaf::{Item, Leaf};
-use super::members::{Id, Members, Scored};
+use super::members::{Id, Members};
 use super::order::Order;
 use crate::data::ahead::{Ahead, Stretch};
 use crate::data::table::hash_of;
+
+/// Entries that move when one goes and too many places are free: one entry less allows four places less.
+const MOVED_AT_ONCE: usize = 4;
 
 /// Members with their scores, and the tree that gives ranks.
 #[derive(Debug, Clone)]
@@ -162,16 +166,18 @@ impl Large {
         self.order.remove_item(score, |other| other == id || table.member(other) < member);
     }
 
-    /// Takes an entry that is no longer in the order out of the table; `hash` is that of its member. The last
-    /// entry moves to its place, and the order has to hear of it.
+    /// Takes an entry that is no longer in the order out of the table; `hash` is that of its member. If places have
+    /// become too many, others move, and the order has to hear of it.
     fn take(&mut self, id: Id, hash: u32) -> Scored {
-        let last = (self.table.len() - 1) as Id;
-        if id != last {
+        let taken = self.table.remove(id, hash);
+        for _ in 0..MOVED_AT_ONCE {
+            let Some((from, to)) = self.table.surplus() else { break };
             let table = &self.table;
-            let (member, score) = table.entry(last).as_pair();
-            self.order.set_id(score, id, |other| other == last || table.member(other) < member);
+            let (member, score) = table.entry(from).as_pair();
+            self.order.set_id(score, to, |other| other == from || table.member(other) < member);
+            self.table.relocate(from, to);
         }
-        self.table.remove(id, hash)
+        taken
     }
 }
 

@@ -17,14 +17,24 @@ pub struct Item {
 /// Up to [`LEAF_ITEMS`] items in order.
 #[derive(Debug, Clone)]
 pub struct Leaf {
-    len: u32,
-    ids: [Id; LEAF_ITEMS],
+    /// Behind the last item: infinity.
     scores: [f64; LEAF_ITEMS],
+    ids: [Id; LEAF_ITEMS],
+    len: u32,
+}
+
+/// Scores of one cache line.
+const LINE: usize = 8;
+
+/// How many scores are lower than this one. All are looked at, and none because of another: their lines come at once.
+#[inline]
+pub fn count_below<const N: usize>(scores: &[f64; N], score: f64) -> usize {
+    scores.iter().map(|other| u64::from(*other < score)).sum::<u64>() as usize
 }
 
 impl Leaf {
     pub fn new() -> Self {
-        Self { len: 0, ids: [0; LEAF_ITEMS], scores: [0.0; LEAF_ITEMS] }
+        Self { scores: [f64::INFINITY; LEAF_ITEMS], ids: [0; LEAF_ITEMS], len: 0 }
     }
 
     pub fn len(&self) -> usize {
@@ -55,12 +65,25 @@ impl Leaf {
     pub fn place(&self, score: f64, ties: &mut impl FnMut(Id) -> bool) -> usize {
         let len = self.len();
         let scores = &self.scores[..len];
-        let lower = scores.partition_point(|other| *other < score);
-        if lower == len || scores[lower] != score {
+        let lower = self.count_below(score);
+        if lower >= len || scores[lower] != score {
             return lower;
         }
         let equal = scores[lower..].partition_point(|other| *other == score);
         lower + self.ids[lower..lower + equal].partition_point(|id| ties(*id))
+    }
+
+    /// How many items have a lower score. First one of each line is looked at, then one line.
+    #[inline]
+    fn count_below(&self, score: f64) -> usize {
+        let firsts = self.scores.iter().step_by(LINE);
+        let lines = firsts.map(|first| usize::from(*first < score)).sum::<usize>();
+        // The last line is a short one: then some of the one before are counted with it, and all of those are lower.
+        let from = (lines.saturating_sub(1) * LINE).min(LEAF_ITEMS - LINE);
+        match self.scores[from..].first_chunk::<LINE>() {
+            Some(line) => from + count_below(line, score),
+            None => unreachable!("a line is there"),
+        }
     }
 
     /// Puts an item before the one at `at`. There has to be room.
@@ -78,6 +101,7 @@ impl Leaf {
         let len = self.len();
         self.scores.copy_within(at + 1..len, at);
         self.ids.copy_within(at + 1..len, at);
+        self.scores[len - 1] = f64::INFINITY;
         self.len -= 1;
         item
     }
@@ -93,6 +117,7 @@ impl Leaf {
         right.scores[..moved].copy_from_slice(&self.scores[at..self.len()]);
         right.ids[..moved].copy_from_slice(&self.ids[at..self.len()]);
         right.len = moved as u32;
+        self.scores[at..].fill(f64::INFINITY);
         self.len = at as u32;
         right
     }

@@ -1,40 +1,17 @@
-//! The members of a large sorted set with their scores, found by their bytes.
-//!
-//! Entries stand in blocks of 64, one behind the other without holes: when one goes, the last takes its place.
-//! A new block moves nothing, so no insertion takes longer because there are many. [`Index`] finds them.
+//! The members of a large sorted set with their scores, found by their bytes: [`Entries`], and an [`Index`] over them.
 
+use super::entries::{Entries, Scored};
 use super::index::Index;
 use super::text::Text;
 use crate::data::ahead::{Ahead, Stretch};
-use crate::data::list::size_class;
 use crate::data::table::hash_of;
 
-/// The place of an entry. Removing another entry may change it.
-pub type Id = u32;
-
-const BLOCK: usize = 64;
-
-/// A member with its score.
-#[derive(Debug, Clone)]
-pub struct Scored {
-    /// The member.
-    pub member: Text,
-    /// Its score.
-    pub score: f64,
-}
-
-impl Scored {
-    /// Both.
-    pub fn as_pair(&self) -> (&[u8], f64) {
-        (self.member.as_bytes(), self.score)
-    }
-}
+pub use super::entries::Id;
 
 /// See the module's text.
 #[derive(Debug, Clone)]
 pub struct Members {
-    blocks: Vec<Vec<Scored>>,
-    len: usize,
+    entries: Entries,
     index: Index,
     /// What the members own on the heap.
     owned_bytes: usize,
@@ -43,18 +20,21 @@ pub struct Members {
 impl Members {
     /// None, with room for so many in the index.
     pub fn with_room_for(members: usize) -> Self {
-        let blocks = Vec::with_capacity(members.div_ceil(BLOCK));
-        Self { blocks, len: 0, index: Index::with_room_for(members), owned_bytes: 0 }
+        Self {
+            entries: Entries::with_room_for(members),
+            index: Index::with_room_for(members),
+            owned_bytes: 0,
+        }
     }
 
     pub fn len(&self) -> usize {
-        self.len
+        self.entries.len()
     }
 
     /// The entry at `id`, which has to be there.
     #[inline]
     pub fn entry(&self, id: Id) -> &Scored {
-        &self.blocks[id as usize / BLOCK][id as usize % BLOCK]
+        self.entries.get(id)
     }
 
     /// The member at `id`.
@@ -80,56 +60,36 @@ impl Members {
     }
 
     /// Adds a member that is not there.
-    ///
-    /// # Panics
-    ///
-    /// When there are 4,294,967,295 members.
     pub fn push(&mut self, hash: u32, member: &[u8], score: f64) -> Id {
-        assert!(self.len < Id::MAX as usize, "a sorted set has fewer than 2^32 members");
-        let id = self.len as Id;
-        let at = self.len / BLOCK;
-        if at == self.blocks.len() {
-            // Only the first block may stay small.
-            self.blocks.push(Vec::with_capacity(if at == 0 { 1 } else { BLOCK }));
-        }
-        let block = &mut self.blocks[at];
-        if block.len() == block.capacity() {
-            block.reserve_exact(block.len().min(BLOCK - block.len()));
-        }
         let entry = Scored { member: Text::new(member), score };
         self.owned_bytes += entry.member.owned_bytes();
-        block.push(entry);
-        self.len += 1;
+        let id = self.entries.push(entry);
         self.index.insert(hash, id);
         id
     }
 
     /// Gives a member another score.
     pub fn set_score(&mut self, id: Id, score: f64) {
-        self.blocks[id as usize / BLOCK][id as usize % BLOCK].score = score;
+        self.entries.set_score(id, score);
     }
 
-    /// Takes the entry at `id`, which has to be there; `hash` is that of its member. The last entry gets its id.
+    /// Takes the entry at `id`, which has to be there; `hash` is that of its member.
     pub fn remove(&mut self, id: Id, hash: u32) -> Scored {
-        let last = (self.len - 1) as Id;
         self.index.remove(hash, id);
-        let block = &mut self.blocks[last as usize / BLOCK];
-        let Some(moved) = block.pop() else { unreachable!("the last block has entries") };
-        if block.is_empty() {
-            self.blocks.pop();
-        }
-        self.len -= 1;
-        let removed = if id == last {
-            moved
-        } else {
-            self.index.rename(hash_of(moved.member.as_bytes()), last, id);
-            std::mem::replace(&mut self.blocks[id as usize / BLOCK][id as usize % BLOCK], moved)
-        };
-        if self.blocks.len() > BLOCK && self.blocks.len() * 4 < self.blocks.capacity() {
-            self.blocks.shrink_to(self.blocks.len() * 2);
-        }
+        let removed = self.entries.remove(id);
         self.owned_bytes -= removed.member.owned_bytes();
         removed
+    }
+
+    /// An entry that is to move, and where to: see [`Entries::surplus`].
+    pub fn surplus(&self) -> Option<(Id, Id)> {
+        self.entries.surplus()
+    }
+
+    /// Moves it.
+    pub fn relocate(&mut self, from: Id, to: Id) {
+        self.index.rename(hash_of(self.member(from)), from, to);
+        self.entries.relocate(from, to);
     }
 
     /// Shows entries from `cursor` on; see [`Index::scan`].
@@ -139,9 +99,6 @@ impl Members {
 
     /// The bytes on the heap. O(number of the index's segments).
     pub fn memory_usage(&self) -> usize {
-        let last = self.blocks.last().map_or(0, |block| size_class(block.capacity() * size_of::<Scored>()));
-        let full = self.blocks.len().saturating_sub(1) * size_class(BLOCK * size_of::<Scored>());
-        let spine = size_class(self.blocks.capacity() * size_of::<Vec<Scored>>());
-        last + full + spine + self.index.memory_usage() + self.owned_bytes
+        self.entries.memory_usage() + self.index.memory_usage() + self.owned_bytes
     }
 }

@@ -2,15 +2,17 @@
 //! then by their bytes.
 //!
 //! Few and short members: one buffer, in order (`packed.rs`; Redis's listpack).
-//! Anything else: the members with their scores in blocks (`members.rs`), a hash
+//! Anything else: the members with their scores in blocks (`entries.rs`), a hash
 //! table over them that grows a piece at a time (`index.rs`), and a tree that
 //! counts (`order.rs`; Redis has a skip list there). The way from the first form
 //! to the second is not taken back.
 
 pub mod combine;
+mod entries;
 mod index;
 #[cfg(test)]
 mod index_tests;
+mod inner;
 mod iter;
 mod large;
 mod leaf;

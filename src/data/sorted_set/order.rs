@@ -1,6 +1,6 @@
 //! The order of a large sorted set: a B+-tree that counts.
 //!
-//! The leaves hold the items in order, 84 at most. An inner node holds up to 32
+//! The leaves hold the items in order, 84 at most. An inner node holds up to 30
 //! children, each with the number of items below it and the first of them:
 //!
 //! ```text
@@ -17,12 +17,10 @@
 //! A node that runs full is split. One that is less than a quarter full is joined
 //! with a neighbour when both together fill three quarters at most.
 
+use super::inner::{FAN_OUT, Inner};
 use super::leaf::{Item, LEAF_ITEMS, Leaf};
 use super::members::Id;
 use crate::data::list::size_class;
-
-/// The most children of an inner node.
-const FAN_OUT: usize = 32;
 
 /// Items in order, found by rank or by comparing.
 #[derive(Debug, Clone)]
@@ -31,18 +29,10 @@ pub struct Order {
 }
 
 #[derive(Debug, Clone)]
-enum Node {
+pub enum Node {
     Leaf(Box<Leaf>),
     /// Never empty below the root.
-    Inner(Vec<Child>),
-}
-
-#[derive(Debug, Clone)]
-struct Child {
-    node: Node,
-    first_score: f64,
-    first_id: Id,
-    count: u32,
+    Inner(Box<Inner>),
 }
 
 impl Order {
@@ -54,8 +44,11 @@ impl Order {
     /// which have to be the first ones of that score.
     pub fn insert(&mut self, item: Item, mut is_before: impl FnMut(Id) -> bool) {
         if let Some(right) = self.root.insert(item, &mut is_before, true) {
-            let left = std::mem::replace(&mut self.root, Node::Inner(Vec::new()));
-            self.root = Node::Inner(vec![Child::of(left), Child::of(right)]);
+            let left = std::mem::replace(&mut self.root, Node::Leaf(Box::new(Leaf::new())));
+            let mut root = Box::new(Inner::new());
+            root.push(left);
+            root.push(right);
+            self.root = Node::Inner(root);
         }
     }
 
@@ -75,15 +68,11 @@ impl Order {
 
     /// Takes levels away that lead to one node only.
     fn lower_root(&mut self) {
-        while let Node::Inner(children) = &mut self.root {
-            match children.pop() {
-                Some(only) if children.is_empty() => self.root = only.node,
-                Some(last) => {
-                    children.push(last);
-                    break;
-                }
-                None => self.root = Node::Leaf(Box::new(Leaf::new())),
-            }
+        while let Node::Inner(inner) = &mut self.root
+            && inner.len() <= 1
+        {
+            let only = (inner.len() == 1).then(|| inner.remove(0)).flatten();
+            self.root = only.unwrap_or_else(|| Node::Leaf(Box::new(Leaf::new())));
         }
     }
 
@@ -105,10 +94,10 @@ impl Order {
         loop {
             match node {
                 Node::Leaf(leaf) => return rank + leaf.place(score, &mut is_before),
-                Node::Inner(children) => {
-                    let at = child_at_place(children, score, &mut is_before);
-                    rank += children[..at].iter().map(|child| child.count as usize).sum::<usize>();
-                    node = &children[at].node;
+                Node::Inner(inner) => {
+                    let at = inner.child_at_place(score, &mut is_before);
+                    rank += inner.count_before(at);
+                    node = inner.node(at);
                 }
             }
         }
@@ -121,10 +110,10 @@ impl Order {
         loop {
             match node {
                 Node::Leaf(leaf) => return rank + leaf.partition_point(is_before),
-                Node::Inner(children) => {
-                    let at = child_for(children, &mut is_before);
-                    rank += children[..at].iter().map(|child| child.count as usize).sum::<usize>();
-                    node = &children[at].node;
+                Node::Inner(inner) => {
+                    let at = inner.child_for(&mut is_before);
+                    rank += inner.count_before(at);
+                    node = inner.node(at);
                 }
             }
         }
@@ -138,9 +127,9 @@ impl Order {
         loop {
             match node {
                 Node::Leaf(leaf) => return (leaf, within.min(leaf.len())),
-                Node::Inner(children) => {
-                    let (at, rest) = child_at(children, within);
-                    node = &children[at].node;
+                Node::Inner(inner) => {
+                    let (at, rest) = inner.child_at(within);
+                    node = inner.node(at);
                     within = rest;
                 }
             }
@@ -162,19 +151,18 @@ impl Node {
                 let at = leaf.place(item.score, is_before);
                 insert_into_leaf(leaf, at, item, is_last)
             }
-            Node::Inner(children) => {
-                let at = child_at_place(children, item.score, is_before);
-                let is_last = is_last && at + 1 == children.len();
-                let child = &mut children[at];
-                match child.node.insert(item, is_before, is_last) {
+            Node::Inner(inner) => {
+                let at = inner.child_at_place(item.score, is_before);
+                let is_last = is_last && at + 1 == inner.len();
+                match inner.node_mut(at).insert(item, is_before, is_last) {
                     None => {
-                        child.count += 1;
-                        child.read_first();
+                        inner.add_to_count(at, 1);
+                        inner.read_first(at);
                         None
                     }
                     Some(right) => {
-                        child.read_all();
-                        insert_child(children, at + 1, Child::of(right), is_last)
+                        inner.read_all(at);
+                        insert_child(inner, at + 1, right, is_last)
                     }
                 }
             }
@@ -184,11 +172,10 @@ impl Node {
     fn remove(&mut self, rank: usize) -> Item {
         match self {
             Node::Leaf(leaf) => leaf.remove(rank),
-            Node::Inner(children) => {
-                let (at, within) = child_at(children, rank);
-                let child = &mut children[at];
-                let item = child.node.remove(within);
-                removed_below(children, at);
+            Node::Inner(inner) => {
+                let (at, within) = inner.child_at(rank);
+                let item = inner.node_mut(at).remove(within);
+                removed_below(inner, at);
                 item
             }
         }
@@ -200,10 +187,10 @@ impl Node {
                 let up_to = leaf.place(score, is_up_to);
                 leaf.remove(up_to.saturating_sub(1));
             }
-            Node::Inner(children) => {
-                let at = child_at_place(children, score, is_up_to);
-                children[at].node.remove_item(score, is_up_to);
-                removed_below(children, at);
+            Node::Inner(inner) => {
+                let at = inner.child_at_place(score, is_up_to);
+                inner.node_mut(at).remove_item(score, is_up_to);
+                removed_below(inner, at);
             }
         }
     }
@@ -214,26 +201,27 @@ impl Node {
                 let up_to = leaf.place(score, is_up_to);
                 leaf.set_id(up_to.saturating_sub(1), id);
             }
-            Node::Inner(children) => {
-                let at = child_at_place(children, score, is_up_to);
-                children[at].node.set_id(score, id, is_up_to);
-                children[at].read_first();
+            Node::Inner(inner) => {
+                let at = inner.child_at_place(score, is_up_to);
+                inner.node_mut(at).set_id(score, id, is_up_to);
+                inner.read_first(at);
             }
         }
     }
 
     /// The first item of a node that is not empty. What an inner node says of its first child is up to date.
-    fn first(&self) -> Item {
+    #[inline]
+    pub fn first(&self) -> Item {
         match self {
             Node::Leaf(leaf) => leaf.get(0),
-            Node::Inner(children) => children[0].first(),
+            Node::Inner(inner) => inner.first(),
         }
     }
 
-    fn count(&self) -> u32 {
+    pub fn count(&self) -> u32 {
         match self {
             Node::Leaf(leaf) => leaf.len() as u32,
-            Node::Inner(children) => children.iter().map(|child| child.count).sum(),
+            Node::Inner(inner) => inner.count(),
         }
     }
 
@@ -241,7 +229,7 @@ impl Node {
     fn fill(&self) -> (usize, usize) {
         match self {
             Node::Leaf(leaf) => (leaf.len(), LEAF_ITEMS),
-            Node::Inner(children) => (children.len(), FAN_OUT),
+            Node::Inner(inner) => (inner.len(), FAN_OUT),
         }
     }
 
@@ -253,79 +241,26 @@ impl Node {
     fn memory_usage(&self) -> usize {
         match self {
             Node::Leaf(_) => size_class(size_of::<Leaf>()),
-            Node::Inner(children) => {
-                let below: usize = children.iter().map(|child| child.node.memory_usage()).sum();
-                size_class(children.capacity() * size_of::<Child>()) + below
+            Node::Inner(inner) => {
+                let below: usize = inner.nodes().map(Node::memory_usage).sum();
+                size_class(size_of::<Inner>()) + below
             }
         }
     }
 }
 
-impl Child {
-    fn of(node: Node) -> Self {
-        let first = node.first();
-        let count = node.count();
-        Self { node, first_score: first.score, first_id: first.id, count }
-    }
-
-    fn first(&self) -> Item {
-        Item { score: self.first_score, id: self.first_id }
-    }
-
-    fn read_first(&mut self) {
-        let first = self.node.first();
-        (self.first_score, self.first_id) = (first.score, first.id);
-    }
-
-    fn read_all(&mut self) {
-        self.count = self.node.count();
-        self.read_first();
-    }
-}
-
-/// The child in which the last item lies that `is_before` says true of.
-fn child_for(children: &[Child], is_before: &mut impl FnMut(Item) -> bool) -> usize {
-    children[1..].partition_point(|child| is_before(child.first()))
-}
-
-/// The child in which a place lies: see [`Leaf::place`].
-#[inline]
-fn child_at_place(children: &[Child], score: f64, ties: &mut impl FnMut(Id) -> bool) -> usize {
-    let others = &children[1..];
-    let lower = others.partition_point(|child| child.first_score < score);
-    if others.get(lower).is_none_or(|child| child.first_score != score) {
-        return lower;
-    }
-    let tied = others[lower..].partition_point(|child| child.first_score == score && ties(child.first_id));
-    lower + tied
-}
-
 /// What follows in a node when an item below its child at `at` is gone.
 #[inline]
-fn removed_below(children: &mut Vec<Child>, at: usize) {
-    let child = &mut children[at];
-    child.count -= 1;
-    if child.count == 0 {
-        children.remove(at);
+fn removed_below(inner: &mut Inner, at: usize) {
+    inner.add_to_count(at, -1);
+    if inner.count_of(at) == 0 {
+        inner.remove(at);
         return;
     }
-    child.read_first();
-    if child.node.is_sparse() {
-        join(children, at);
+    inner.read_first(at);
+    if inner.node(at).is_sparse() {
+        join(inner, at);
     }
-}
-
-/// The child of the item with this rank, and its rank there. A rank past the end
-/// lies past the end of the last child.
-fn child_at(children: &[Child], rank: usize) -> (usize, usize) {
-    let mut within = rank;
-    for (at, child) in children[..children.len() - 1].iter().enumerate() {
-        match within.checked_sub(child.count as usize) {
-            None => return (at, within),
-            Some(rest) => within = rest,
-        }
-    }
-    (children.len() - 1, within)
 }
 
 /// A full leaf is split in the middle. The last one of the tree stays full when
@@ -345,15 +280,15 @@ fn insert_into_leaf(leaf: &mut Leaf, at: usize, item: Item, is_last: bool) -> Op
     Some(Node::Leaf(right))
 }
 
-fn insert_child(children: &mut Vec<Child>, at: usize, child: Child, is_last: bool) -> Option<Node> {
-    if children.len() < FAN_OUT {
-        children.insert(at, child);
+fn insert_child(inner: &mut Inner, at: usize, child: Node, is_last: bool) -> Option<Node> {
+    if inner.len() < FAN_OUT {
+        inner.insert(at, child);
         return None;
     }
     let cut = if is_last && at == FAN_OUT { FAN_OUT } else { FAN_OUT / 2 };
-    let mut right = children.split_off(cut);
+    let mut right = Box::new(inner.split_off(cut));
     if at < cut {
-        children.insert(at, child);
+        inner.insert(at, child);
     } else {
         right.insert(at - cut, child);
     }
@@ -361,21 +296,20 @@ fn insert_child(children: &mut Vec<Child>, at: usize, child: Child, is_last: boo
 }
 
 /// Joins the child at `at` with a neighbour, if there is one that is not too full.
-fn join(children: &mut Vec<Child>, at: usize) {
-    let left = at.min(children.len().saturating_sub(2));
-    let Some([a, b]) = children.get(left..left + 2) else {
+fn join(inner: &mut Inner, at: usize) {
+    let left = at.min(inner.len().saturating_sub(2));
+    if left + 1 >= inner.len() {
         return;
-    };
-    let ((used_a, most), (used_b, _)) = (a.node.fill(), b.node.fill());
+    }
+    let ((used_a, most), (used_b, _)) = (inner.node(left).fill(), inner.node(left + 1).fill());
     if used_a + used_b > most * 3 / 4 {
         return;
     }
-    let right = children.remove(left + 1);
-    let child = &mut children[left];
-    match (&mut child.node, right.node) {
+    let Some(right) = inner.remove(left + 1) else { return };
+    match (inner.node_mut(left), right) {
         (Node::Leaf(leaf), Node::Leaf(other)) => leaf.append(&other),
         (Node::Inner(inner), Node::Inner(mut others)) => inner.append(&mut others),
         _ => unreachable!("all leaves are equally deep"),
     }
-    child.count += right.count;
+    inner.read_all(left);
 }
