@@ -111,7 +111,8 @@ impl Guard {
         {
             return Err(forbidden(
                 format!("{why}, so this is not shown without an admin token"),
-                "set an admin token on the server and send it as 'Authorization: Bearer <token>'",
+                "start the server with an admin token (GLASSWING_ADMIN_TOKEN, or a file that admin-token-file names) and send it \
+                 as 'Authorization: Bearer <token>'; the console asks for it",
             ));
         }
         Ok(())

@@ -160,7 +160,7 @@ impl Admin {
         let jobs = self.0.jobs.status();
         let reason = match jobs.last_save.map(|ended| ended.result) {
             Some(Err(text)) if !jobs.last_ok => format!("the last save failed: {text}"),
-            _ => "the last save succeeded, or none was due".to_owned(),
+            _ => "the last save in the background succeeded, or none was due".to_owned(),
         };
         Check { name: "persistence", ok: jobs.last_ok, reason, live: false, ready: true, startup: false }
     }

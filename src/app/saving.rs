@@ -74,7 +74,14 @@ impl Host {
                     stats.outside().incr(Counter::SavesCompleted);
                     span.number("glasswing.keys", done.keys);
                     tracing::info!(keys = done.keys, bytes = done.bytes, "DB saved on disk");
+                    if kind == JobKind::Save {
+                        tracing::info!("Background saving terminated with success");
+                    }
                     Ok(done)
+                }
+                Err(error @ SaveError::Cancelled) => {
+                    tracing::info!("Saving was given up: {error}");
+                    Err(error.to_string())
                 }
                 Err(error) => {
                     stats.outside().incr(Counter::SavesFailed);

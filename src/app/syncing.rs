@@ -132,7 +132,12 @@ impl Host {
             }
             Err(error) => {
                 span.failed("the replicas were not synchronized");
-                tracing::warn!("SYNC failed: {error}");
+                match error {
+                    SaveError::Cancelled => {
+                        tracing::info!("SYNC ended early: whoever waited for it has gone")
+                    }
+                    _ => tracing::warn!("SYNC failed: {error}"),
+                }
                 group.links.iter().for_each(|link| link.close());
                 Err(error.to_string())
             }

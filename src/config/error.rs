@@ -100,6 +100,9 @@ impl Fault {
 
     /// A name that is in no table.
     pub(super) fn unknown(name: &str) -> Self {
+        if let Some(hint) = as_two_words(name) {
+            return Fault::new("Bad directive or wrong number of arguments", hint);
+        }
         let near = nearest(name);
         let hint = match near.is_empty() {
             true => format!("There is no setting '{name}'."),
@@ -110,6 +113,14 @@ impl Fault {
             format!("{hint} All settings: docs/configuration.md."),
         )
     }
+}
+
+/// What to write instead of `name=value`.
+pub(super) fn as_two_words(word: &str) -> Option<String> {
+    let (name, value) = word.split_once('=')?;
+    Some(format!(
+        "A setting and its value are two words: {name} {value} in a file, --{name} {value} as an option."
+    ))
 }
 
 /// Up to three known names that are few keystrokes away, in quotes, nearest first.

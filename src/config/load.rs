@@ -1,6 +1,6 @@
 //! Reading configuration text, line by line, into settings.
 
-use super::error::{Fault, Place, ShownPlace, Source, StartupError};
+use super::error::{Fault, Place, ShownPlace, Source, StartupError, as_two_words};
 use super::include;
 use super::quote::{split_args, trim_line};
 use super::row::{Flags, How, Row, find};
@@ -209,9 +209,10 @@ impl Loader {
             ))),
             (name, 0) if name.contains('.') => Err(Failure::Here(Fault::new(
                 "Module config specified without value",
-                "This server does not have modules yet. Drop this line.",
+                as_two_words(name)
+                    .unwrap_or_else(|| "This server does not have modules yet. Drop this line.".to_owned()),
             ))),
-            (name, _) if name.contains('.') => {
+            (name, _) if name.contains('.') && !name.contains('=') => {
                 missing("modules", "A name with a dot belongs to a module. Drop this line.")
             }
             _ => Err(Failure::Here(Fault::unknown(name))),

@@ -203,6 +203,13 @@ fn a_fault_names_file_line_and_what_is_allowed() {
          There is no setting 'prot'. Did you mean 'port'? All settings: docs/configuration.md.\n"
     );
     assert_eq!(start(&[&outer]).expect_err("refused"), expected);
+    for (word, advice) in [
+        ("--port=7000", "port 7000 in a file, --port 7000 as an option."),
+        ("--bind=127.0.0.1", "bind 127.0.0.1 in a file, --bind 127.0.0.1 as an option."),
+    ] {
+        let error = start(&[word]).expect_err("refused");
+        assert!(error.contains(advice), "{error}");
+    }
     let itself = write("self.conf", &format!("include {}/self.conf\n", folder.path().display()));
     assert!(start(&[&itself]).expect_err("refused").contains("Too many nested includes"));
     let missing = write("missing.conf", "port 1\ninclude nowhere.conf\n");

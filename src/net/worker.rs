@@ -140,6 +140,13 @@ fn receive(shared: &Rc<RefCell<Shared>>, engine: &Arc<Engine>, accepted: Accepte
     }
 }
 
+/// Between two turns of a worker's chores while it runs commands or something is to be removed.
+const BUSY_TURN: Duration = Duration::from_millis(20);
+/// The same while nobody wants anything: as often as Redis looks.
+const IDLE_TURN: Duration = Duration::from_millis(100);
+/// How often clients are looked for that have been silent for too long.
+const LOOK_FOR_IDLE_EVERY: Duration = Duration::from_secs(1);
+
 /// The worker's own chores between batches: expired keys, idle clients, a sign of life.
 async fn keep_house(
     shared: Rc<RefCell<Shared>>,
@@ -149,11 +156,13 @@ async fn keep_house(
     beats: Arc<[AtomicU64]>,
 ) {
     let mut sweeper = Sweeper::new(index, count);
-    let mut turn = 0u32;
+    let mut since_looked = Duration::ZERO;
+    let (mut batches, mut pause) = (0, BUSY_TURN);
     loop {
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(pause).await;
+        let batches_before = std::mem::replace(&mut batches, engine.stats.worker(index).batches());
+        let mut works = batches != batches_before;
         beats[index].store(engine.clock.stamp(), Ordering::Relaxed);
-        turn = turn.wrapping_add(1);
         let limit = memory::limit_of_clients(&engine.config.current());
         if let Some(limit) = limit {
             // What was sent to those who do not read has grown without their doing.
@@ -163,7 +172,9 @@ async fn keep_house(
             }
         }
         engine.server.scripts().tidy();
-        if turn.is_multiple_of(50) {
+        since_looked += pause;
+        if since_looked >= LOOK_FOR_IDLE_EVERY {
+            since_looked = Duration::ZERO;
             close_idle(&engine, index);
         }
         loop {
@@ -171,6 +182,7 @@ async fn keep_house(
             if !more {
                 break;
             }
+            works = true;
             tokio::task::yield_now().await;
         }
         loop {
@@ -183,9 +195,11 @@ async fn keep_house(
             if !more {
                 break;
             }
+            works = true;
             // The connections that became ready meanwhile go first.
             tokio::task::yield_now().await;
         }
+        pause = if works { BUSY_TURN } else { IDLE_TURN };
     }
 }
 

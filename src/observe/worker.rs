@@ -134,6 +134,11 @@ impl WorkerStats {
         bump(&self.batches[batch_bucket(size)], 1);
     }
 
+    /// How many batches there were.
+    pub fn batches(&self) -> u64 {
+        self.counters[Counter::Batches as usize].load(Relaxed)
+    }
+
     /// Counts a shard lock that had to be waited for.
     pub fn lock_waited(&self, nanos: u64) {
         self.incr(Counter::LockWaits);
