@@ -165,6 +165,22 @@ fn while_writes_are_paused_a_script_waits_unless_it_says_that_it_only_reads() {
 }
 
 #[test]
+fn a_script_that_is_run_again_with_the_whole_keyspace_has_not_failed() {
+    let server = started("1");
+    let mut me = server.client();
+    let mut answered = |words: &[&str]| format_value(&me.call(words).unwrap(), "");
+    assert_eq!(answered(&["EVAL", "return redis.call('INCR', 'undeclared')", "0"]), "(integer) 1");
+    let code = "#!lua name=lib\nredis.register_function('f', function() return redis.call('INCR', 'undeclared') end)";
+    answered(&["FUNCTION", "LOAD", code]);
+    assert_eq!(answered(&["FCALL", "f", "0"]), "(integer) 2");
+    let stats = answered(&["INFO", "everything"]);
+    let of = |name: &str| stats.split("\\r\\n").find(|line| line.starts_with(name)).unwrap().to_owned();
+    for name in ["cmdstat_eval:calls=1,", "cmdstat_fcall:calls=1,", "cmdstat_incr:calls=2,"] {
+        assert!(of(name).ends_with("rejected_calls=0,failed_calls=0"), "{stats}");
+    }
+}
+
+#[test]
 fn a_script_is_refused_by_what_it_says_of_itself() {
     let server = started("1");
     let mut me = server.client();

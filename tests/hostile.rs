@@ -78,9 +78,13 @@ fn is_well(server: &Server) {
 }
 
 fn resident_kib(server: &Server) -> u64 {
+    memory_kib(server, "VmRSS:")
+}
+
+fn memory_kib(server: &Server, figure: &str) -> u64 {
     let path = format!("/proc/{}/status", server.pid());
     let text = std::fs::read_to_string(path).expect("the process runs");
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+    let line = text.lines().find_map(|line| line.strip_prefix(figure)).expect("its memory");
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
@@ -163,6 +167,47 @@ fn huge_lengths_and_deep_nesting() {
     let grown = resident_kib(&server).saturating_sub(before);
     assert!(grown < 64 * 1024, "{grown} KiB for what was only announced");
     drop((announced, many, deep, client, inline));
+    is_well(&server);
+}
+
+/// A reply that is many times as large as the data.
+#[test]
+fn a_long_reply_takes_hardly_more_than_its_length() {
+    const MIB: u64 = 1024;
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    let value = vec![b'v'; 8 << 20];
+    assert_eq!(client.call(&[&b"SET"[..], b"large", &value]), Some(Value::Simple("OK".into())));
+    let length = 30 * ("$8388608\r\n\r\n".len() + value.len()) + "*30\r\n".len();
+    let long = format!("MGET{}\r\n", " large".repeat(30));
+    let ask = |request: &str| {
+        let mut asks = stream(server.port());
+        asks.write_all(request.as_bytes()).expect("the server listens");
+        asks
+    };
+    let mut reader = ask(&long).take(length as u64);
+    assert_eq!(std::io::copy(&mut reader, &mut std::io::sink()).expect("a reply"), length as u64);
+    let most = memory_kib(&server, "VmHWM:");
+    assert!(most < 400 * MIB, "{most} KiB for a reply of 240 MiB");
+    drop(reader);
+    until("what the reply took is given back", || resident_kib(&server) < 100 * MIB);
+
+    // With a limit, what would go beyond it is not made at all.
+    let server = Server::start(&["--client-output-buffer-limit", "normal", "20mb", "0", "0"]);
+    let mut client = server.client();
+    assert_eq!(client.call(&[&b"SET"[..], b"large", &value]), Some(Value::Simple("OK".into())));
+    let before = memory_kib(&server, "VmHWM:");
+    let gets = "GET large\r\n".repeat(30);
+    for request in [long, format!("MULTI\r\n{gets}EXEC\r\n")] {
+        let mut asks = stream(server.port());
+        asks.write_all(request.as_bytes()).expect("the server listens");
+        let mut received = Vec::new();
+        let _ = asks.read_to_end(&mut received);
+        assert!(received.len() < 1_000, "{} bytes came", received.len());
+        let grown = memory_kib(&server, "VmHWM:") - before;
+        assert!(grown < 100 * MIB, "{grown} KiB for what nobody gets");
+    }
+    drop(client);
     is_well(&server);
 }
 

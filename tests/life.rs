@@ -462,6 +462,29 @@ fn who_is_held_back_by_a_pause_counts_as_blocked() {
     assert_eq!(client.info("blocked_clients"), "0");
 }
 
+/// As in Redis: who has given up may have tried again elsewhere.
+#[test]
+fn what_a_client_sent_that_leaves_during_a_pause_is_not_run() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    assert_eq!(client.line("CLIENT PAUSE 100000 WRITE"), "OK");
+    for lines in ["INCR n", "PING\r\nINCR n", "MULTI\r\nINCR n\r\nEXEC"] {
+        let mut leaves = std::net::TcpStream::connect(("127.0.0.1", server.port())).expect("it listens");
+        std::io::Write::write_all(&mut leaves, format!("{lines}\r\n").as_bytes()).expect("it reads");
+        until("it is held back", || client.info("blocked_clients") == "1");
+        drop(leaves);
+        until("it is gone", || client.info("connected_clients") == "1");
+        assert_eq!(client.info("blocked_clients"), "0");
+    }
+    // Who stays is served, with what came meanwhile.
+    let mut stays = server.client();
+    stays.send(&["INCR", "n"]);
+    until("it is held back", || client.info("blocked_clients") == "1");
+    stays.send(&["INCR", "n"]);
+    assert_eq!(client.line("CLIENT UNPAUSE"), "OK");
+    assert_eq!([stays.reply(), stays.reply()], [Some(Value::Int(1)), Some(Value::Int(2))]);
+}
+
 #[test]
 fn the_background_is_another_process() {
     let launch = Launch::new().with(&["--daemonize", "yes", "--logfile", "log", "--pidfile", "the.pid"]);

@@ -159,6 +159,9 @@ fn serve(config: Config, prepared: Prepared, log: log::LogHandle) -> Result<i32,
         .enable_all()
         .build()
         .map_err(|error| format!("the runtime could not be started: {error}"))?;
+    if let Err(error) = crate::observe::process::give_back_large_pieces() {
+        tracing::debug!("The allocator keeps large pieces of memory for a while: {error}");
+    }
     let host = build(config, prepared.registry, log, supervisor)?;
     // Before the main runtime turns: the admin server has one of its own, and none may end inside another.
     start_admin(&host, prepared.admin_token)?;

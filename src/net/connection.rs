@@ -137,10 +137,10 @@ impl Task {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                     self.run_rest(false)
                 }
-                Next::Paused => {
-                    self.wait_for_unpause().await;
-                    self.run_rest(false)
-                }
+                Next::Paused => match self.wait_for_unpause().await? {
+                    true => self.run_rest(false),
+                    false => return Ok(()),
+                },
                 Next::Later(awaited) => {
                     self.finish_later(awaited).await;
                     self.run_rest(false)
@@ -379,7 +379,10 @@ impl Task {
             match self.stream.poll_write(cx, out) {
                 Poll::Ready(Ok(written)) => {
                     self.count_written(written);
-                    if written < out.len() {
+                    if written < out.len() && out.len() > KEPT_BESIDE_HELD_BYTES {
+                        // What is long is not copied.
+                        (self.pending, self.written) = (std::mem::take(out), written);
+                    } else if written < out.len() {
                         self.pending.extend_from_slice(&out[written..]);
                     }
                 }
@@ -387,10 +390,10 @@ impl Task {
                     out.clear();
                     return Err(error);
                 }
-                Poll::Pending => self.pending.extend_from_slice(out),
+                Poll::Pending => self.hold(out),
             }
         } else {
-            self.pending.extend_from_slice(out);
+            self.hold(out);
         }
         out.clear();
         shrink(out);

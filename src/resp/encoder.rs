@@ -23,6 +23,8 @@ pub enum Protocol {
 pub struct Encoder {
     buf: Vec<u8>,
     protocol: Protocol,
+    /// Beyond so many bytes no string is written any more; 0: there is no limit.
+    limit: usize,
 }
 
 /// The place of an aggregate whose length is not known yet.
@@ -47,7 +49,13 @@ impl Encoder {
 
     /// An encoder that appends to `buf`.
     pub fn with_buffer(buf: Vec<u8>, protocol: Protocol) -> Self {
-        Self { buf, protocol }
+        Self { buf, protocol, limit: 0 }
+    }
+
+    /// Leaves out the strings that would begin beyond so many bytes (0: none). For a client that is cut off there and
+    /// gets nothing of it: what is long must not be made for nobody.
+    pub fn set_limit(&mut self, bytes: usize) {
+        self.limit = bytes;
     }
 
     /// The protocol that replies are written in.
@@ -192,6 +200,9 @@ impl Encoder {
     /// A bulk string.
     #[inline]
     pub fn bulk(&mut self, b: &[u8]) {
+        if self.limit > 0 && self.buf.len() > self.limit {
+            return;
+        }
         self.buf.reserve(b.len() + MAX_HEAD + 2);
         self.head(b'$', b.len());
         self.buf.extend_from_slice(b);
@@ -289,6 +300,9 @@ impl Encoder {
     pub fn verbatim(&mut self, format: &str, b: &[u8]) {
         if !self.is_resp3() {
             return self.bulk(b);
+        }
+        if self.limit > 0 && self.buf.len() > self.limit {
+            return;
         }
         let mut name = [b' ', b' ', b' ', b':'];
         for (to, from) in name[..3].iter_mut().zip(format.bytes()) {

@@ -365,7 +365,10 @@ fn failed(ctx: &mut Context<'_>, name: &str, table: &Table) -> mlua::Result<Outc
     if table.raw_get::<Value>("ignore_error_stats_update")? == Value::Boolean(true) {
         // The command that failed has counted it; the script itself has failed all the same.
         ctx.out.error(&text);
-        ctx.server.stats().worker(ctx.session.client.worker).failed(ctx.command);
+        // One that is run once more with the whole keyspace has not failed.
+        if !ctx.view.is_given_up() {
+            ctx.server.stats().worker(ctx.session.client.worker).failed(ctx.command);
+        }
         return Ok(Ok(Reply::Sent));
     }
     Ok(Err(CommandError::Text(text.into())))

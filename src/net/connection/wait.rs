@@ -12,22 +12,29 @@ use crate::engine::blocked::Parked;
 use super::Task;
 
 impl Task {
-    /// CLIENT PAUSE: waits for its end, or for CLIENT UNPAUSE.
-    pub(super) async fn wait_for_unpause(&mut self) {
+    /// CLIENT PAUSE: waits for its end, or for CLIENT UNPAUSE. What the client sends meanwhile is kept. False when it
+    /// goes: nothing that it has sent is run any more.
+    pub(super) async fn wait_for_unpause(&mut self) -> io::Result<bool> {
         // INFO counts who is held back among those that wait.
         self.client.set(ClientFlag::Paused, true);
         self.engine.clients.count_blocked(true);
         let left_ms = self.engine.clients.paused_until().saturating_sub(self.engine.clock.unix_ms());
         let time = tokio::time::sleep(Duration::from_millis(left_ms.clamp(1, 1_000)));
         let mut time = std::pin::pin!(time);
-        poll_fn(|cx| {
+        let stays = poll_fn(|cx| {
             self.client.set_waker(cx.waker());
-            let over = !self.engine.clients.may_be_paused() || self.client.has(ClientFlag::Killed);
-            if over { Poll::Ready(()) } else { time.as_mut().poll(cx) }
+            if self.client.has(ClientFlag::Killed) {
+                return Poll::Ready(Ok(false));
+            }
+            if !self.engine.clients.may_be_paused() || time.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ok(true));
+            }
+            self.poll_gone(cx).map_ok(|()| false)
         })
         .await;
         self.client.set(ClientFlag::Paused, false);
         self.engine.clients.count_blocked(false);
+        stays
     }
 
     /// A parked client: waits until it is served, its time is up, it is unblocked, or it goes. What it
@@ -83,17 +90,22 @@ impl Task {
             self.client.set(ClientFlag::UnblockError, false);
             return Poll::Ready(Ok(Event::Unblocked { error }));
         }
+        self.poll_gone(cx).map_ok(|()| Event::Gone)
+    }
+
+    /// Reads what a client sends while it waits, until it goes or sends too much.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let limit = self.engine.config.current().client_query_buffer_limit_bytes;
         while self.rest.len() as u64 <= limit {
             match self.poll_more(cx, 0) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(Event::Gone)),
+                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(())),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
             }
         }
         self.note_too_much_input();
-        Poll::Ready(Ok(Event::Gone))
+        Poll::Ready(Ok(()))
     }
 }
 
