@@ -99,6 +99,18 @@ fn a_signal_while_loading_ends_at_once() {
     assert_eq!(std::fs::metadata(launch.file("glasswing.snapshot")).expect("a file").len(), size);
 }
 
+#[test]
+fn a_load_that_hangs_holds_up_no_end() {
+    let launch = Launch::new();
+    let made = std::process::Command::new("mkfifo").arg(launch.file("glasswing.snapshot")).status();
+    assert!(made.expect("mkfifo runs").success());
+    let mut server = launch.spawn();
+    assert!(server.log_says("Running mode="));
+    server.signal(Signal::SIGTERM);
+    let (status, log) = server.ended();
+    assert_eq!(status.code(), Some(0), "{log:?}");
+}
+
 /// Four clients count without end; each says how far its last reply was.
 fn counting(server: &Server) -> Vec<std::thread::JoinHandle<i64>> {
     let port = server.port();

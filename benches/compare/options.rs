@@ -31,7 +31,7 @@ Compares Glasswing with other servers of the Redis family, side by side.
   --redis-benchmark PATH the load generator (default: redis-benchmark)
   --load-processes N     how many of it at a time (default 1; 2 in mode workers)
   --server-cores LIST    cores of the servers (default: the first)
-  --load-cores LIST      cores of the load (default: the others)
+  --load-cores LIST      cores of the load (default: the others); in mode workers both have 0 and 1
 
   --max-keys N           the most keys of mode keys (default 10000000)
   --connections N        idle connections of mode memory (default 5000)

@@ -175,6 +175,8 @@ fn serve(config: Config, prepared: Prepared, log: log::LogHandle) -> Result<i32,
         let _ = std::fs::remove_file(&settings.unixsocket);
     }
     host.tracer.shutdown(Duration::from_secs(2));
+    // A save that was cancelled takes its file away; a load that hangs in a file which does not answer never ends.
+    runtime.shutdown_timeout(Duration::from_secs(2));
     if code.is_ok() {
         tracing::warn!("Glasswing is now ready to exit, bye bye...");
     }

@@ -302,12 +302,17 @@ impl Session {
 
     /// Closes the MULTI and gives it out.
     pub fn end_multi(&mut self) -> Option<Box<Multi>> {
-        let multi = self.multi.take();
-        self.client.set(ClientFlag::InMulti, false);
+        self.show_multi(None);
+        self.multi.take()
+    }
+
+    /// Says in CLIENT LIST whether a transaction is open or runs, and of how many commands.
+    pub fn show_multi(&self, queued: Option<usize>) {
+        self.client.set(ClientFlag::InMulti, queued.is_some());
         self.client.set(ClientFlag::DirtyTransaction, false);
-        self.client.queued_plus_one.store(0, std::sync::atomic::Ordering::Relaxed);
+        let plus_one = queued.map_or(0, |queued| queued + 1);
+        self.client.queued_plus_one.store(plus_one, std::sync::atomic::Ordering::Relaxed);
         self.client.queued_bytes.store(0, std::sync::atomic::Ordering::Relaxed);
-        multi
     }
 
     /// Queues a command whose row has these flags.

@@ -84,6 +84,15 @@ fn a_queue_runs_in_order_and_across_databases() {
 }
 
 #[test]
+fn a_client_sees_its_transaction_while_it_runs() {
+    let (mut bench, mut me) = bench();
+    let replies = bench.say(&mut me, "MULTI\nPING\nCLIENT INFO\nEXEC");
+    assert!(replies.contains(" flags=x ") && replies.contains(" multi=2 "), "{replies}");
+    let replies = bench.say(&mut me, "CLIENT INFO");
+    assert!(replies.contains(" flags=N ") && replies.contains(" multi=-1 "), "{replies}");
+}
+
+#[test]
 fn a_refused_command_spoils_the_transaction() {
     let (mut bench, mut me) = bench();
     let replies = bench.say(&mut me, "MULTI\nNOSUCH\nSET a 1\nEXEC\nGET a");

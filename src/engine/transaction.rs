@@ -94,9 +94,11 @@ pub fn exec(scope: &Scope<'_>, session: &mut Session, out: &mut Encoder, command
     } else {
         ctx.out.array(multi.queue.len());
         silence(&mut ctx, mark);
+        ctx.session.show_multi(Some(multi.queue.len()));
         for (queued, keys) in multi.queue.iter().zip(&plans) {
             run_queued(scope, &mut ctx, queued, keys);
         }
+        ctx.session.show_multi(None);
     }
     unit::finish(scope, ctx);
 }
