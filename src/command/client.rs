@@ -331,6 +331,15 @@ impl Client {
         if listens { limits.pubsub } else { limits.normal }
     }
 
+    /// How long replies may get before it is cut off for them.
+    #[inline]
+    pub fn reply_limit(&self, limits: &OutputLimits) -> usize {
+        match self.output_limit(limits).hard_bytes {
+            0 => usize::MAX,
+            bytes => usize::try_from(bytes).map_or(usize::MAX, |bytes| bytes.max(UNCOUNTED_OUTPUT_BYTES)),
+        }
+    }
+
     /// Whether anything was sent.
     #[inline]
     pub fn has_mail(&self) -> bool {

@@ -6,7 +6,7 @@ use crate::config::Settings;
 use crate::resp::Encoder;
 use crate::store::{Key, Noted, View};
 
-use super::client::{ClientFlag, UNCOUNTED_OUTPUT_BYTES};
+use super::client::ClientFlag;
 use super::effects::Effects;
 use super::ports::Server;
 use super::{Args, CommandError, Outcome, Registry, Reply, Session};
@@ -149,12 +149,7 @@ impl Context<'_> {
         if self.in_script {
             return usize::MAX;
         }
-        let bytes = self.session.client.output_limit(&self.settings.client_output_buffer_limit).hard_bytes;
-        if bytes == 0 {
-            usize::MAX
-        } else {
-            usize::try_from(bytes).map_or(usize::MAX, |bytes| bytes.max(UNCOUNTED_OUTPUT_BYTES))
-        }
+        self.session.client.reply_limit(&self.settings.client_output_buffer_limit)
     }
 
     /// The reply ended early at [`Context::reply_limit`]: its client is cut off and sees nothing of it.

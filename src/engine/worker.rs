@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use crate::acl::Acl;
 use crate::clock::{Stamp, WallTime};
 use crate::command::KeyAt;
-use crate::command::client::{Client, ClientFlag, UNCOUNTED_OUTPUT_BYTES};
+use crate::command::client::{Client, ClientFlag};
 use crate::command::observed::notable_ns;
 use crate::config::{MaxmemoryPolicy, Settings};
 use crate::observe::trace::WorkerTracer;
@@ -136,15 +136,6 @@ impl Worker {
         self.notable_ns = notable_ns(&self.settings);
     }
 
-    /// How long a client's replies may get before it is cut off for them; 0: as long as they like.
-    #[inline]
-    fn reply_limit(&self, client: &Client) -> usize {
-        match client.output_limit(&self.settings.client_output_buffer_limit).hard_bytes {
-            0 => 0,
-            bytes => usize::try_from(bytes).map_or(0, |bytes| bytes.max(UNCOUNTED_OUTPUT_BYTES)),
-        }
-    }
-
     /// The moment of a unit that begins at `stamp`.
     #[inline]
     fn moment(&mut self, stamp: Stamp) -> Moment {
@@ -200,7 +191,7 @@ impl Worker {
             }
         }
         let mut encoder = Encoder::with_buffer(std::mem::take(out), connection.protocol);
-        encoder.set_limit(self.reply_limit(&connection.session.client));
+        encoder.set_limit(connection.session.client.reply_limit(&self.settings.client_output_buffer_limit));
         let began = self.wall.stamp();
         connection.session.client.query_used.store(input.len(), Ordering::Relaxed);
         let mut batch = Batch {

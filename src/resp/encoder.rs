@@ -58,6 +58,11 @@ impl Encoder {
         self.limit = bytes;
     }
 
+    #[inline]
+    fn is_beyond_limit(&self) -> bool {
+        self.limit > 0 && self.buf.len() > self.limit
+    }
+
     /// The protocol that replies are written in.
     #[inline]
     pub fn protocol(&self) -> Protocol {
@@ -200,7 +205,7 @@ impl Encoder {
     /// A bulk string.
     #[inline]
     pub fn bulk(&mut self, b: &[u8]) {
-        if self.limit > 0 && self.buf.len() > self.limit {
+        if self.is_beyond_limit() {
             return;
         }
         self.buf.reserve(b.len() + MAX_HEAD + 2);
@@ -301,7 +306,7 @@ impl Encoder {
         if !self.is_resp3() {
             return self.bulk(b);
         }
-        if self.limit > 0 && self.buf.len() > self.limit {
+        if self.is_beyond_limit() {
             return;
         }
         let mut name = [b' ', b' ', b' ', b':'];
