@@ -40,17 +40,21 @@ fn bitop(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     if how.is_none() && args.remaining() != 1 {
         return Err(CommandError::fixed("ERR BITOP NOT must be called with a single source key."));
     }
-    let sources = args.remaining();
-    let mut values = Vec::with_capacity(sources);
-    for _ in 0..sources {
-        let key = args.key();
-        // Copied: the destination may be among them, and each is looked up once.
-        values.push(bytes(ctx.view.string(key)?, &mut itoa::Buffer::new()).to_vec());
-    }
-    let values: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
+    // Each source is read where it is: copies of them all would be as large as they are together. The destination may
+    // be one of them, and is written last.
+    let mut digits = itoa::Buffer::new();
+    let first = args.key();
+    let first = bytes(ctx.view.string(first)?, &mut digits);
     let result = match how {
-        Some(how) => bitmap::combine(how, &values),
-        None => bitmap::invert(values[0]),
+        None => bitmap::invert(first),
+        Some(how) => {
+            let mut result = first.to_vec();
+            for _ in 0..args.remaining() {
+                let key = args.key();
+                bitmap::combine(how, &mut result, bytes(ctx.view.string(key)?, &mut digits));
+            }
+            result
+        }
     };
     let len = result.len();
     if len > 0 {
@@ -97,6 +101,16 @@ mod tests {
             > BITOP AND a a b
             (integer) 3
             > GET a
+            "\x0f\x0f\x00"
+            > BITOP OR b none b
+            (integer) 2
+            > GET b
+            "\x0f\xff"
+            > SET number 12
+            OK
+            > BITOP XOR number number none a number
+            (integer) 3
+            > GET number
             "\x0f\x0f\x00"
             > BITOP OR to none
             (integer) 0

@@ -60,26 +60,27 @@ pub fn position(bytes: &[u8], wanted: bool, first: usize, last: usize) -> Option
     in_inner.and_then(|at| found(at, bytes[at] ^ turn)).or_else(|| edge(end))
 }
 
-/// The sources combined, as long as the longest of them.
-pub fn combine(how: Combine, sources: &[&[u8]]) -> Vec<u8> {
-    let longest = sources.iter().map(|source| source.len()).max().unwrap_or(0);
-    let Some((first, others)) = sources.split_first() else { return Vec::new() };
-    let mut result = Vec::with_capacity(longest);
-    result.extend_from_slice(first);
-    result.resize(longest, 0);
-    for source in others {
-        let (common, beyond) = result.split_at_mut(source.len());
-        let pairs = common.iter_mut().zip(*source);
-        match how {
-            Combine::And => {
-                pairs.for_each(|(byte, other)| *byte &= other);
-                beyond.fill(0);
-            }
-            Combine::Or => pairs.for_each(|(byte, other)| *byte |= other),
-            Combine::Xor => pairs.for_each(|(byte, other)| *byte ^= other),
+/// Combines one more source into `result`, which becomes as long as the longer of the two: what the shorter one
+/// lacks counts as zero.
+pub fn combine(how: Combine, result: &mut Vec<u8>, source: &[u8]) {
+    let (both, more) = source.split_at(source.len().min(result.len()));
+    let (common, beyond) = result.split_at_mut(both.len());
+    let pairs = common.iter_mut().zip(both);
+    match how {
+        Combine::And => {
+            pairs.for_each(|(byte, other)| *byte &= other);
+            beyond.fill(0);
+            result.resize(result.len() + more.len(), 0);
+        }
+        Combine::Or => {
+            pairs.for_each(|(byte, other)| *byte |= other);
+            result.extend_from_slice(more);
+        }
+        Combine::Xor => {
+            pairs.for_each(|(byte, other)| *byte ^= other);
+            result.extend_from_slice(more);
         }
     }
-    result
 }
 
 /// Every bit turned over.
@@ -131,7 +132,8 @@ mod tests {
             let sources: Vec<&[u8]> = sources.iter().map(Vec::as_slice).collect();
             let longest = sources.iter().map(|source| source.len()).max().unwrap_or(0);
             for how in [Combine::And, Combine::Or, Combine::Xor] {
-                let result = combine(how, &sources);
+                let mut result = sources[0].to_vec();
+                sources[1..].iter().for_each(|source| combine(how, &mut result, source));
                 prop_assert_eq!(result.len(), longest);
                 for at in 0..longest * 8 {
                     let set = sources.iter().filter(|source| bit(source, at)).count();
