@@ -43,8 +43,8 @@ fn bitop(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
     // Each source is read where it is: copies of them all would be as large as they are together. The destination may
     // be one of them, and is written last.
     let mut digits = itoa::Buffer::new();
-    let first = args.key();
-    let first = bytes(ctx.view.string(first)?, &mut digits);
+    let key = args.key();
+    let first = bytes(ctx.view.string(key)?, &mut digits);
     let result = match how {
         None => bitmap::invert(first),
         Some(how) => {

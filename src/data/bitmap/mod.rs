@@ -60,26 +60,18 @@ pub fn position(bytes: &[u8], wanted: bool, first: usize, last: usize) -> Option
     in_inner.and_then(|at| found(at, bytes[at] ^ turn)).or_else(|| edge(end))
 }
 
-/// Combines one more source into `result`, which becomes as long as the longer of the two: what the shorter one
-/// lacks counts as zero.
+/// Combines one more source into `result`. The shorter of the two counts as filled up with zeros.
 pub fn combine(how: Combine, result: &mut Vec<u8>, source: &[u8]) {
-    let (both, more) = source.split_at(source.len().min(result.len()));
-    let (common, beyond) = result.split_at_mut(both.len());
-    let pairs = common.iter_mut().zip(both);
+    result.resize(result.len().max(source.len()), 0);
+    let (common, beyond) = result.split_at_mut(source.len());
+    let pairs = common.iter_mut().zip(source);
     match how {
         Combine::And => {
             pairs.for_each(|(byte, other)| *byte &= other);
             beyond.fill(0);
-            result.resize(result.len() + more.len(), 0);
         }
-        Combine::Or => {
-            pairs.for_each(|(byte, other)| *byte |= other);
-            result.extend_from_slice(more);
-        }
-        Combine::Xor => {
-            pairs.for_each(|(byte, other)| *byte ^= other);
-            result.extend_from_slice(more);
-        }
+        Combine::Or => pairs.for_each(|(byte, other)| *byte |= other),
+        Combine::Xor => pairs.for_each(|(byte, other)| *byte ^= other),
     }
 }
 
@@ -132,8 +124,9 @@ mod tests {
             let sources: Vec<&[u8]> = sources.iter().map(Vec::as_slice).collect();
             let longest = sources.iter().map(|source| source.len()).max().unwrap_or(0);
             for how in [Combine::And, Combine::Or, Combine::Xor] {
-                let mut result = sources[0].to_vec();
-                sources[1..].iter().for_each(|source| combine(how, &mut result, source));
+                let (first, others) = sources.split_first().expect("at least one");
+                let mut result = first.to_vec();
+                others.iter().for_each(|source| combine(how, &mut result, source));
                 prop_assert_eq!(result.len(), longest);
                 for at in 0..longest * 8 {
                     let set = sources.iter().filter(|source| bit(source, at)).count();
