@@ -105,6 +105,16 @@ pub fn workers_throughput_ratio(workload: &str, pipeline: u32) -> Option<Target>
     }
 }
 
+/// The same with the append-only file, synced every second.
+pub fn everysec_cpu_ratio(workload: &str, pipeline: u32) -> Option<Target> {
+    ((workload, pipeline) == ("set", 16)).then_some(Target::at_most(0.65, 0.50))
+}
+
+/// Throughput over Redis's with the append-only file, synced before each reply.
+pub fn always_throughput_ratio(workload: &str, pipeline: u32) -> Option<Target> {
+    ((workload, pipeline) == ("set", 1)).then_some(Target::at_least(1.2, 2.0))
+}
+
 /// Server CPU per pipelined GET over Redis's, by the number of keys.
 pub fn keys_cpu_ratio(keys: u64) -> Option<Target> {
     (keys == 10_000_000).then_some(Target::at_most(0.50, 0.50))

@@ -11,7 +11,8 @@ Compares Glasswing with other servers of the Redis family, side by side.
 
     cargo bench --bench compare -- [options]
 
-  --mode LIST            workloads (default), types, workers, keys, memory, expiry, hold, or all
+  --mode LIST            workloads (default), types, workers, everysec, always, keys, memory, expiry,
+                         hold, or all
   --workloads LIST       get,set,...: every pipeline of it that is in the table; get@1: that one;
                          'all' for every workload there is (see below)
   --rounds N             rounds of each workload (default 5)
@@ -39,6 +40,7 @@ Compares Glasswing with other servers of the Redis family, side by side.
   --hold-keys LIST       keys in mode hold (default 1000000,10000000)
   --hold-rate N          SETs a second in mode hold (default 20000)
   --quick                small counts and short rounds: to try the program, not to measure
+                         (modes everysec and always write to the folder that TMPDIR names, or /tmp)
   --out DIR              where report.json and report.html go (default target/compare)
 
 Workloads: ping set get incr lpush rpush lpop rpop sadd hset spop zadd zpopmin mset
@@ -56,6 +58,10 @@ pub enum Mode {
     Types,
     /// Two workers against two io-threads, every core shared with the load.
     Workers,
+    /// SET with the append-only file, synced every second.
+    Everysec,
+    /// SET with the append-only file, synced before the reply.
+    Always,
     /// CPU per pipelined GET as the number of keys grows.
     Keys,
     /// Resident bytes per key, connection and list.
@@ -66,10 +72,12 @@ pub enum Mode {
     Hold,
 }
 
-const MODES: [(&str, Mode); 7] = [
+const MODES: [(&str, Mode); 9] = [
     ("workloads", Mode::Workloads),
     ("types", Mode::Types),
     ("workers", Mode::Workers),
+    ("everysec", Mode::Everysec),
+    ("always", Mode::Always),
     ("keys", Mode::Keys),
     ("memory", Mode::Memory),
     ("expiry", Mode::Expiry),

@@ -1,6 +1,7 @@
 //! What can be measured. Each mode starts the servers it needs, measures, and gives a section of
 //! the report; none knows how the report is written.
 
+mod append;
 mod expiry;
 mod hold;
 mod keys;
@@ -42,6 +43,8 @@ fn one(options: &Options, mode: Mode) -> Outcome<(Section, Vec<ServerFacts>)> {
         Mode::Workloads => workloads::run(options),
         Mode::Types => workloads::run_types(options),
         Mode::Workers => workloads::run_workers(options),
+        Mode::Everysec => append::run_everysec(options),
+        Mode::Always => append::run_always(options),
         Mode::Keys => keys::run(options),
         Mode::Memory => memory::run(options),
         Mode::Expiry => expiry::run(options),

@@ -30,10 +30,10 @@ impl Measured {
 }
 
 /// Which figure a section is about.
-struct Focus {
-    name: &'static str,
-    pick: fn(&Sample) -> f64,
-    target: fn(&Workload) -> Option<Target>,
+pub(super) struct Focus {
+    pub(super) name: &'static str,
+    pub(super) pick: fn(&Sample) -> f64,
+    pub(super) target: fn(&Workload) -> Option<Target>,
 }
 
 const CPU: Focus = Focus {
@@ -50,20 +50,28 @@ const THROUGHPUT: Focus = Focus {
 
 /// Server and load on cores of their own.
 pub fn run(options: &Options) -> Outcome<(Section, Vec<ServerFacts>)> {
-    run_apart(options, "workloads", "redis-benchmark's workloads", &Workload::select(&options.workloads)?)
+    run_apart(
+        options,
+        "workloads",
+        "redis-benchmark's workloads",
+        &Workload::select(&options.workloads)?,
+        &CPU,
+    )
 }
 
 /// The same for collections, streams, channels and scripts.
 pub fn run_types(options: &Options) -> Outcome<(Section, Vec<ServerFacts>)> {
     let workloads = Workload::of_types(&options.workloads)?;
-    run_apart(options, "types", "Collections, streams, channels and scripts", &workloads)
+    run_apart(options, "types", "Collections, streams, channels and scripts", &workloads, &CPU)
 }
 
-fn run_apart(
+/// Some workloads, server and load on cores of their own.
+pub(super) fn run_apart(
     options: &Options,
     id: &'static str,
     title: &str,
     workloads: &[Workload],
+    focus: &Focus,
 ) -> Outcome<(Section, Vec<ServerFacts>)> {
     let placement = placement(options);
     let load = Load { options, placement: &placement, processes: options.load_processes.unwrap_or(1) };
@@ -73,7 +81,7 @@ fn run_apart(
         notes: notes(&load, &placement),
         ..Section::default()
     };
-    let facts = fill_section(&mut section, options, &load, workloads, &CPU)?;
+    let facts = fill_section(&mut section, options, &load, workloads, focus)?;
     Ok((section, facts))
 }
 
