@@ -444,3 +444,67 @@ fn a_rewrite_follows_at_once_on_one_that_was_ended() {
     assert!(reply.starts_with("Background append only file rewriting "), "{reply}");
     until("there is a base alone", || manifest(&server) == "file appendonly.aof.2.base.rdb seq 2 type b\n");
 }
+
+#[test]
+fn saves_wait_for_a_rewrite_or_say_that_it_runs() {
+    let launch =
+        log_launch().admin().with(&["--enable-debug-command", "yes", "--aof-use-rdb-preamble", "yes"]);
+    let server = launch.start();
+    let (mut client, mut other) = (server.client(), server.client());
+    assert_eq!(client.line("DEBUG POPULATE 1000"), "OK");
+    let saves: u64 = client.info("rdb_saves").parse().expect("a number");
+    // A second for the whole.
+    assert_eq!(client.line("CONFIG SET rdb-key-save-delay 1000"), "OK");
+    assert_eq!(client.line("BGREWRITEAOF"), "Background append only file rewriting started");
+    assert!(
+        client.line("BGSAVE").contains("ERR Another child process is active (AOF?): can't BGSAVE right now.")
+    );
+    let (status, body) = server.http("POST", "/save");
+    assert_eq!(status, 409, "{body}");
+    assert!(body.contains("the append-only file is being rewritten"), "{body}");
+    assert!(server.http("GET", "/save").1.contains("\"running\": false"));
+    assert_eq!(client.info("aof_rewrite_in_progress"), "1");
+    // They come behind it.
+    assert_eq!(client.line("BGSAVE SCHEDULE"), "Background saving scheduled");
+    assert_eq!(client.line("CONFIG SET rdb-key-save-delay 0"), "OK");
+    assert_eq!(other.line("SAVE"), "OK");
+    assert_eq!(client.info("aof_rewrite_in_progress"), "0");
+    until("all that was asked for is saved", || {
+        client.info("rdb_saves") == (saves + 2).to_string() && client.info("rdb_bgsave_in_progress") == "0"
+    });
+    assert_eq!(client.line("CONFIG SET rdb-key-save-delay 1000"), "OK");
+    assert_eq!(client.line("BGREWRITEAOF"), "Background append only file rewriting started");
+    assert_eq!(client.line("CONFIG SET rdb-key-save-delay 0"), "OK");
+    let (status, body) = server.http("POST", "/save?wait=true");
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(client.info("rdb_saves"), (saves + 3).to_string());
+}
+
+/// Beside a log the snapshot is not loaded, and yet nobody's file is lost: another's is kept, this log's is replaced.
+#[test]
+fn a_save_keeps_what_this_log_has_not_written() {
+    let launch = log_launch();
+    let snapshot = launch.file("glasswing.snapshot");
+    let kept = |number: &str| launch.file(&format!("glasswing.snapshot.kept{number}"));
+    let server = launch.start();
+    assert_eq!(server.client().line("SET key 1"), "OK");
+    assert!(server.stop().0.success());
+    for (number, words) in [("", "my thesis"), ("-2", "my other one")] {
+        std::fs::write(&snapshot, words).expect("a file");
+        let mut server = launch.start();
+        assert!(server.log_says("the next save keeps it under another name"));
+        assert_eq!(server.client().line("SAVE"), "OK");
+        assert_eq!(std::fs::read(kept(number)).expect("it is kept"), words.as_bytes());
+        assert!(std::fs::read(&snapshot).expect("a snapshot").starts_with(b"GLASSWNG"));
+        assert!(server.stop().0.success());
+        let mut server = launch.start();
+        assert!(server.log_says("the next save replaces it"));
+        assert_eq!(server.client().line("SAVE"), "OK");
+        server.signal(Signal::SIGKILL);
+        server.ended();
+        let mut server = launch.start();
+        assert!(server.log_says("the next save replaces it"));
+        assert!(server.stop().0.success());
+    }
+    assert!(!kept("-3").exists());
+}

@@ -290,12 +290,12 @@ fn a_reply_beyond_the_limit_leaves_no_memory_behind() {
     let server =
         Server::start(&[&["--workers", "1", "--enable-debug-command", "yes"][..], &limit[..]].concat());
     let mut client = server.client();
-    let value = vec![b'v'; 150_000];
+    let value = vec![b'v'; 10 << 20];
     let empty = client.info("used_memory").parse::<u64>().expect("a number");
     assert_eq!(client.call(&[&b"SET"[..], b"large", &value]), ok());
     let mut used = || client.info("used_memory").parse::<u64>().expect("a number");
     // INFO may show what was in use a millisecond ago.
-    until("the value is counted", || used() >= empty + value.len() as u64);
+    until("the value is counted", || used() >= empty + (5 << 20));
     let before = used();
     // By itself, after a command that ends the batch for its time, and before one.
     let (large, slow) = ("GET large\r\n", "DEBUG SLEEP 0.001\r\n");
@@ -305,7 +305,7 @@ fn a_reply_beyond_the_limit_leaves_no_memory_behind() {
         let mut received = Vec::new();
         let _ = greedy.read_to_end(&mut received);
         assert_eq!(received.len(), 0, "{requests}");
-        until(&requests, || used() < before + 100_000);
+        until(&requests, || used() < before + (5 << 20));
     }
     drop(client);
     is_well(&server);
@@ -328,6 +328,62 @@ fn replies_that_go_beyond_the_limit_together_are_not_begun_either() {
     }
     drop(client);
     is_well(&server);
+}
+
+#[test]
+fn what_a_large_argument_took_is_given_back_with_it() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    let before: u64 = client.info("used_memory").parse().expect("a number");
+    let value = vec![b'v'; 1 << 20];
+    // Kept by nobody, refused, and followed by a part of the next request.
+    let mut idle: Vec<Client> = (0..20).map(|_| server.client()).collect();
+    for other in &mut idle {
+        assert_eq!(other.call(&[&b"SET"[..], b"k", &value]), ok());
+        assert!(matches!(other.call(&[&b"GET"[..], b"k", &value]), Some(Value::Error(_))));
+        assert!(other.raw(&[&encode(&[&b"SET"[..], b"k", &value])[..], b"*2\r\n$4\r\nEC"].concat()));
+        assert_eq!(other.reply(), ok());
+    }
+    assert_eq!(client.line("DEL k"), "(integer) 1");
+    until("their memory is free", || {
+        client.info("used_memory").parse::<u64>().expect("a number") < before + (4 << 20)
+    });
+    drop(idle);
+}
+
+#[test]
+fn an_announced_argument_counts_for_its_client_before_it_comes() {
+    let announced = b"*2\r\n$4\r\nECHO\r\n$536870000\r\nabc";
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    let mut greedy = server.client();
+    assert!(greedy.raw(announced));
+    until("its buffer is seen", || client.line("CLIENT LIST").contains("qbuf-free=53686999"));
+    assert!(client.info("mem_clients_normal").parse::<u64>().expect("a number") > 500_000_000);
+    assert_eq!(client.line("CONFIG SET maxmemory-clients 50mb"), "OK");
+    until("it is closed", || client.info("evicted_clients") == "1");
+    let mut other = server.client();
+    assert!(other.raw(announced));
+    assert_eq!(other.reply(), None);
+    assert_eq!(client.info("evicted_clients"), "2");
+}
+
+/// What a worker has taken before it first tells of it is not missing when it gives it back.
+#[test]
+fn memory_is_counted_whole_though_the_limit_came_later() {
+    let server = Server::start(&["--workers", "2"]);
+    let mut client = server.client();
+    let before: u64 = client.info("used_memory").parse().expect("a number");
+    assert_eq!(client.line("CONFIG SET maxmemory 2gb"), "OK");
+    for _ in 0..4 {
+        let mut greedy = server.client();
+        assert!(greedy.raw(b"*2\r\n$4\r\nECHO\r\n$100000000\r\nabc"));
+        until("it is counted", || client.info("used_memory").parse::<u64>().expect("a number") > 90_000_000);
+    }
+    until("it is counted no more", || {
+        client.info("used_memory").parse::<u64>().expect("a number") < before + (4 << 20)
+    });
+    assert!(client.info("used_memory").parse::<u64>().expect("a number") > before / 2);
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub trait Control: Console {
     /// The save that runs, if one does, and how the last one ended.
     fn save_status(&self) -> SaveStatus;
 
-    /// Ends when the save with this id has ended, at once when it already has.
+    /// Ends when the save, or whatever else has this id, has ended, at once when it already has.
     /// The status then has that save's result in `last`.
     fn wait_for_save(&self, job: u64) -> Pin<Box<dyn Future<Output = SaveStatus> + Send>>;
 
@@ -105,6 +105,8 @@ pub struct SaveJob {
 pub enum SaveRefused {
     /// One runs already.
     Running(SaveJob),
+    /// Something else is being written, and one thing is at a time: its job, and what it is.
+    Occupied(SaveJob, &'static str),
     /// What there would be to save is being loaded.
     Loading,
     /// It cannot start, and why.

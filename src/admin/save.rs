@@ -10,10 +10,17 @@ use super::query::Asked;
 use super::reply::{self, Problem};
 use super::server::Shared;
 
-/// `POST /save`: starts a save and says where to look, or waits for its end.
+/// `POST /save`: starts a save and says where to look, or waits for its end (and first for what else is being written).
 pub(super) async fn start(State(shared): State<Shared>, uri: Uri) -> Result<Response, Problem> {
     let wait = Asked::of(&uri)?.switch("wait")?;
-    let job = shared.control.start_save().map_err(refused)?;
+    let job = loop {
+        match shared.control.start_save() {
+            Err(SaveRefused::Occupied(other, _)) if wait => {
+                shared.control.wait_for_save(other.id).await;
+            }
+            started => break started.map_err(refused)?,
+        }
+    };
     if !wait {
         let look_at = place_of(job);
         let body = json!({ "job": job.id, "state": "running", "look_at": look_at });
@@ -74,6 +81,11 @@ fn refused(refusal: SaveRefused) -> Problem {
         .field("job", job.id)
         .field("look_at", place_of(job))
         .header(header::LOCATION, &place_of(job)),
+        SaveRefused::Occupied(_, what) => Problem::new(
+            StatusCode::CONFLICT,
+            what,
+            "ask again when that has ended, or with ?wait=true, which waits for it and then saves",
+        ),
         SaveRefused::Loading => Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "the data is being loaded, so there is nothing whole to save",

@@ -1,5 +1,6 @@
 //! The append-only file of the server: what its units did goes into the log, and the log into its folder.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -13,8 +14,8 @@ use crate::config::{AppendFsync, Config, Settings};
 use crate::engine::log::Keeper;
 use crate::engine::{Engine, Status};
 use crate::observe::Stats;
-use crate::persist::aof::{Folder, Hooks, Log, Manifest, Policy, Segment};
-use crate::persist::files::{Handle, RealFiles};
+use crate::persist::aof::{Folder, Hooks, Log, Manifest, Policy, Segment, read_all};
+use crate::persist::files::{Handle, Identity, RealFiles};
 
 /// Whether the log is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -170,6 +171,30 @@ impl AppendOnly {
         }
     }
 
+    /// Notes in the lock's file which snapshot a server with this log wrote or loaded last.
+    pub(super) fn note(&self, snapshot: &Path, identity: &Identity) -> io::Result<()> {
+        let text = noted(snapshot, identity);
+        self.with_lock_file(|file| {
+            file.truncate(0)?;
+            file.write_all_at(text.as_bytes(), 0)
+        })
+        .unwrap_or(Ok(()))
+    }
+
+    /// Whether the snapshot in this state is the noted one.
+    pub(super) fn has_noted(&self, snapshot: &Path, identity: &Identity) -> bool {
+        let text = noted(snapshot, identity);
+        let read = self.with_lock_file(|file| read_all(file));
+        matches!(read, Some(Ok(bytes)) if bytes == text.as_bytes())
+    }
+
+    /// `None` if this process has not claimed the log.
+    fn with_lock_file<T>(&self, act: impl FnOnce(&dyn Handle) -> T) -> Option<T> {
+        let path = std::path::absolute(self.folder().manifest_path()).ok()?;
+        let claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        claims.iter().find(|(claimed, _)| *claimed == path).map(|(_, file)| act(&**file))
+    }
+
     /// No file is removed meanwhile. Taken before [`AppendOnly::held`].
     pub(super) fn keep_files(&self) -> MutexGuard<'_, ()> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
@@ -244,4 +269,11 @@ impl AppendOnly {
             }
         });
     }
+}
+
+/// A snapshot and its state in words.
+fn noted(snapshot: &Path, identity: &Identity) -> String {
+    let path = std::path::absolute(snapshot).unwrap_or_else(|_| snapshot.to_path_buf());
+    let Identity { device, inode, size_bytes, modified_ns } = identity;
+    format!("{device} {inode} {size_bytes} {modified_ns} {}\n", path.display())
 }

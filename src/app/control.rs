@@ -14,7 +14,7 @@ use crate::command::ports::SaveRefusal;
 use crate::observe::metrics::CONTENT_TYPE;
 use crate::observe::trace::BackgroundSpan;
 use crate::observe::{Counter, SlowEntry};
-use crate::persist::jobs::JobId;
+use crate::persist::jobs::{JobId, JobKind};
 
 use super::figures;
 use super::host::Host;
@@ -43,13 +43,20 @@ impl Control for Admin {
         if self.0.status.loading.load(Ordering::SeqCst) {
             return Err(SaveRefused::Loading);
         }
-        match self.0.begin_save() {
-            Ok(JobId(id)) => Ok(SaveJob { id }),
-            Err(SaveRefusal::Failed(text)) => Err(SaveRefused::Failed(text)),
-            Err(SaveRefusal::Running) => {
-                let id = self.0.jobs.status().running.map_or(0, |running| running.id.0);
-                Err(SaveRefused::Running(SaveJob { id }))
+        loop {
+            match self.0.begin_save() {
+                Ok(JobId(id)) => return Ok(SaveJob { id }),
+                Err(SaveRefusal::Failed(text)) => return Err(SaveRefused::Failed(text)),
+                Err(SaveRefusal::Running | SaveRefusal::Rewriting) => {}
             }
+            // What was in the way may have ended meanwhile.
+            let Some(running) = self.0.jobs.status().running else { continue };
+            let job = SaveJob { id: running.id.0 };
+            return Err(match running.kind {
+                JobKind::Rewrite => SaveRefused::Occupied(job, "the append-only file is being rewritten"),
+                JobKind::Sync => SaveRefused::Occupied(job, "a replica is being given the data"),
+                JobKind::Save | JobKind::ForegroundSave => SaveRefused::Running(job),
+            });
         }
     }
 
@@ -221,6 +228,7 @@ fn text_of(bytes: &[u8]) -> String {
 
 fn status(host: &Host) -> SaveStatus {
     let jobs = host.jobs.status();
+    let last_id = jobs.last_save.as_ref().map(|ended| ended.id.0);
     let last = jobs.last_save.map(|ended| {
         let done = ended.result.as_ref().ok();
         SaveResult {
@@ -233,8 +241,7 @@ fn status(host: &Host) -> SaveStatus {
             finished_unix_ms: ended.ended_unix_ms,
         }
     });
-    let last_id = host.jobs.status().last_save.map(|ended| ended.id.0);
-    let running = jobs.running.as_ref();
+    let running = jobs.running.as_ref().filter(|running| running.kind.is_save());
     SaveStatus {
         running: running.is_some(),
         job: running.map(|running| running.id.0).or(last_id),

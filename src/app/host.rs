@@ -22,7 +22,7 @@ use crate::observe::process::Process;
 use crate::observe::trace::Tracer;
 use crate::observe::{Figures, Metrics, Stats};
 use crate::persist::files::RealFiles;
-use crate::persist::jobs::Jobs;
+use crate::persist::jobs::{JobKind, Jobs};
 use crate::persist::ownership::Guard;
 use crate::persist::rdb;
 use crate::store::{DumpError, Entry, LoadedValue, Store};
@@ -164,6 +164,9 @@ impl Server for Host {
         if old.maxclients != new.maxclients {
             super::limits::allow_clients(new.maxclients)
                 .map_err(|message| ApplyError { name: "maxclients", message })?;
+        }
+        if old.slowlog_max_len != new.slowlog_max_len {
+            self.stats.slow_log().truncate(usize::try_from(new.slowlog_max_len).unwrap_or(usize::MAX));
         }
         if old.logfile != new.logfile {
             let file = (!new.logfile.is_empty()).then(|| PathBuf::from(&new.logfile));
@@ -341,7 +344,13 @@ impl Dumps for Host {
 
 impl Saves for Host {
     fn save(&self) -> Result<(), SaveRefusal> {
-        let id = self.begin_awaited_save()?;
+        let id = loop {
+            match self.begin_awaited_save() {
+                // Redis saves beside its rewrite; there is one capture at a time here.
+                Err(SaveRefusal::Rewriting) => self.jobs.wait_for_current(),
+                begun => break begun?,
+            }
+        };
         match self.jobs.wait(id).map(|ended| ended.result) {
             Some(Ok(_)) => Ok(()),
             Some(Err(text)) => Err(SaveRefusal::Failed(text)),
@@ -352,7 +361,7 @@ impl Saves for Host {
     fn start(&self, schedule: bool) -> Result<Started, SaveRefusal> {
         match self.begin_save() {
             // One that was cancelled (FLUSHALL) is as good as gone.
-            Err(SaveRefusal::Running)
+            Err(SaveRefusal::Running | SaveRefusal::Rewriting)
                 if schedule || self.jobs.status().running.is_none_or(|running| running.cancelled) =>
             {
                 self.jobs.schedule();
@@ -381,7 +390,7 @@ impl Saves for Host {
     }
 
     fn running(&self) -> bool {
-        self.jobs.status().running.is_some()
+        self.jobs.status().running.is_some_and(|running| running.kind != JobKind::Rewrite)
     }
 }
 

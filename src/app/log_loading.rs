@@ -12,6 +12,7 @@ use crate::engine::replay::{ReplayError, Replayer};
 use crate::persist::aof::reader::{Fault, Problem, Read, Reader};
 use crate::persist::aof::{FileInfo, FileType, Folder, Manifest};
 use crate::persist::files::{Files as _, Handle};
+use crate::persist::ownership::Whose;
 use crate::persist::progress::Progress;
 use crate::persist::rdb::file::{HandleReader, MAGIC};
 use crate::resp::Span;
@@ -71,7 +72,7 @@ impl Host {
             None
         } else {
             let loaded = self.load_log(false)?;
-            self.take_over_snapshot()?;
+            self.look_at_snapshot()?;
             let rewrites = &self.append_only.rewrites;
             rewrites.size_then.store(loaded.base_bytes, Ordering::Relaxed);
             rewrites.size_before.store(loaded.closed_bytes, Ordering::Relaxed);
@@ -79,24 +80,46 @@ impl Host {
         };
         self.append_only.open(last)?;
         self.append_only.collect(true);
+        self.note_snapshot(&self.snapshot_path());
         self.stats.no_unsaved_changes();
         let keys = (0..self.store.databases()).map(|number| self.store.counts(number).keys as u64).sum();
         Ok(had_data.then_some(keys))
     }
 
-    /// The log that was loaded is the newer state of the folder, so that the snapshot beside it may be replaced: an
-    /// earlier run of this server or the Redis before it wrote both.
-    fn take_over_snapshot(&self) -> Result<(), String> {
+    /// The log that was loaded is what counts in the folder. The snapshot beside it may be replaced if a server with this
+    /// log wrote it; what else is there is kept, under another name, when the first save comes.
+    fn look_at_snapshot(&self) -> Result<(), String> {
         let path = self.snapshot_path();
         let there = self.files.identity(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        if let Some(there) = there {
-            tracing::info!(
-                "{} is not loaded, since the append-only file is switched on; the next save replaces it",
+        let Some(there) = there else { return Ok(()) };
+        let becomes = if self.append_only.has_noted(&path, &there) {
+            self.guard.remember(&path, there);
+            "the next save replaces it"
+        } else {
+            self.guard.remember_foreign(&path, there);
+            "the next save keeps it under another name"
+        };
+        tracing::info!(
+            "{} is not loaded, since the append-only file is switched on; {becomes}",
+            path.display()
+        );
+        Ok(())
+    }
+
+    /// While there is a log: notes beside it that the snapshot is this server's, so that the next one knows it.
+    pub(super) fn note_snapshot(&self, path: &Path) {
+        if self.append_only.mode() == Mode::Off {
+            return;
+        }
+        if let Ok(Whose::Ours) = self.guard.check(path, &*self.files)
+            && let Ok(Some(identity)) = self.files.identity(path)
+            && let Err(error) = self.append_only.note(path, &identity)
+        {
+            tracing::warn!(
+                "{} is not noted as this server's, so that it is kept at its next start: {error}",
                 path.display()
             );
-            self.guard.remember(&path, there);
         }
-        Ok(())
     }
 
     /// A single file, as Redis had it before version 7, becomes the base.

@@ -46,7 +46,7 @@ impl Host {
         }
         rewrites.scheduled.store(false, Ordering::Relaxed);
         match self.begin_rewrite() {
-            Err(SaveRefusal::Running) => Ok(self.schedule_rewrite()),
+            Err(SaveRefusal::Running | SaveRefusal::Rewriting) => Ok(self.schedule_rewrite()),
             other => other.map(|_| Started::Now),
         }
     }
@@ -321,7 +321,7 @@ impl Host {
             }
             return match self.begin_rewrite() {
                 Ok(_) => Ok(()),
-                Err(SaveRefusal::Running) => {
+                Err(SaveRefusal::Running | SaveRefusal::Rewriting) => {
                     self.append_only.rewrites.scheduled.store(true, Ordering::Relaxed);
                     Ok(())
                 }

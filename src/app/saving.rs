@@ -68,6 +68,7 @@ impl Host {
             capture.finish(result.is_ok());
             match result {
                 Ok(done) => {
+                    host.note_snapshot(&path);
                     stats.changes_saved(changes);
                     // Whoever hears of it may write at once; what failed is found at the next look.
                     host.status.writes_stopped.store(false, Ordering::Relaxed);
@@ -96,7 +97,10 @@ impl Host {
                 }
             }
         };
-        self.jobs.start(kind, work).map_err(|_| SaveRefusal::Running)
+        self.jobs.start(kind, work).map_err(|busy| match busy.kind {
+            JobKind::Rewrite => SaveRefusal::Rewriting,
+            JobKind::Save | JobKind::ForegroundSave | JobKind::Sync => SaveRefusal::Running,
+        })
     }
 
     /// The code of all libraries of functions.
@@ -243,7 +247,7 @@ impl Host {
                     return ended.unwrap_or_else(|| Err("its outcome is not known".to_owned())).map(drop);
                 }
                 Err(SaveRefusal::Failed(text)) => return Err(text),
-                Err(SaveRefusal::Running) => {
+                Err(SaveRefusal::Running | SaveRefusal::Rewriting) => {
                     if let Some(running) = self.jobs.cancel() {
                         self.jobs.wait(running);
                     }

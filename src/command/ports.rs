@@ -216,7 +216,8 @@ pub enum Pause {
 
 /// Saving, as SAVE, BGSAVE, LASTSAVE and DEBUG see it.
 pub trait Saves: Send + Sync {
-    /// Saves and waits for the end. The text of an error says why it failed.
+    /// Saves and waits for the end, after a rewrite of the append-only file if there is one. The text of an error says
+    /// why it failed.
     fn save(&self) -> Result<(), SaveRefusal>;
     /// Starts to save and returns.
     fn start(&self, schedule: bool) -> Result<Started, SaveRefusal>;
@@ -224,7 +225,7 @@ pub trait Saves: Send + Sync {
     fn rewrite(&self, schedule: bool) -> Result<Started, SaveRefusal>;
     /// When the last good save ended, seconds since 1970.
     fn last_save_unix_s(&self) -> u64;
-    /// Whether a save is running.
+    /// Whether a save is running: the snapshot's, or what a replica begins with.
     fn running(&self) -> bool;
     /// FLUSHALL has emptied every database: a running save is of no use any more and ends. Whether the
     /// emptiness is to be saved, which it is if save points are set. The caller holds the whole
@@ -361,6 +362,8 @@ pub enum Started {
 pub enum SaveRefusal {
     /// One runs already.
     Running,
+    /// The append-only file is being rewritten: there is one job at a time.
+    Rewriting,
     /// It failed.
     Failed(String),
 }

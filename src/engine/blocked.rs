@@ -312,8 +312,8 @@ impl Parked {
         self.waiter.claim()
     }
 
-    /// The command ends unserved: it is noted if the time that it ran was long.
-    pub fn note_unserved(&self, engine: &Engine, settings: &Settings) {
+    /// The command ends with an error instead of being served: it is noted if the time that it ran was long.
+    pub fn note_unblocked(&self, engine: &Engine, settings: &Settings) {
         if self.ran_ns < notable_ns(settings) {
             return;
         }

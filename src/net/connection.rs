@@ -217,11 +217,7 @@ impl Task {
 
     /// Reads on behind what is left of earlier input.
     fn poll_more(&mut self, cx: &mut Context<'_>, hint: usize) -> Poll<io::Result<usize>> {
-        let room = self.rest.capacity() - self.rest.len();
-        if room == 0 || room < hint {
-            // A large string is reserved once, to its announced length: it is never copied to grow.
-            self.rest.reserve(hint.max(PIECE_BYTES));
-        }
+        self.make_room(hint);
         let read = ready!(self.stream.poll_read_more(cx, &mut self.rest))?;
         if read > 0 {
             self.count_read(read);
@@ -256,7 +252,7 @@ impl Task {
             let _ = self.reject_replies(out);
             return Next::Close;
         }
-        self.rest.advance(ran.consumed);
+        self.consume(ran.consumed);
         self.hold(out);
         if worker.wants_writing() {
             // The replies leave later: what their writing takes is not known here.
@@ -300,26 +296,50 @@ impl Task {
             apart.worker.wrote(None);
         }
         self.shared.borrow_mut().apart = Some(apart);
-        self.rest.advance(ran.consumed);
+        self.consume(ran.consumed);
         self.after(ran)
+    }
+
+    /// Takes what has run off the front of the input that waits. What is left moves into a buffer of its own length
+    /// unless it is the longer part: what a large argument took is given back with it, and not with the connection.
+    fn consume(&mut self, consumed: usize) {
+        let left = self.rest.len() - consumed;
+        if left == 0 {
+            self.rest = BytesMut::new();
+        } else if left < consumed {
+            self.rest = BytesMut::from(&self.rest[consumed..]);
+        } else {
+            self.rest.advance(consumed);
+        }
+    }
+
+    /// Makes room for the next read behind the input that waits. A large string gets its announced length at once: it
+    /// is never copied to grow.
+    fn make_room(&mut self, hint: usize) {
+        let room = self.rest.capacity() - self.rest.len();
+        if room == 0 || room < hint {
+            self.rest.reserve(hint.max(PIECE_BYTES));
+        }
     }
 
     /// Keeps the books after a batch and looks at the query buffer's limit.
     fn after(&mut self, ran: Ran) -> Next {
-        if self.rest.is_empty() && self.rest.capacity() > 0 {
-            self.rest = BytesMut::new();
+        if let Next::Input(hint) = ran.next
+            && !self.rest.is_empty()
+        {
+            // Before the books: what an argument is to take counts from when it is announced.
+            self.make_room(hint);
         }
         let arguments = self.connection.understood().min(self.rest.len());
         let used = self.rest.len() - arguments;
         let free = self.rest.capacity() - self.rest.len();
         let client = &self.client;
-        let known = [&client.query_used, &client.query_arguments, &client.query_free];
-        let now = [used, arguments, free];
+        let known = [&client.query_used, &client.query_arguments, &client.query_free, &client.query_room];
+        let now = [used, arguments, free, self.rest.capacity()];
         if known.map(|figure| figure.load(Ordering::Relaxed)) != now {
             for (figure, now) in known.into_iter().zip(now) {
                 figure.store(now, Ordering::Relaxed);
             }
-            self.client.query_room.store(self.rest.capacity(), Ordering::Relaxed);
         }
         self.client.output_pending.store(self.pending.len() - self.written, Ordering::Relaxed);
         let settings = self.engine.config.current();

@@ -51,6 +51,7 @@ impl Meter {
         if self.start.get() != start {
             self.start.set(start);
             self.told.set(now);
+            measure();
             return 0;
         }
         let more = now.wrapping_sub(self.told.get());
@@ -86,12 +87,17 @@ pub fn tell() -> i64 {
 /// Begins to count, from the allocator's statistics: when a limit is set, and after a file was loaded.
 #[cold]
 pub fn start() {
+    STARTS.fetch_add(1, Ordering::Relaxed);
+    tell();
+}
+
+/// Sets the balance to what the allocator says: when a thread begins to tell after a start. What it has done between the
+/// two was never told, and what of that it frees later would be missing.
+#[cold]
+fn measure() {
     // The statistics are those of the last epoch.
     let _ = epoch::advance();
-    let exact = i64::try_from(in_use()).unwrap_or(i64::MAX);
-    STARTS.fetch_add(1, Ordering::Relaxed);
-    BALANCE.store(exact, Ordering::Relaxed);
-    tell();
+    BALANCE.store(i64::try_from(in_use()).unwrap_or(i64::MAX), Ordering::Relaxed);
 }
 
 /// Compares the balance with what was in use at an epoch that has just begun.

@@ -82,6 +82,11 @@ impl SlowLog {
         entries.truncate(max_len);
     }
 
+    /// Forgets all but the latest `max_len`.
+    pub fn truncate(&self, max_len: usize) {
+        self.entries().truncate(max_len);
+    }
+
     /// The latest entries.
     pub fn latest(&self, count: usize) -> Vec<SlowEntry> {
         self.entries().iter().take(count).cloned().collect()

@@ -246,6 +246,14 @@ impl Jobs {
         state.find(id)
     }
 
+    /// Blocks this thread until what runs now has ended; not at all if nothing does.
+    pub fn wait_for_current(&self) {
+        let current = self.inner.lock().running.as_ref().map(|active| active.id);
+        if let Some(id) = current {
+            self.wait(id);
+        }
+    }
+
     /// As [`wait`](Self::wait), for a task: no thread is blocked.
     pub async fn ended(&self, id: JobId) -> Option<Ended> {
         let mut ended = self.inner.ended.subscribe();

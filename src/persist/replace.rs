@@ -10,7 +10,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::files::{Files, Handle, Identity, folder_of};
-use super::ownership::Guard;
+use super::ownership::{Guard, Whose};
 use super::snapshot::SaveError;
 
 /// A file on its way to replace `path`. Dropped before its commit, it removes itself.
@@ -62,7 +62,9 @@ impl<'a> Replacement<'a> {
         self.handle.sync().map_err(|e| SaveError::io("sync", &self.temporary, e))?;
         let identity = self.handle.identity().map_err(|e| SaveError::io("look at", &self.temporary, e))?;
         // A save takes a while: look again whose file is there.
-        self.guard.check(self.path, self.files)?;
+        if self.guard.check(self.path, self.files)? == Whose::Foreign {
+            self.keep_foreign()?;
+        }
         let rename = self.files.rename(&self.temporary, self.path);
         rename.map_err(|e| SaveError::io("rename to its final name", &self.temporary, e))?;
         self.renamed = true;
@@ -72,6 +74,38 @@ impl<'a> Replacement<'a> {
         self.files.sync_folder(folder).map_err(|e| SaveError::io("sync the folder", folder, e))?;
         Ok(identity)
     }
+
+    /// Gives the file that has the name another one, which nothing has yet.
+    fn keep_foreign(&self) -> Result<(), SaveError> {
+        let mut kept = kept_name(self.path, 1);
+        for number in 2.. {
+            let there = self.files.identity(&kept).map_err(|e| SaveError::io("look at", &kept, e))?;
+            if there.is_none() {
+                break;
+            }
+            kept = kept_name(self.path, number);
+        }
+        self.files.rename(self.path, &kept).map_err(|e| SaveError::io("keep what was at", self.path, e))?;
+        // Before the new file gets the name: after a power cut that name alone would be there.
+        let folder = folder_of(self.path);
+        self.files.sync_folder(folder).map_err(|e| SaveError::io("sync the folder", folder, e))?;
+        tracing::warn!(
+            "{} was neither written nor loaded by this server: it is kept as {}",
+            self.path.display(),
+            kept.display()
+        );
+        Ok(())
+    }
+}
+
+/// What the file at `path` is kept as: `.kept` behind its name, or `.kept-2` and so on.
+fn kept_name(path: &Path, number: u32) -> PathBuf {
+    let mut name = path.as_os_str().to_os_string();
+    name.push(".kept");
+    if number > 1 {
+        name.push(format!("-{number}"));
+    }
+    PathBuf::from(name)
 }
 
 impl Drop for Replacement<'_> {

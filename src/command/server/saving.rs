@@ -80,6 +80,10 @@ pub(super) const SHUTDOWN: Command = Command {
 fn refused(refusal: SaveRefusal) -> CommandError {
     match refusal {
         SaveRefusal::Running => CommandError::fixed("ERR Background save already in progress"),
+        SaveRefusal::Rewriting => CommandError::fixed(
+            "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to \
+             schedule a BGSAVE whenever possible.",
+        ),
         // Redis says no more than ERR here, its log the rest.
         SaveRefusal::Failed(text) => CommandError::err(text),
     }
@@ -110,7 +114,7 @@ fn bgrewriteaof(ctx: &mut Context<'_>, _: Args<'_>) -> Outcome {
     match ctx.server.saves().rewrite(ctx.in_transaction) {
         Ok(Started::Now) => Ok(Reply::Simple("Background append only file rewriting started")),
         Ok(Started::Scheduled) => Ok(Reply::Simple("Background append only file rewriting scheduled")),
-        Err(SaveRefusal::Running) => {
+        Err(SaveRefusal::Running | SaveRefusal::Rewriting) => {
             Err(CommandError::fixed("ERR Background append only file rewriting already in progress"))
         }
         Err(SaveRefusal::Failed(text)) => Err(CommandError::err(text)),

@@ -46,11 +46,12 @@ impl Worker {
             let stats = self.stats();
             stats.incr(Counter::ClientsUnblocked);
             stats.took(parked.command, parked.ran_ns);
-            parked.note_unserved(&self.engine, &self.settings);
             let mut encoder = Encoder::with_buffer(std::mem::take(out), connection.protocol);
             let mark = encoder.len();
             match error {
                 Some(text) => {
+                    // As in Redis, a command whose time is up is no slow one.
+                    parked.note_unblocked(&self.engine, &self.settings);
                     stats.failed(parked.command);
                     stats.error(text);
                     encoder.error(text);

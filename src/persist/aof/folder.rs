@@ -234,7 +234,11 @@ impl Folder {
     }
 }
 
-fn read_all(handle: &dyn Handle) -> io::Result<Vec<u8>> {
+/// All of a file.
+///
+/// # Errors
+/// Of reading it.
+pub fn read_all(handle: &dyn Handle) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     loop {
         let old = bytes.len();

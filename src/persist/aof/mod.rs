@@ -16,6 +16,6 @@ pub mod rewind;
 mod tests;
 
 pub use feed::Segment;
-pub use folder::{Folder, FolderError};
+pub use folder::{Folder, FolderError, read_all};
 pub use log::{Hooks, Log, Policy};
 pub use manifest::{FileInfo, FileType, Manifest};

@@ -176,9 +176,13 @@ impl Walk<'_> {
             return Err(bad("a record was begun and never ended".into()));
         }
         let sum = trailer.databases.values().try_fold(0u64, |sum, keys| sum.checked_add(*keys));
-        if self.records != trailer.keys || header.keys != trailer.keys || sum != Some(trailer.keys) {
+        if self.records != trailer.keys || sum != Some(trailer.keys) {
             let (found, told) = (self.records, trailer.keys);
             return Err(bad(format!("the blocks hold {found} keys, the trailer counts {told}")));
+        }
+        if header.keys != trailer.keys {
+            let (first, last) = (header.keys, trailer.keys);
+            return Err(bad(format!("the header counts {first} keys, the trailer {last}")));
         }
         Ok(Index {
             header,

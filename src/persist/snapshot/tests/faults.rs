@@ -84,6 +84,39 @@ fn an_error_at_any_step_leaves_the_old_and_nothing_else() {
 }
 
 #[test]
+fn a_file_that_is_kept_is_there_after_a_power_cut_at_any_step() {
+    const STRANGER: &[u8] = b"somebody's thesis";
+    let path = Path::new(PATH);
+    let prepared = || {
+        let (files, guard) = prepared();
+        files.put(path, STRANGER);
+        guard.remember_foreign(path, files.identity(path).unwrap().unwrap());
+        (files, guard)
+    };
+    let (files, guard) = prepared();
+    let before = files.steps();
+    save_records(&files, &guard, &new(), 1).unwrap();
+    let steps = files.steps() - before;
+    assert_eq!(names(&files), 2, "{:?}", files.log());
+    for step in 1..=steps + 1 {
+        let (files, guard) = prepared();
+        files.fail_at(files.steps() + step, Fault::PowerCut);
+        let outcome = save_records(&files, &guard, &new(), 1);
+        assert_eq!(outcome.is_ok(), step > steps, "step {step}: {:?}", files.log());
+        for cut in
+            [Cut::SyncedOnly, Cut::Everything, Cut::NamesOnly].into_iter().chain((0..20).map(Cut::Torn))
+        {
+            let restarted = files.after_power_cut(cut);
+            let kept = format!("{PATH}.kept");
+            let is_there = [path, Path::new(&kept)]
+                .into_iter()
+                .any(|path| restarted.contents(path).is_some_and(|bytes| bytes == STRANGER));
+            assert!(is_there, "step {step}, {cut:?}: it is lost");
+        }
+    }
+}
+
+#[test]
 fn short_writes_and_reads_change_nothing() {
     let steps = steps_of_a_save();
     let expected = sorted(new());
