@@ -68,6 +68,7 @@ impl Place<'_> {
         };
         let after = match self.source {
             Source::File(name) => format!("File: {name}, line {number}.\n"),
+            Source::Stdin => format!("File: standard input, line {number}.\n"),
             _ => String::new(),
         };
         ShownPlace { before: format!("{reading} {number}\n>>> '{line}'\n"), after }

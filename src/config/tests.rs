@@ -203,6 +203,8 @@ fn a_fault_names_file_line_and_what_is_allowed() {
          There is no setting 'prot'. Did you mean 'port'? All settings: docs/configuration.md.\n"
     );
     assert_eq!(start(&[&outer]).expect_err("refused"), expected);
+    let error = super::check_text(b"timeout 1\nprot 6379\n").expect_err("refused").to_string();
+    assert!(error.contains("\nFile: standard input, line 2.\n"), "{error}");
     for (word, advice) in [
         ("--port=7000", "port 7000 in a file, --port 7000 as an option."),
         ("--bind=127.0.0.1", "bind 127.0.0.1 in a file, --bind 127.0.0.1 as an option."),

@@ -13,7 +13,8 @@ const HEAD: &str = "\
 All commands of this server, and what differs from Redis 7.0.15. The page is made from the rows of the commands:
 `UPDATE_DOCS=1 cargo test --test commands_page`. Arguments are written as in Redis's documentation. What a command
 answers is Redis's answer, to the last error text, unless the next table says otherwise. The texts of HELP and the
-summaries of COMMAND DOCS are our own, and so are the numbers that SCAN uses as cursors.
+summaries of COMMAND DOCS are our own, and so are the numbers that SCAN uses as cursors. A request has at most 1,048,576
+arguments; Redis 7.0 takes more from who has authenticated.
 ";
 
 const ALL_THERE: &str = "No command is missing. There are no cluster, no modules and no role of a replica: what needs them is known, and \

@@ -22,7 +22,7 @@ pub(super) const MEMORY: Command = Command {
 
 const DOCTOR: Command = Command {
     name: "DOCTOR",
-    differs: "Its advice is about this server.",
+    differs: "Its advice is about this server, as that of LATENCY DOCTOR is.",
     syntax: "",
     summary: "Returns what is conspicuous about the memory.",
     since: "4.0.0",

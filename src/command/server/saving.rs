@@ -7,7 +7,7 @@ use crate::command::{Args, CommandError, Context, Outcome, Reply};
 
 pub(super) const SAVE: Command = Command {
     name: "SAVE",
-    differs: "An RDB file where dbfilename ends in .rdb; else a snapshot in a format of its own, glasswing.snapshot.",
+    differs: "An RDB file where dbfilename ends in .rdb; else a snapshot in a format of its own, glasswing.snapshot. A rewrite of the log is waited for.",
     syntax: "",
     summary: "Saves the data set and waits for the end.",
     since: "1.0.0",
