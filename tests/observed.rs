@@ -108,6 +108,15 @@ fn scripts_and_functions_are_counted_and_weighed() {
 }
 
 #[test]
+fn the_slow_log_is_shortened_at_once() {
+    let server = Server::start(&["--slowlog-log-slower-than", "0"]);
+    let mut client = server.client();
+    (0..20).for_each(|_| assert_eq!(client.line("PING"), "PONG"));
+    assert_eq!(client.line("CONFIG SET slowlog-log-slower-than 1000000 slowlog-max-len 3"), "OK");
+    assert_eq!(client.line("SLOWLOG LEN"), "(integer) 3");
+}
+
+#[test]
 fn promtool_has_nothing_to_say_about_our_own() {
     let server = Launch::new().admin().start();
     let mut client = server.client();

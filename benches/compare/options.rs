@@ -12,7 +12,8 @@ Compares Glasswing with other servers of the Redis family, side by side.
     cargo bench --bench compare -- [options]
 
   --mode LIST            workloads (default), types, workers, everysec, always, keys, memory, expiry,
-                         hold, or all
+                         hold, or all; everysec and always write to the folder that TMPDIR names,
+                         or /tmp
   --workloads LIST       get,set,...: every pipeline of it that is in the table; get@1: that one;
                          'all' for every workload there is (see below)
   --rounds N             rounds of each workload (default 5)
@@ -40,7 +41,6 @@ Compares Glasswing with other servers of the Redis family, side by side.
   --hold-keys LIST       keys in mode hold (default 1000000,10000000)
   --hold-rate N          SETs a second in mode hold (default 20000)
   --quick                small counts and short rounds: to try the program, not to measure
-                         (modes everysec and always write to the folder that TMPDIR names, or /tmp)
   --out DIR              where report.json and report.html go (default target/compare)
 
 Workloads: ping set get incr lpush rpush lpop rpop sadd hset spop zadd zpopmin mset

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Write;
 use std::time::Instant;
 
-use super::workloads::{Focus, run_apart};
+use super::workloads::{CPU, Focus, THROUGHPUT, run_apart};
 use crate::Outcome;
 use crate::acceptance;
 use crate::options::Options;
@@ -16,9 +16,8 @@ use crate::workload::Workload;
 /// SETs at pipeline 16, CPU per command.
 pub fn run_everysec(options: &Options) -> Outcome<(Section, Vec<ServerFacts>)> {
     let focus = Focus {
-        name: "CPU per command",
-        pick: |sample| sample.cpu_us,
         target: |workload| acceptance::everysec_cpu_ratio(workload.name(), workload.pipeline),
+        ..CPU
     };
     run(options, "everysec", &[Workload::new("set", 16)?, Workload::new("set", 1)?], &focus)
 }
@@ -26,9 +25,8 @@ pub fn run_everysec(options: &Options) -> Outcome<(Section, Vec<ServerFacts>)> {
 /// SETs without a pipeline, throughput.
 pub fn run_always(options: &Options) -> Outcome<(Section, Vec<ServerFacts>)> {
     let focus = Focus {
-        name: "Throughput",
-        pick: |sample| sample.throughput,
         target: |workload| acceptance::always_throughput_ratio(workload.name(), workload.pipeline),
+        ..THROUGHPUT
     };
     run(options, "always", &[Workload::new("set", 1)?, Workload::new("set", 16)?], &focus)
 }

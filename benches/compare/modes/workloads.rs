@@ -36,13 +36,13 @@ pub(super) struct Focus {
     pub(super) target: fn(&Workload) -> Option<Target>,
 }
 
-const CPU: Focus = Focus {
+pub(super) const CPU: Focus = Focus {
     name: "CPU per command",
     pick: |sample| sample.cpu_us,
     target: |workload| acceptance::cpu_ratio(workload.name(), workload.pipeline),
 };
 
-const THROUGHPUT: Focus = Focus {
+pub(super) const THROUGHPUT: Focus = Focus {
     name: "Throughput",
     pick: |sample| sample.throughput,
     target: |workload| acceptance::workers_throughput_ratio(workload.name(), workload.pipeline),
