@@ -262,7 +262,9 @@ impl Client {
 
     /// Says how to wake the client's task. The first caller counts.
     pub fn set_waker(&self, waker: &Waker) {
-        let _ = self.waker.set(waker.clone());
+        if self.waker.get().is_none() {
+            let _ = self.waker.set(waker.clone());
+        }
     }
 
     /// Wakes the client's task: a flag was set or something lies in its mailbox.

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::watch;
 
@@ -65,11 +66,20 @@ pub fn start(engine: &Arc<Engine>, count: usize) -> io::Result<Workers> {
     for index in 0..count {
         let (sender, receiver) = unbounded_channel();
         let (engine, stopped, beats) = (Arc::clone(engine), stopped.clone(), Arc::clone(&workers.beats));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (built, is_built) = std::sync::mpsc::channel();
         let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-            let local = tokio::task::LocalSet::new();
-            local.block_on(&runtime, serve(engine, index, count, receiver, stopped, beats));
+            // A runtime for tasks that stay on its thread is made there; who started the thread waits to hear of it.
+            match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+                Ok(runtime) => {
+                    let _ = built.send(Ok(()));
+                    runtime.block_on(serve(engine, index, count, receiver, stopped, beats));
+                }
+                Err(error) => {
+                    let _ = built.send(Err(error));
+                }
+            }
         })?;
+        is_built.recv().unwrap_or_else(|_| Err(io::Error::other("a worker's thread ended at once")))?;
         workers.threads.push(thread);
         workers.arrivals.push(sender);
     }

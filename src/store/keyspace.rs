@@ -255,6 +255,15 @@ impl Store {
         places.iter().for_each(|&(shard, hash)| database.prefetch_entry(shard, hash));
     }
 
+    /// Fetches what the search for one key will read, but for the entry: that is for who looks for it at once.
+    #[inline]
+    pub fn prefetch_search(&self, number: usize, hash: KeyHash) {
+        let Some(database) = self.existing(self.physical(number)) else { return };
+        let shard = database.shard_of(hash);
+        database.prefetch_shard(shard);
+        database.prefetch_slots(shard, hash);
+    }
+
     /// Fetches what commands that name an element of a collection will read there: for each the collection's
     /// key and the element. The keys' entries have been fetched. An element whose collection is small, busy or
     /// none costs one look.

@@ -167,6 +167,8 @@ impl Worker {
     pub(super) fn fetch(&mut self, database: usize, input: &[u8]) {
         const WORTH_IT: usize = 4;
         if self.keys.len() < WORTH_IT {
+            // What a search reads one after the other is fetched at once.
+            self.keys.iter().for_each(|key| self.engine.store.prefetch_search(database, key.hash));
             return;
         }
         self.prefetch.clear();
