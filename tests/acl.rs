@@ -237,6 +237,9 @@ fn users_stand_in_the_file_of_settings() {
         let (code, log, errors) = Launch::new().settings(settings).ends();
         assert_eq!(code, Some(1), "{errors}");
         assert!(errors.contains(words), "{settings}: {errors}");
+        // Each file's last line is the one that is wrong.
+        let place = format!(", line {}.\n", settings.lines().count());
+        assert!(errors.contains("File: ") && errors.contains(&place), "{settings}: {errors}");
         assert!(!errors.contains("secret") && !log.contains("secret"), "{errors}\n{log}");
     }
 }

@@ -96,11 +96,17 @@ fn a_file_is_judged_without_a_start() {
             .with(&["--check-config", &launch.file("redis.conf").display().to_string()])
             .ends()
     };
-    let (code, text, _) = judged("port 7000\nio-threads 4\nrename-command NIX \"\"\nprot 1\n");
+    let (code, text, _) =
+        judged("port 7000\nio-threads 4\nrename-command NIX \"\"\nuser bob +nosuch\nprot 1\n");
     assert_eq!(code, Some(1), "{text}");
-    for words in
-        ["Honoured (1)", "io-threads 4 (not the default)", "Refused (2)", "No such command", "'port'"]
-    {
+    for words in [
+        "Honoured (1)",
+        "io-threads 4 (not the default)",
+        "Refused (3)",
+        "No such command",
+        "'+nosuch'",
+        "'port'",
+    ] {
         assert!(text.contains(words), "{words}: {text}");
     }
     let (code, text, _) = judged("port 7000\n");

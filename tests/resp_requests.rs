@@ -152,11 +152,17 @@ fn lines_without_end_are_refused_as_by_redis() {
         assert_eq!(refusal(&at_limit, &limits), b"");
         assert_eq!(refusal(&above, &limits), format!("-ERR Protocol error: {answered}\r\n").into_bytes());
     }
-    // With its end, the line of 65,536 bytes is a command.
-    let whole = [line(b"", b'A', LIMIT), b"\r\n".to_vec()].concat();
-    assert_eq!(refusal(&whole, &limits), b"-ERR Protocol error: too big inline request\r\n");
-    let whole = [line(b"", b'A', LIMIT), b"\n".to_vec()].concat();
-    assert_eq!(decode(&whole).requests, [[vec![b'A'; LIMIT]]]);
+    // With its end, the line of 65,536 bytes is a command, and one of 65,537 is not.
+    for end in [&b"\r\n"[..], b"\n"] {
+        let whole = [&line(b"", b'A', LIMIT), end].concat();
+        assert_eq!(decode(&whole).requests, [[vec![b'A'; LIMIT]]]);
+        let above = [&line(b"", b'A', LIMIT + 1), end].concat();
+        assert_eq!(refusal(&above, &limits), b"-ERR Protocol error: too big inline request\r\n");
+    }
+    let torn = [&line(b"", b'A', LIMIT), &b"\r"[..]].concat();
+    assert_eq!(refusal(&torn, &limits), b"");
+    let no_end = [&torn, &b"\r"[..]].concat();
+    assert_eq!(refusal(&no_end, &limits), b"-ERR Protocol error: too big inline request\r\n");
 }
 
 /// What redis-server 7.0.15 with `requirepass` answered.

@@ -28,4 +28,4 @@ pub use log::{Log, LogContext, LogEntry, Refusal};
 pub use rule::{RuleError, Rules};
 pub use selector::Selector;
 pub use user::User;
-pub use users::{Acl, DEFAULT_USER, Definition, Table};
+pub use users::{Acl, DEFAULT_USER, Definition, Table, Undeclared};

@@ -29,6 +29,15 @@ pub struct Definition {
     pub rules: Vec<Vec<u8>>,
 }
 
+/// A declared user that is left out.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Undeclared {
+    /// Its place among the declared ones, from 0.
+    pub at: usize,
+    /// Why, as Redis says it.
+    pub why: String,
+}
+
 /// All users at one time.
 #[derive(Clone, Debug)]
 pub struct Table {
@@ -226,44 +235,21 @@ impl Acl {
         self.publish(table);
     }
 
-    /// Enters the users that a configuration file declares. The error is for the log.
-    pub fn declare(&self, definitions: &[Definition]) -> Result<(), String> {
+    /// Enters the users that a configuration file declares. Gives those that are wrong, which are left out.
+    #[must_use]
+    pub fn declare<'a>(&self, definitions: impl IntoIterator<Item = &'a Definition>) -> Vec<Undeclared> {
         let mut next = self.lock();
         let mut table = Table::clone(&self.table());
         let rules = self.rules();
-        for Definition { name, rules: all } in definitions {
-            let shown = text_of(name);
-            if has_spaces(name) {
-                return Err("Spaces not allowed in ACL usernames".to_owned());
+        let mut undeclared = Vec::new();
+        for (at, definition) in definitions.into_iter().enumerate() {
+            match declared(definition, &table, &mut next, &rules) {
+                Ok(user) => table.put(user),
+                Err(why) => undeclared.push(Undeclared { at, why }),
             }
-            let mut user = match table.get(name) {
-                // Only the default user can be there: files declare nobody twice.
-                Some(known) => {
-                    let mut user = User::clone(known);
-                    let _ = user.apply(&rules, b"reset");
-                    user
-                }
-                None => new_user(name, &mut next, &rules),
-            };
-            for rule in all {
-                user.apply(&rules, rule).map_err(|error| {
-                    format!(
-                        "Error loading ACL rule '{}' for the user named '{shown}': {}",
-                        public(rule),
-                        error.text()
-                    )
-                })?;
-            }
-            if !user.enabled {
-                tracing::info!(
-                    "The user '{shown}' is disabled (there is no 'on' modifier in the user description). Make sure \
-                     this is not a configuration error."
-                );
-            }
-            table.put(user);
         }
         self.publish(table);
-        Ok(())
+        undeclared
     }
 
     /// Replaces all users by those of a file, and gives those that are gone; whoever was one of them is
@@ -297,6 +283,42 @@ impl Acl {
     pub fn lines(&self) -> Vec<Vec<u8>> {
         self.table().iter().map(|user| user.line(&self.catalog)).collect()
     }
+}
+
+/// The user of a declaration. The error is for the log.
+fn declared(
+    definition: &Definition,
+    table: &Table,
+    next: &mut u64,
+    rules: &Rules<'_>,
+) -> Result<User, String> {
+    let Definition { name, rules: all } = definition;
+    let shown = text_of(name);
+    if has_spaces(name) {
+        return Err("Spaces not allowed in ACL usernames".to_owned());
+    }
+    let mut user = match table.get(name) {
+        // Only the default user can be there: files declare nobody twice.
+        Some(known) => {
+            let mut user = User::clone(known);
+            let _ = user.apply(rules, b"reset");
+            user
+        }
+        None => new_user(name, next, rules),
+    };
+    for rule in all {
+        user.apply(rules, rule).map_err(|error| {
+            let (rule, why) = (public(rule), error.text());
+            format!("Error loading ACL rule '{rule}' for the user named '{shown}': {why}")
+        })?;
+    }
+    if !user.enabled {
+        tracing::info!(
+            "The user '{shown}' is disabled (there is no 'on' modifier in the user description). Make sure this is \
+             not a configuration error."
+        );
+    }
+    Ok(user)
 }
 
 /// A rule as it may be shown: without a password.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::acl::Acl;
 use crate::clock::Clock;
 use crate::config::{CheckArgs, Report, StartupError};
 use crate::data::ValueLimits;
@@ -17,7 +18,7 @@ use crate::persist::snapshot::{self, Kind};
 
 use super::building::registry_of;
 use super::convert::{Loaded, Saved};
-use super::log_check;
+use super::{log_check, users};
 
 pub(super) fn progress() -> Progress {
     let clock = Clock::system();
@@ -35,7 +36,11 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// `glasswing --check-config`: what of a configuration file is honoured.
 pub(super) fn check_config(file: &Path) -> Result<Report, StartupError> {
     let mut report = Report::of(file)?;
-    let (_, refused) = registry_of(report.renames());
+    let (registry, refused) = registry_of(report.renames());
+    report.refuse(refused);
+    // Channels make no rule wrong.
+    let acl = Acl::new(registry.catalog(), false);
+    let refused = users::enter(&acl, report.declared_users());
     report.refuse(refused);
     Ok(report)
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::acl::{Acl, Catalog, User};
-use crate::config::{AclPubsubDefault, Config, Settings, io_reason};
+use crate::config::{AclPubsubDefault, Config, DeclaredUser, Settings, StartupError, io_reason};
 
 use super::host::Host;
 
@@ -16,19 +16,25 @@ pub(super) fn at_start(config: &Config, catalog: Catalog) -> Result<Acl, String>
     acl.set_default_password(&settings.requirepass);
     let declared = config.declared_users();
     if !settings.aclfile.is_empty() && !declared.is_empty() {
-        return Err(
-            "Configuring Redis with users defined in redis.conf and at the same setting an ACL file path is \
-             invalid. This setup is very likely to lead to configuration errors and security holes, please define \
-             either an ACL file or declare users directly in your redis.conf, but not both."
-                .to_owned(),
-        );
+        let both = "Configuring Redis with users defined in redis.conf and at the same setting an ACL file path is \
+                    invalid. This setup is very likely to lead to configuration errors and security holes, please \
+                    define either an ACL file or declare users directly in your redis.conf, but not both.";
+        return Err(config.refused("aclfile", both).to_string());
     }
-    acl.declare(declared).map_err(|error| format!("{error}\nCritical error while loading ACLs. Exiting."))?;
+    if let Some(first) = enter(&acl, declared).first() {
+        return Err(first.to_string());
+    }
     if !settings.aclfile.is_empty() {
         read(&acl, &settings)
             .map_err(|error| format!("Aborting Redis startup because of ACL errors: {error}"))?;
     }
     Ok(acl)
+}
+
+/// Enters the users of a configuration file. Gives what each line that is wrong has wrong.
+pub(super) fn enter(acl: &Acl, declared: &[DeclaredUser]) -> Vec<StartupError> {
+    let undeclared = acl.declare(declared.iter().map(|user| &user.definition));
+    undeclared.iter().filter_map(|wrong| Some(declared.get(wrong.at)?.refused(&wrong.why))).collect()
 }
 
 /// ACL LOAD: all users anew, or none. Gives those that are gone.

@@ -82,19 +82,27 @@ pub fn each<'a>(
 }
 
 /// Whether nobody can say what is a key, since the command will be refused in words: a number of keys, behind a
-/// destination, is none or too large, or MIGRATE names its keys in both ways.
+/// destination, is none or too large.
 pub fn is_miscounted<'a>(keys: Keys, count: usize, argument: impl Fn(usize) -> &'a [u8]) -> bool {
-    match keys {
-        Keys::TargetAndCounted(..) => counted(2, count, &argument) == 0,
-        Keys::Migrated(_) => {
-            let is_word = |at: usize| argument(at).eq_ignore_ascii_case(b"keys");
-            count > 6
-                && !argument(3).is_empty()
-                && behind_keys(count, &argument).is_some()
-                && (2..count - 1).any(is_word)
-        }
-        _ => false,
-    }
+    matches!(keys, Keys::TargetAndCounted(..)) && counted(2, count, &argument) == 0
+}
+
+/// MIGRATE's keys as Redis tells them: none where they are named in both ways, since the command will be refused in
+/// words, and the empty key in front where nothing stands behind the word KEYS.
+pub fn told_of_migrate<'a>(
+    access: Access,
+    count: usize,
+    argument: impl Fn(usize) -> &'a [u8],
+) -> KeyArguments {
+    // Unless the word stands somewhere before the last argument, Redis does not look for options.
+    let is_word = |at: usize| argument(at).eq_ignore_ascii_case(b"keys");
+    let worth_a_look = count > 6 && (2..count - 1).any(is_word);
+    let indexes = match behind_keys(count, &argument).filter(|_| worth_a_look) {
+        None => 3..4,
+        Some(_) if !argument(3).is_empty() => 0..0,
+        Some(first) => first..count,
+    };
+    indexes.map(|index| KeyArgument { index, access }).collect()
 }
 
 /// Where the keys behind XREAD's or XREADGROUP's word STREAMS begin and end. Options are read as the

@@ -44,11 +44,13 @@ fn keys_of<'a>(command: &Registered, args: &Args<'a>) -> KeysAsked<'a> {
         // Redis finds no keys then, and lets the command refuse it in words.
         return found;
     }
-    if let Keys::Migrated(access) = row.keys
-        && keys::find(row.keys, args.len(), |at| args.get(at)).is_empty()
-    {
-        // The word KEYS with nothing behind it: Redis asks for the empty key that stands before.
-        found.push(KeyAsked { at: 3, key: args.get(3), needs: needs(access) });
+    if let Keys::Migrated(access) = row.keys {
+        let told = keys::told_of_migrate(access, args.len(), |at| args.get(at));
+        found.extend(told.iter().map(|key| KeyAsked {
+            at: key.index,
+            key: args.get(key.index),
+            needs: needs(key.access),
+        }));
         return found;
     }
     if let Keys::Streams(from, access) = row.keys

@@ -2,11 +2,10 @@
 
 use super::choices::ProtectedAction;
 use super::error::{Fault, StartupError};
-use super::load::{Lines, Rename};
+use super::load::{DeclaredUser, Lines, Rename};
 use super::rewrite::{self, RewriteError};
 use super::row::{Flags, How, Row, find};
 use super::table::{ROWS, Settings};
-use crate::acl::Definition;
 use crate::resp::text_of;
 use arc_swap::ArcSwap;
 use std::path::PathBuf;
@@ -133,7 +132,7 @@ impl Config {
     }
 
     /// The users that the file declared at the start.
-    pub fn declared_users(&self) -> &[Definition] {
+    pub fn declared_users(&self) -> &[DeclaredUser] {
         &self.shared.lines.users
     }
 

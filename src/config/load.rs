@@ -36,11 +36,30 @@ impl Rename {
     }
 }
 
+/// A `user` line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeclaredUser {
+    /// The user's name and rules.
+    pub definition: Definition,
+    /// Where that was read.
+    pub(super) place: ShownPlace,
+}
+
+impl DeclaredUser {
+    /// The end of a start because of this line. Which commands a rule may name is known elsewhere.
+    pub fn refused(&self, why: &str) -> StartupError {
+        StartupError::where_it_was(&self.place, &Fault::new(why, USER_RULES))
+    }
+}
+
+/// What a `user` line may hold.
+const USER_RULES: &str = "Rules are those of ACL SETUSER, and each user is declared once.";
+
 /// What was read beside the settings.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     /// Users in the order of their lines.
-    pub users: Vec<Definition>,
+    pub users: Vec<DeclaredUser>,
     /// What commands are to be called, in the order of the lines.
     pub renames: Vec<Rename>,
     /// Where each setting was set last, by its row's name.
@@ -191,7 +210,7 @@ impl Loader {
         };
         match (name, args.len()) {
             ("include", 1) => self.include(&args[0]),
-            ("user", 1..) => self.user(args).map_err(Failure::Here),
+            ("user", 1..) => self.user(args, place).map_err(Failure::Here),
             ("loadmodule", 1..) => missing("modules", "Drop this line."),
             ("rename-command", 2) => {
                 let (from, to) = (args[0].clone(), args[1].clone());
@@ -221,17 +240,14 @@ impl Loader {
 
     /// `user alice on >secret ~k* +@read`: the rules are tried at once, but for the names of commands, which
     /// are not known here.
-    fn user(&mut self, args: &[Vec<u8>]) -> Result<(), Fault> {
+    fn user(&mut self, args: &[Vec<u8>], place: &Place<'_>) -> Result<(), Fault> {
         let refused = |word: &[u8], text: &str| {
             // The rule that is wrong; Redis names the word two places before it.
             let shown = String::from_utf8_lossy(if is_secret(word) { HIDDEN } else { word });
-            Fault::new(
-                format!("Error in user declaration '{shown}': {text}"),
-                "Rules are those of ACL SETUSER, and each user is declared once.",
-            )
+            Fault::new(format!("Error in user declaration '{shown}': {text}"), USER_RULES)
         };
         let [name, words @ ..] = args else { return Ok(()) };
-        if self.lines.users.iter().any(|known| known.name == *name) {
+        if self.lines.users.iter().any(|known| known.definition.name == *name) {
             let text = "Duplicate user found. A user can only be defined once in config files";
             return Err(refused(name, text));
         }
@@ -244,7 +260,8 @@ impl Loader {
                 Err(error) => return Err(refused(rule, error.text())),
             }
         }
-        self.lines.users.push(Definition { name: name.clone(), rules });
+        let definition = Definition { name: name.clone(), rules };
+        self.lines.users.push(DeclaredUser { definition, place: place.shown() });
         Ok(())
     }
 

@@ -30,7 +30,7 @@ pub use choices::*;
 pub use error::StartupError;
 pub use help::{help_text, markdown, version_text};
 pub use live::{ApplyError, Config, Difference, Origin, SetError};
-pub use load::{Rename, check_text};
+pub use load::{DeclaredUser, Rename, check_text};
 pub use report::Report;
 pub use rewrite::{RewriteError, rewrite_text};
 pub use row::{Capability, Flags, Kind, Requires, Row, find};

@@ -1,7 +1,7 @@
 //! `glasswing --check-config FILE`: what of a Redis's file is honoured here, what is stored only, what is refused.
 
 use super::error::StartupError;
-use super::load::{Loader, Rename};
+use super::load::{DeclaredUser, Loader, Rename};
 use super::row::{Flags, Row, find};
 use super::start::defaults;
 use super::table::Settings;
@@ -31,7 +31,7 @@ pub struct Report {
     settings: Settings,
     /// Rows in the order of their last lines.
     rows: Vec<&'static Row>,
-    users: usize,
+    users: Vec<DeclaredUser>,
     renames: Vec<Rename>,
     refused: Vec<StartupError>,
 }
@@ -46,13 +46,18 @@ impl Report {
         loader.file(file)?;
         let (settings, lines, refused) = loader.into_parts();
         let rows = lines.places.iter().filter_map(|(name, _)| Some(find(name.as_bytes())?.0)).collect();
-        let (users, renames) = (lines.users.len(), lines.renames);
+        let (users, renames) = (lines.users, lines.renames);
         Ok(Report { file: file.to_path_buf(), settings, rows, users, renames, refused })
     }
 
     /// The lines that rename commands: which commands there are is known elsewhere.
     pub fn renames(&self) -> &[Rename] {
         &self.renames
+    }
+
+    /// The users that lines declare: whether there are the commands of their rules is known elsewhere.
+    pub fn declared_users(&self) -> &[DeclaredUser] {
+        &self.users
     }
 
     /// Adds what somebody else refuses.
@@ -81,8 +86,9 @@ impl std::fmt::Display for Report {
         writeln!(f, "{}", self.file.display())?;
         writeln!(f, "\nHonoured ({})", honoured.len())?;
         wrapped(f, &honoured)?;
-        if self.users + self.renames.len() > 0 {
-            writeln!(f, "  users: {}, renamed commands: {}", self.users, self.renames.len())?;
+        let (users, renames) = (self.users.len(), self.renames.len());
+        if users + renames > 0 {
+            writeln!(f, "  users: {users}, renamed commands: {renames}")?;
         }
         writeln!(f, "\nStored only ({stored}): kept and shown as in Redis, and read by nothing here")?;
         for row in self.stored() {

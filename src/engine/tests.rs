@@ -256,6 +256,11 @@ fn a_client_sees_itself_in_the_list() {
     assert!(line.contains(" flags=T db=0 sub=0 psub=0 ssub=0 multi=-1 qbuf=26 "), "{line}");
     assert!(line.contains(" argv-mem=10 multi-mem=0 "), "{line}");
     assert!(line.contains(" events=r cmd=client|info user=default redir=-1 resp=2"), "{line}");
+    for line in ["CLIENT NOSUCH", "NOSUCH"] {
+        bench.say(&mut me, line);
+        let last = me.session.client.last_command.load(std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(last, usize::MAX, "{line}: as in Redis, there was no command");
+    }
 }
 
 #[test]

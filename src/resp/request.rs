@@ -558,16 +558,19 @@ impl Progress {
 
 /// Goes on in an inline command.
 fn inline(progress: &mut Progress, input: &[u8], max: usize) -> Result<Decoded, ProtocolError> {
-    if progress.line == Line::Hidden || !progress.search(b'\n', input, max) {
-        return if input.len() > max {
-            Err(ProtocolError::TooBigInline)
-        } else {
-            Ok(Decoded::Incomplete { hint: 0 })
+    // One byte more: the longest line may end in \r\n.
+    if progress.line == Line::Hidden || !progress.search(b'\n', input, max.saturating_add(1)) {
+        return match input.get(max..) {
+            None | Some([] | b"\r") => Ok(Decoded::Incomplete { hint: 0 }),
+            Some(_) => Err(ProtocolError::TooBigInline),
         };
     }
     let consumed = progress.pos;
     let line = &input[..consumed - 1];
     let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.len() > max {
+        return Err(ProtocolError::TooBigInline);
+    }
     let args = split_args(line).ok_or(ProtocolError::UnbalancedQuotes)?;
     if args.is_empty() { Ok(Decoded::Empty { consumed }) } else { Ok(Decoded::Inline { consumed, args }) }
 }

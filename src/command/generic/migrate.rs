@@ -241,6 +241,16 @@ mod tests {
             "v"
             > COMMAND GETKEYS MIGRATE host 1 k 0 10 COPY AUTH keys
             1) "k"
+            > COMMAND GETKEYS MIGRATE host 1 k 0 10 KEYS a b
+            (error) ERR Invalid arguments specified for command
+            > COMMAND GETKEYS MIGRATE host 1 k 0 10 COPY KEYS
+            1) "k"
+            > COMMAND GETKEYS MIGRATE host 1 k 0 10 AUTH keys keys
+            (error) ERR Invalid arguments specified for command
+            > COMMAND GETKEYS MIGRATE host 1 "" 0 10 KEYS
+            1) ""
+            > COMMAND GETKEYS MIGRATE host 1 "" 0 10 AUTH keys keys
+            (error) ERR Invalid arguments specified for command
             > COMMAND GETKEYS MIGRATE host 1 "" 0 10 AUTH2 keys keys REPLACE KEYS a b
             1) "a"
             2) "b"

@@ -1,6 +1,6 @@
 //! COMMAND GETKEYS and GETKEYSANDFLAGS: which arguments of a request are keys.
 
-use crate::command::keys::{KeyArgument, find};
+use crate::command::keys::{KeyArgument, find, told_of_migrate};
 use crate::command::row::{Access, Command, Flags, Keys};
 use crate::command::{Args, CommandError, Context, Outcome, Reply};
 use crate::data::parse_i64;
@@ -47,6 +47,7 @@ fn keys_of(ctx: &Context<'_>, args: &Args<'_>) -> Result<Vec<KeyArgument>, Comma
     let mut found = match command.row.keys {
         Keys::Counted(at, access) => counted(None, at, access, &inner),
         Keys::TargetAndCounted(target, access) => counted(Some(target), 2, access, &inner),
+        Keys::Migrated(access) => told_of_migrate(access, inner.len(), |index| inner.get(index)).into_vec(),
         keys => find(keys, inner.len(), |index| inner.get(index)).into_vec(),
     };
     if found.is_empty() && !command.row.flags.has(Flags::NO_MANDATORY_KEYS) {

@@ -33,9 +33,16 @@ const BUTTERFLY: &str = r"
 ";
 
 fn lolwut(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
-    // Redis draws another picture for some versions; there is only one glasswing.
+    // Redis draws another picture for some versions, in a size that can be given; there is only one glasswing.
     if args.remaining() >= 2 && args.keyword("VERSION") {
-        args.int_or(CommandError::NotInteger);
+        let sizes = match args.int_or(CommandError::NotInteger) {
+            5 => 3,
+            6 => 2,
+            _ => 0,
+        };
+        for _ in 0..args.remaining().min(sizes) {
+            args.int_or(CommandError::NotInteger);
+        }
         args.check()?;
     }
     let text = format!("{BUTTERFLY}Redis ver. {REDIS_VERSION}\n");

@@ -266,10 +266,18 @@ fn memory_is_counted_and_reported() {
 #[test]
 fn lolwut_ends_with_the_version() {
     let mut bench = Bench::new();
-    for line in ["LOLWUT", "LOLWUT VERSION 7", "LOLWUT nosuch"] {
+    for line in [
+        "LOLWUT",
+        "LOLWUT nosuch",
+        "LOLWUT VERSION 7 x",
+        "LOLWUT VERSION 5 1 2 3 x",
+        "LOLWUT VERSION 6 1 2 x",
+    ] {
         assert!(bench.line(line).ends_with("Redis ver. 7.0.15\\n\""), "{line}");
     }
-    assert_eq!(bench.line("LOLWUT VERSION x"), "(error) ERR value is not an integer or out of range");
+    for line in ["LOLWUT VERSION x", "LOLWUT VERSION 5 1 2 x", "LOLWUT VERSION 6 1 x"] {
+        assert_eq!(bench.line(line), "(error) ERR value is not an integer or out of range", "{line}");
+    }
 }
 
 #[test]

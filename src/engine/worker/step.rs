@@ -174,6 +174,9 @@ impl Worker {
                 _ => Ok(()),
             });
         if let Err(refused) = checked {
+            if refused.0 == Refusal::UnknownCommand {
+                session.client.last_command.store(usize::MAX, Ordering::Relaxed);
+            }
             self.refuse(session, out, refused, Some(index));
             if flags.has(Flags::EXECUTES_QUEUE) {
                 self.abandon(session, batch);

@@ -94,11 +94,16 @@ fn missing_doubled_swapped_and_foreign_blocks_are_found() {
 
 /// A file around one block of this payload, with every checksum right: what an attacker writes.
 fn forge(payloads: &[(u8, &[u8])]) -> Vec<u8> {
+    forge_with(1, payloads)
+}
+
+/// The same with a header that counts so many keys.
+fn forge_with(keys: u64, payloads: &[(u8, &[u8])]) -> Vec<u8> {
     let header = FileHeader {
         version: FORMAT_VERSION,
         created_unix_ms: 0,
         id: ID,
-        keys: 1,
+        keys,
         server_version: String::new(),
     }
     .encode();
@@ -155,6 +160,15 @@ fn forged_files_load_when_they_are_right() {
     for cut in 1..bytes.len() {
         let (a, b) = bytes.split_at(cut);
         load_bytes(&forge(&[(STARTS_RECORD, a), (ENDS_RECORD, b)]), &[record("k", value.clone())]).unwrap();
+    }
+}
+
+#[test]
+fn a_header_with_another_number_of_keys_is_named() {
+    let bytes = encoded(&Value::Int(7));
+    for keys in [0, 2] {
+        let e = load_bytes(&forge_with(keys, &[(WHOLE, &bytes)]), &[]).unwrap_err().to_string();
+        assert!(e.contains(&format!("the header counts {keys} keys, the trailer 1")), "{e}");
     }
 }
 
