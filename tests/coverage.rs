@@ -38,7 +38,6 @@ const REFUSING: &[(&str, &str)] = &[
     ("module|unload", "needs a module"),
     ("script|kill", "needs a script that runs while another connection asks"),
     ("function|kill", "needs a function that runs while another connection asks"),
-    ("client|caching", "needs client-side caching, which is not there yet"),
 ];
 
 /// What a transcript showed.

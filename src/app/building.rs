@@ -68,6 +68,7 @@ pub(super) fn build(
         effect_logs,
         replication,
         pubsub: crate::pubsub::PubSub::default(),
+        tracking: crate::command::tracking::Tracking::default(),
         jobs: Jobs::new(clocks),
         scripts: crate::script::ScriptEngine::new(clock.clone(), config.clone()),
         guard: Arc::new(Guard::new()),
@@ -193,6 +194,7 @@ pub(super) fn engine_of(host: &Arc<Host>) -> Arc<Engine> {
         log: Arc::clone(&host.effect_logs) as Arc<dyn EffectLog>,
         server: Arc::clone(host) as Arc<dyn crate::command::ports::Server>,
     });
+    crate::engine::tracking::tell_at_once(&engine);
     let _ = host.append_only.engine.set(Arc::clone(&engine));
     engine
 }

@@ -71,6 +71,10 @@ fn slow_log(host: &Host, figures: &mut Figures) {
 }
 
 fn clients(host: &Host, figures: &mut Figures) {
+    let (keys, items) = host.store.tracked();
+    (figures.tracked_keys, figures.tracked_items) = (keys as u64, items as u64);
+    figures.tracking_clients = host.tracking.clients() as u64;
+    figures.tracking_prefixes = host.tracking.prefixes() as u64;
     figures.pubsub_channels = host.pubsub.count(Kind::Channel) as u64;
     figures.pubsub_patterns = host.pubsub.count(Kind::Pattern) as u64;
     figures.pubsubshard_channels = host.pubsub.count(Kind::Shard) as u64;

@@ -42,6 +42,7 @@ pub(super) struct Host {
     pub(super) status: Arc<Status>,
     pub(super) acl: Arc<Acl>,
     pub(super) pubsub: crate::pubsub::PubSub,
+    pub(super) tracking: crate::command::tracking::Tracking,
     pub(super) jobs: Jobs,
     pub(super) append_only: Arc<super::append_only::AppendOnly>,
     pub(super) scripts: crate::script::ScriptEngine,
@@ -131,6 +132,10 @@ impl Server for Host {
 
     fn pubsub(&self) -> &crate::pubsub::PubSub {
         &self.pubsub
+    }
+
+    fn tracking(&self) -> &crate::command::tracking::Tracking {
+        &self.tracking
     }
 
     fn replication(&self) -> &crate::replica::Replication {

@@ -79,6 +79,14 @@ pub enum ClientFlag {
     BatchOver = 1 << 15,
     /// A replica: it follows the stream of what happens.
     Replica = 1 << 16,
+    /// Caches keys, and hears of their changes (CLIENT TRACKING).
+    Tracks = 1 << 17,
+    /// Hears of the changes of all keys with its prefixes (BCAST).
+    TracksPrefixes = 1 << 18,
+    /// Does not hear of its own changes (NOLOOP).
+    IgnoresOwn = 1 << 19,
+    /// The client that is to hear of changes for it is gone.
+    BrokenRedirect = 1 << 20,
 }
 
 /// The shared record of one client.
@@ -140,6 +148,8 @@ pub struct Client {
     pub user_id: AtomicU64,
     /// How far the replicas' stream reached with its last change.
     pub written_to: AtomicU64,
+    /// The id of the client that hears for it of changes of what it caches; 0: it hears of them itself.
+    pub redirect: AtomicU64,
     /// What it has said as a replica, and how far it is.
     link: OnceLock<Arc<Link>>,
     flags: AtomicU32,
@@ -210,6 +220,7 @@ impl Client {
             flags: AtomicU32::new(if unix { ClientFlag::UnixSocket as u32 } else { 0 }),
             user_id: AtomicU64::new(0),
             written_to: AtomicU64::new(0),
+            redirect: AtomicU64::new(0),
             link: OnceLock::new(),
             text: Mutex::new(ClientText { user: DEFAULT_USER.to_vec(), ..ClientText::default() }),
             mailbox: Mutex::default(),
@@ -286,7 +297,7 @@ impl Client {
 
     /// Sends it a message. It is woken by the first that lies in its mailbox, and by the one that exceeds
     /// a limit; what is beyond the hard one it never gets, since its connection ends.
-    fn send_message(&self, encoded: Bytes, limit: Limit) {
+    pub fn send_message(&self, encoded: Bytes, limit: Limit) {
         if self.has(ClientFlag::Overflowed) {
             return;
         }
@@ -346,6 +357,12 @@ impl Client {
     #[inline]
     pub fn has_mail(&self) -> bool {
         self.mail.load(Ordering::Acquire)
+    }
+
+    /// The client that hears for it of changes of what it caches, as Redis shows it: 0 is itself, -1 that it caches
+    /// nothing.
+    pub fn redirection(&self) -> i64 {
+        if self.has(ClientFlag::Tracks) { self.redirect.load(Ordering::Relaxed).cast_signed() } else { -1 }
     }
 
     /// Takes what was sent.

@@ -55,6 +55,9 @@ fn letters(client: &Client) -> String {
     if client.has(ClientFlag::Blocked) || client.has(ClientFlag::Paused) {
         letters.push('b');
     }
+    let tracking =
+        [(ClientFlag::Tracks, 't'), (ClientFlag::BrokenRedirect, 'R'), (ClientFlag::TracksPrefixes, 'B')];
+    letters.extend(tracking.iter().filter(|(flag, _)| client.has(*flag)).map(|(_, letter)| letter));
     if client.is_watch_broken() {
         letters.push('d');
     }
@@ -104,7 +107,7 @@ pub fn line(to: &mut Vec<u8>, client: &Client, view: &View<'_>) {
     to.extend_from_slice(rest.as_bytes());
     to.extend_from_slice(&text.user);
     let resp = if client.has(ClientFlag::Resp3) { 3 } else { 2 };
-    to.extend_from_slice(format!(" redir=-1 resp={resp}").as_bytes());
+    to.extend_from_slice(format!(" redir={} resp={resp}", client.redirection()).as_bytes());
 }
 
 /// The part of a line that is about memory, from `qbuf` to `tot-mem`.

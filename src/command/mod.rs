@@ -27,6 +27,7 @@ pub mod sorted_result;
 pub mod syntax;
 pub mod table;
 pub mod timeout;
+pub mod tracking;
 pub mod transcript;
 pub mod value_limits;
 

@@ -74,6 +74,8 @@ pub trait Server: Send + Sync {
     fn save_users(&self) -> Result<(), String>;
     /// Channels and who listens to them.
     fn pubsub(&self) -> &crate::pubsub::PubSub;
+    /// Who caches keys, and hears of their changes.
+    fn tracking(&self) -> &super::tracking::Tracking;
     /// The stream of what happens, and who follows it.
     fn replication(&self) -> &crate::replica::Replication;
     /// Begins the full synchronizations that are due.

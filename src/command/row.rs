@@ -239,6 +239,8 @@ bits! {
         SYSCMD = 50, "";
         /// Leaves an open MULTI behind: what is queued is never the worse for it.
         LEAVES_MULTI = 33, "";
+        /// What CLIENT CACHING has said is still about the command that follows.
+        KEEPS_CACHING = 32, "";
     }
 }
 

@@ -13,6 +13,7 @@ use crate::store::WatchFlag;
 
 use super::client::{Client, ClientFlag};
 use super::row::Flags;
+use super::tracking::Caching;
 
 /// What CLIENT REPLY has asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -142,6 +143,8 @@ pub struct Session {
     pub reply_mode: ReplyMode,
     /// CLIENT NO-TOUCH: what it reads does not count as used.
     pub no_touch: bool,
+    /// CLIENT TRACKING: what it reads it may cache.
+    pub tracking: Option<Box<Caching>>,
 }
 
 impl Session {
@@ -223,6 +226,7 @@ impl Session {
             subscriptions: Subscriptions::default(),
             reply_mode: ReplyMode::On,
             no_touch: false,
+            tracking: None,
         }
     }
 

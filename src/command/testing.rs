@@ -263,6 +263,8 @@ pub(crate) struct FakeServer {
     pub(crate) acl: Arc<Acl>,
     /// Channels.
     pub(crate) pubsub: crate::pubsub::PubSub,
+    /// Who caches keys.
+    pub(crate) tracking: super::tracking::Tracking,
     /// The stream that nobody follows.
     pub(crate) replication: crate::replica::Replication,
     /// What INFO shows beside the counters.
@@ -330,6 +332,7 @@ impl FakeServer {
             client,
             me: Weak::clone(me),
             pubsub: crate::pubsub::PubSub::default(),
+            tracking: super::tracking::Tracking::default(),
             replication: nobody_follows(),
             figures: Mutex::default(),
             asked: Mutex::default(),
@@ -386,6 +389,9 @@ impl Server for FakeServer {
     }
     fn pubsub(&self) -> &crate::pubsub::PubSub {
         &self.pubsub
+    }
+    fn tracking(&self) -> &super::tracking::Tracking {
+        &self.tracking
     }
     fn clients(&self) -> &dyn Clients {
         self

@@ -16,7 +16,6 @@ const REASONS: &[(&str, &str)] = &[
     ("rdb-del-sync-files", "replicaof would be refused"),
     ("repl", "replicaof would be refused"),
     ("syslog-", "syslog-enabled yes would be refused"),
-    ("tracking-", "CLIENT TRACKING is refused"),
     ("io-threads", "workers says how many threads serve"),
     ("", "it tunes how Redis works inside; no reply depends on it"),
 ];

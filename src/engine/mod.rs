@@ -27,6 +27,7 @@ mod stream_tests;
 mod sync;
 #[cfg(test)]
 mod testing;
+pub mod tracking;
 pub mod transaction;
 pub mod unit;
 pub mod worker;

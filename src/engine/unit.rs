@@ -14,7 +14,7 @@ use crate::store::{KeyHash, Moment, View};
 
 use super::blocked::{self, Parked};
 use super::shared::Engine;
-use super::{log, notify};
+use super::{log, notify, tracking};
 
 /// What a worker lends to a unit of work.
 pub struct Scope<'a> {
@@ -132,6 +132,7 @@ pub fn context<'a>(
     ctx.view.set_no_touch(ctx.session.no_touch);
     ctx.view.set_notes_keys(collect_events);
     ctx.view.set_tells_expired(ctx.collect_replay);
+    ctx.view.set_tells_stale(true);
     ctx
 }
 
@@ -153,7 +154,7 @@ pub fn run<'a>(
         note_only(&mut ctx, args);
     }
     // `finish` in place: a context is large, and handing it over by value copies it.
-    if ctx.view.has_ready() {
+    if ctx.view.has_ready() || ctx.view.has_stale() {
         finish(scope, ctx);
     } else {
         log::commit(scope.engine, &mut ctx);
@@ -208,8 +209,10 @@ fn note_only(ctx: &mut Context<'_>, args: &Args<'_>) {
 #[inline]
 pub fn call(ctx: &mut Context<'_>, args: &Args<'_>) -> Result<Reply, CommandError> {
     let registered = ctx.registry.get(ctx.command);
-    let args = if registered.parent.is_some() { args.clone().of_subcommand() } else { args.clone() };
-    (registered.row.run)(ctx, args)
+    let own = if registered.parent.is_some() { args.clone().of_subcommand() } else { args.clone() };
+    let outcome = (registered.row.run)(ctx, own);
+    tracking::remember(ctx, args);
+    outcome
 }
 
 /// Writes what the handler answered, or parks the client.
@@ -277,6 +280,7 @@ pub fn finish(scope: &Scope<'_>, mut ctx: Context<'_>) {
     }
     log::commit(scope.engine, &mut ctx);
     notify::tell(scope.engine, &mut ctx);
+    tracking::tell(scope.engine, &mut ctx);
     count(scope, &mut ctx.view);
     if !ready.is_empty() {
         let client = Arc::clone(&ctx.session.client);

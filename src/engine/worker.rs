@@ -22,6 +22,7 @@ use crate::store::{Evictor, KeyHash, Moment, Usage};
 
 use super::memory::{self, Room};
 use super::shared::Engine;
+use super::tracking;
 
 mod batch;
 mod parking;
@@ -69,6 +70,8 @@ pub struct Worker {
     /// Elements that the planned requests look up in the collection under their key.
     elements: Vec<(KeyHash, Span)>,
     seed: u64,
+    /// The shard from which tracked keys are forgotten next.
+    tracked_from: usize,
     evictor: Evictor,
     tracer: WorkerTracer,
     /// Commands of this batch that are traced once their replies are written.
@@ -106,6 +109,7 @@ impl Worker {
             prefetch: Vec::new(),
             elements: Vec::new(),
             seed: engine.store.hash(&index.to_le_bytes()) | 1,
+            tracked_from: 0,
             evictor: Evictor::new(engine.store.hash(&(index as u64 + 1).to_le_bytes())),
             tracer: engine.tracer.worker(index),
             sampled: Vec::new(),
@@ -326,6 +330,14 @@ impl Worker {
         let moment = self.moment_now();
         let room = memory::make_room(&engine, &self.settings, &mut self.evictor, moment, self.index);
         matches!(room, Room::Evicting { .. }) && !engine.world.is_wanted()
+    }
+
+    /// Holds `tracking-table-max-keys`.
+    #[inline]
+    pub fn hold_tracked(&mut self) {
+        if tracking::is_beyond_limit(&self.engine, &self.settings) {
+            tracking::hold_limit(&self.engine, &self.settings, &mut self.tracked_from);
+        }
     }
 
     /// Milliseconds since 1970, now.

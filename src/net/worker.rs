@@ -195,6 +195,9 @@ async fn keep_house(
             works = true;
             tokio::task::yield_now().await;
         }
+        if index == 0 && !engine.server.switches().pauses_chores() {
+            shared.borrow_mut().worker.hold_tracked();
+        }
         loop {
             let more = {
                 let mut shared = shared.borrow_mut();

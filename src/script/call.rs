@@ -153,6 +153,11 @@ fn perform(
     if flags.has(Flags::WRITE) {
         watch.note_write();
     }
+    if flags.has(Flags::READONLY)
+        && let Some(caching) = &mut ctx.session.tracking
+    {
+        caching.script_reads = true;
+    }
     run(ctx, index, args, reply)
 }
 

@@ -1,9 +1,11 @@
-//! Who waits for a key and who watches it. Kept beside the shard's table and guarded by its lock.
+//! Who waits for a key, who watches it, and who has it cached. Kept beside the shard's table and guarded by its lock.
 
 use std::any::Any;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+use smallvec::SmallVec;
 
 /// Set when a watched key changes. One per client that watches anything.
 #[derive(Debug, Default)]
@@ -91,6 +93,9 @@ struct KeyHooks {
     hearing_of_loss: usize,
 }
 
+/// The clients that may have a key's value in a cache of their own, by their id. Most keys have one or two.
+type Readers = SmallVec<[u64; 2]>;
+
 impl KeyHooks {
     fn is_empty(&self) -> bool {
         self.watchers.is_empty() && self.waiters.is_empty()
@@ -101,12 +106,14 @@ impl KeyHooks {
 #[derive(Debug, Default)]
 pub struct Hooks {
     keys: HashMap<Box<[u8]>, KeyHooks>,
+    /// Apart from the others, since there may be very many.
+    readers: HashMap<Box<[u8]>, Readers>,
 }
 
 impl Hooks {
-    /// Whether nobody waits or watches.
+    /// Whether nobody waits, watches or caches.
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.keys.is_empty() && self.readers.is_empty()
     }
 
     /// Raises the flag when `key` changes.
@@ -159,7 +166,40 @@ impl Hooks {
         !hooks.waiters.is_empty()
     }
 
-    /// All keys that anybody hangs on.
+    /// Notes that a client may have the key cached. Whether it is news, and whether the key had no reader before.
+    pub fn track(&mut self, key: &[u8], reader: u64) -> (bool, bool) {
+        let Some(readers) = self.readers.get_mut(key) else {
+            self.readers.insert(key.into(), SmallVec::from_slice(&[reader]));
+            return (true, true);
+        };
+        let known = readers.contains(&reader);
+        if !known {
+            readers.push(reader);
+        }
+        (!known, false)
+    }
+
+    /// Takes those who may have the key cached: what they have is no longer so.
+    pub fn take_readers(&mut self, key: &[u8]) -> Vec<u64> {
+        self.readers.remove(key).map_or_else(Vec::new, SmallVec::into_vec)
+    }
+
+    /// The same of up to `count` keys.
+    pub fn take_some_readers(&mut self, count: usize) -> Vec<(Box<[u8]>, Vec<u64>)> {
+        if count >= self.readers.len() {
+            let all = std::mem::take(&mut self.readers);
+            return all.into_iter().map(|(key, readers)| (key, readers.into_vec())).collect();
+        }
+        let keys: Vec<Box<[u8]>> = self.readers.keys().take(count).cloned().collect();
+        keys.into_iter()
+            .map(|key| {
+                let readers = self.take_readers(&key);
+                (key, readers)
+            })
+            .collect()
+    }
+
+    /// All keys that anybody waits for or watches.
     pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
         self.keys.keys().map(|key| &key[..])
     }
@@ -190,6 +230,20 @@ mod tests {
         assert!(waiter.is_waiting() && waiter.claim());
         waiter.serve();
         assert!(waiter.is_served() && !waiter.is_waiting() && !waiter.claim());
+    }
+
+    #[test]
+    fn readers_are_entered_once_and_taken_once() {
+        let mut hooks = Hooks::default();
+        assert_eq!(hooks.track(b"k", 1), (true, true));
+        assert_eq!(hooks.track(b"k", 1), (false, false));
+        assert_eq!(hooks.track(b"k", 2), (true, false));
+        assert_eq!(hooks.track(b"l", 2), (true, true));
+        assert!(hooks.keys().next().is_none() && !hooks.is_empty());
+        assert_eq!(hooks.take_readers(b"k"), [1, 2]);
+        assert!(hooks.take_readers(b"k").is_empty());
+        assert_eq!(hooks.take_some_readers(5), [(b"l"[..].into(), vec![2])]);
+        assert!(hooks.is_empty());
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::hash::{KeyHash, KeyHasher};
 use super::object::Object;
 use super::saves::Saves;
 use super::shard::ShardGuard;
+use super::tracked::Tracked;
 use super::view::Loss;
 
 /// How a store is laid out.
@@ -62,6 +63,7 @@ pub struct Store {
     pub(super) saves: Saves,
     /// How many watches and waits exist: while none does, a write need not look for them.
     pub(super) hooks: AtomicUsize,
+    pub(super) tracked: Tracked,
     /// How often somebody found a shard's lock taken.
     lock_waits: AtomicU64,
     /// Measures waits for locks.
@@ -102,6 +104,7 @@ impl Store {
             hasher,
             saves: Saves::default(),
             hooks: AtomicUsize::new(0),
+            tracked: Tracked::default(),
             garbage: OnceLock::new(),
             losses: OnceLock::new(),
             garbage_pending: AtomicUsize::new(0),

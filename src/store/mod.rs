@@ -30,6 +30,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod told;
+mod tracked;
 mod trial;
 mod usage;
 mod view;
@@ -50,5 +51,6 @@ pub use size::size_class;
 pub use strings::{Expiry, WrongType};
 pub use sweep::{Sweep, Swept};
 pub use told::Noted;
+pub use tracked::Stale;
 pub use usage::{Usage, decayed, idle_seconds, idle_since, lru_clock, with_frequency};
-pub use view::{Key, Loss, Moment, Tally, View};
+pub use view::{By, Key, Loss, Moment, Tally, View};

@@ -13,7 +13,7 @@
 use smallvec::SmallVec;
 
 use super::entry::{Entry, Str};
-use super::view::{Held, Key, Place, View};
+use super::view::{By, Held, Key, Place, View};
 
 /// More elements than this, or bytes of a string, take too long to copy.
 const HEAVY_ELEMENTS: usize = 256;
@@ -35,7 +35,7 @@ struct Logged {
 pub(super) struct Trial {
     log: SmallVec<[Logged; 2]>,
     /// Keys that changed and that somebody watches or waits for, with their held shards: told at the end.
-    signals: Vec<(usize, Box<[u8]>)>,
+    signals: Vec<(usize, Box<[u8]>, By)>,
 }
 
 /// How far a unit is from being undone.
@@ -80,14 +80,14 @@ impl View<'_> {
     /// What was done stays.
     pub fn end_trial(&mut self) {
         self.trying.0 &= !(State::TRIAL | State::GIVEN_UP);
-        for (held, key) in self.trial.take().into_iter().flat_map(|trial| trial.signals) {
-            self.notify_hooks(held, &key);
+        for (held, key, by) in self.trial.take().into_iter().flat_map(|trial| trial.signals) {
+            self.notify_hooks(held, &key, by);
         }
     }
 
     #[cold]
-    pub(super) fn log_signal(&mut self, held: usize, key: &[u8]) {
-        self.trial.get_or_insert_default().signals.push((held, key.into()));
+    pub(super) fn log_signal(&mut self, held: usize, key: &[u8], by: By) {
+        self.trial.get_or_insert_default().signals.push((held, key.into(), by));
     }
 
     /// Puts back every key as it was, and forgets what else the unit noted.

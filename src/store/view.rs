@@ -98,6 +98,8 @@ pub struct View<'s> {
     pub(super) tells_expired: bool,
     /// Whether it tells what else happened to keys.
     pub(super) notes_keys: bool,
+    /// Whether it tells at its end what somebody may have cached: if not, that is told at once.
+    pub(super) tells_stale: bool,
     random: Random,
 }
 
@@ -126,6 +128,7 @@ impl<'s> View<'s> {
             told: None,
             tells_expired: false,
             notes_keys: false,
+            tells_stale: false,
             random: Random::new(moment.seed | 1),
         }
     }
@@ -448,7 +451,7 @@ impl<'s> View<'s> {
     pub(super) fn expire_in_place(&mut self, place: Place) {
         let Some(entry) = self.detach_in_place(place) else { return };
         self.tally.expired += 1;
-        self.notify_hooks(place.held, entry.key());
+        self.notify_hooks(place.held, entry.key(), By::Nobody);
         self.note(entry.key(), Noted::Expired);
         if !self.tells_expired {
             self.store.tell_lost(self.number, entry.key(), Loss::Expired);
@@ -461,7 +464,7 @@ impl<'s> View<'s> {
     pub(super) fn evict_in_place(&mut self, place: Place) -> Option<Vec<u8>> {
         let entry = self.detach_in_place(place)?;
         let key = entry.key().to_vec();
-        self.notify_hooks(place.held, &key);
+        self.notify_hooks(place.held, &key, By::Nobody);
         self.store.tell_lost(self.number, &key, Loss::Evicted);
         self.dispose(place.held, entry);
         Some(key)
@@ -494,14 +497,15 @@ impl<'s> View<'s> {
     pub fn signal(&mut self, key: Key<'_>) {
         if self.store.hooks.load(std::sync::atomic::Ordering::Relaxed) != 0 {
             let held = self.held_for(key.hash);
-            self.notify_hooks(held, key.bytes);
+            self.notify_hooks(held, key.bytes, By::Command);
         }
     }
 
-    pub(super) fn notify_hooks(&mut self, held: usize, key: &[u8]) {
+    pub(super) fn notify_hooks(&mut self, held: usize, key: &[u8], by: By) {
         if self.is_on_trial() {
-            return self.log_signal(held, key);
+            return self.log_signal(held, key, by);
         }
+        self.note_stale(held, key, by);
         let waited_for = self.held[held].guard.side().hooks.as_ref().is_some_and(|hooks| hooks.changed(key));
         if waited_for {
             self.note_ready(key);
@@ -514,6 +518,15 @@ impl<'s> View<'s> {
             self.note_ready(key.bytes);
         }
     }
+}
+
+/// Who changed a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// A command.
+    Command,
+    /// Nobody: it expired, or was removed to make room.
+    Nobody,
 }
 
 /// Why a key went that no command removed.

@@ -29,6 +29,7 @@ impl View<'_> {
         self.begin_walk();
         let Some(database) = self.store.existing(self.physical) else { return 0 };
         let (physical, epoch) = (self.physical, self.epoch);
+        self.note_all_stale();
         let mut removed = 0;
         for shard in 0..database.shards() {
             let mut guard = database.lock(shard);
@@ -44,6 +45,8 @@ impl View<'_> {
                     }
                 }
             }
+            // Who has them cached is told of all at once.
+            self.store.take_some(&mut guard.side_mut().hooks, usize::MAX);
             let mut entries = guard.take_all();
             drop(guard);
             removed += entries.len();
@@ -74,6 +77,7 @@ impl View<'_> {
         let found = self.count_expired();
         if hooked {
             self.expire_hooked(a, b);
+            [a, b].into_iter().for_each(|number| self.note_database_stale(number));
         }
         self.store.swap_names(a, b);
         // They are told of after the exchange, where they would lie now.

@@ -1,11 +1,14 @@
-"""The caches of Django and Flask."""
+"""The caches of Django and Flask, and redis-py's own."""
 
 import os
+import time
 
 import django
 import flask
 import flask_caching
+import redis
 from django.conf import settings
+from redis.cache import CacheConfig
 
 URL = f"redis://127.0.0.1:{os.environ['PORT']}"
 
@@ -73,6 +76,32 @@ def with_flask():
         assert cache.get("a") is None
 
 
+def with_redis_py():
+    # It wants a Redis 7.4, and so refuses a Redis 7.0 as well, although nothing it asks for is newer.
+    redis.connection.CacheProxyConnection.MIN_ALLOWED_VERSION = "7.0.0"
+    client = redis.Redis.from_url(URL, protocol=3, cache_config=CacheConfig(max_size=100))
+    writer = redis.Redis.from_url(URL)
+    writer.mset({f"cached:{number}": 0 for number in range(50)})
+    for round in range(1, 20):
+        keys = [f"cached:{number}" for number in range(50)]
+        before = [client.get(key) for key in keys]
+        assert client.get_cache().size == 50, client.get_cache().size
+        assert [client.get(key) for key in keys] == before == [b"%d" % (round - 1)] * 50
+        writer.mset({key: round for key in keys})
+        # The messages are on their way when the writer has its reply.
+        began = time.monotonic()
+        while [client.get(key) for key in keys] != [b"%d" % round] * 50:
+            assert time.monotonic() - began < 5, "what was cached stays stale"
+    writer.flushall()
+    began = time.monotonic()
+    while client.get("cached:1") is not None:
+        assert time.monotonic() - began < 5, "what was cached outlives FLUSHALL"
+
+
 with_django()
 with_flask()
-print(f"django-redis on Django {django.__version__}, Flask-Caching {flask_caching.__version__}")
+with_redis_py()
+print(
+    f"django-redis on Django {django.__version__}, Flask-Caching {flask_caching.__version__}, "
+    f"redis-py {redis.__version__} with its own cache"
+)

@@ -173,6 +173,9 @@ fn reset(ctx: &mut Context<'_>, _: Args<'_>) -> Outcome {
     let session = &mut *ctx.session;
     session.forget_subscriptions(ctx.server.pubsub());
     session.stop_monitoring(ctx.server.pubsub());
+    if ctx.server.tracking().disable(session) {
+        ctx.view.listen_to_changes(false);
+    }
     session.client.take_mail_into(ctx.out.buffer_mut());
     session.select(0);
     session.start_over(ctx.server.acl());

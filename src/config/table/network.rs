@@ -17,7 +17,7 @@ macro_rules! network_rows {
     proto_max_bulk_len_bytes: u64 = 512 * MB => "proto-max-bulk-len" memory(1 << 20, LONG_MAX) [] "Longest string that a client may send.";
     maxmemory_clients: MemoryLimit = MemoryLimit::Bytes(0) => "maxmemory-clients" memory_or_percent(LONG_MAX) [] requires(ClientEviction: "0") "Memory of all clients beyond which the largest are disconnected; 0 is no limit.";
     socket_mark_id: u32 = 0 => "socket-mark-id" int(0, UINT_MAX) [IMMUTABLE] requires(SocketMark: "0") "Mark put on listening sockets for the packet filter.";
-    tracking_table_max_keys: u64 = 1_000_000 => "tracking-table-max-keys" int(0, LONG_MAX) [STORED] "Keys remembered for client-side caching.";
+    tracking_table_max_keys: u64 = 1_000_000 => "tracking-table-max-keys" int(0, LONG_MAX) [] "Keys remembered for client-side caching; 0 for as many as there are.";
 }
 "TLS" {
     tls_port: u16 = 0 => "tls-port" int(0, 65535) [APPLIED] "TCP port for clients that use TLS; 0 listens on none.";

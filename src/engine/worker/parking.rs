@@ -27,6 +27,9 @@ impl Worker {
         transaction::unwatch(&scope, &mut connection.session);
         connection.session.forget_subscriptions(engine.server.pubsub());
         connection.session.stop_monitoring(engine.server.pubsub());
+        if engine.server.tracking().disable(&mut connection.session) {
+            engine.store.listen_to_changes(false);
+        }
         if let Some(link) = connection.session.client.link() {
             engine.server.replication().remove(link, engine.clock.stamp() / 1_000_000);
         }

@@ -34,7 +34,8 @@ impl Worker {
         let special =
             session.multi.is_some() || session.reply_mode != ReplyMode::On || session.client.any(SPECIAL);
         let watched = batch.monitored || engine.tracer.is_on();
-        !(held_up || refused || restricted || special || watched)
+        let caching = session.tracking.as_ref().is_some_and(|caching| caching.is_given);
+        !(held_up || refused || restricted || special || watched || caching)
     }
 
     /// Whether this is such a command, well formed, and nobody has asked for a pause.

@@ -127,8 +127,20 @@ impl Worker {
             return self.plain(connection, out, batch, index, args);
         }
         let step = self.climb(connection, out, batch, command, args);
+        if let Some(caching) = &mut connection.session.tracking
+            && caching.is_given
+            && connection.session.multi.is_none()
+            && !command.is_some_and(|index| self.keeps_caching(index))
+        {
+            // CLIENT CACHING is about the next command, or transaction.
+            caching.is_given = false;
+        }
         batch.open = self.is_open(&connection.session, batch);
         step
+    }
+
+    fn keeps_caching(&self, index: usize) -> bool {
+        self.engine.registry.get(index).row.flags.has(Flags::KEEPS_CACHING)
     }
 
     /// Runs one request: ladder, queue, world, unit.
@@ -154,6 +166,12 @@ impl Worker {
         let registered = engine.registry.get(index);
         session.client.last_command.store(index, Ordering::Relaxed);
         let room = if batch.limited { self.room(batch) } else { Room::Enough };
+        self.hold_tracked();
+        if connection.session.tracking.is_some() {
+            // What was evicted, or is tracked no longer, comes before the command's reply.
+            connection.session.client.take_mail_into(out.buffer_mut());
+        }
+        let session = &mut connection.session;
         let situation = Situation {
             settings: &self.settings,
             authenticated: session.authenticated,
@@ -288,7 +306,8 @@ impl Worker {
         if session.client.has(ClientFlag::Subscriber) && session.client.has_mail() {
             let mut mail = Vec::new();
             session.client.take_mail_into(&mut mail);
-            out.insert(mark, &mail);
+            // What somebody else has made stale must not come before the reply that has read it.
+            out.insert(if session.tracking.is_some() { out.len() } else { mark }, &mail);
         }
         match ended {
             Ended::Replied | Ended::Pushed => Step::Done,

@@ -10,7 +10,7 @@ pub(super) fn clients(fields: &mut Fields, look: &Look<'_>) {
     fields.put("client_recent_max_input_buffer", figures.client_recent_max_input_buffer);
     fields.put("client_recent_max_output_buffer", figures.client_recent_max_output_buffer);
     fields.put("blocked_clients", figures.blocked_clients);
-    fields.put("tracking_clients", 0);
+    fields.put("tracking_clients", figures.tracking_clients);
     fields.put("clients_in_timeout_table", figures.clients_in_timeout_table);
 }
 

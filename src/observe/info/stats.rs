@@ -60,11 +60,11 @@ fn absent_subsystems(fields: &mut Fields, look: &Look<'_>) {
         ("active_defrag_key_misses", "0"),
         ("total_active_defrag_time", "0"),
         ("current_active_defrag_time", "0"),
-        ("tracking_total_keys", "0"),
-        ("tracking_total_items", "0"),
-        ("tracking_total_prefixes", "0"),
-        ("unexpected_error_replies", "0"),
     ]);
+    fields.put("tracking_total_keys", look.figures.tracked_keys);
+    fields.put("tracking_total_items", look.figures.tracked_items);
+    fields.put("tracking_total_prefixes", look.figures.tracking_prefixes);
+    fields.absent(&[("unexpected_error_replies", "0")]);
 }
 
 fn errors_and_sockets(fields: &mut Fields, look: &Look<'_>) {

@@ -192,6 +192,14 @@ pub struct Figures {
     pub connected_clients: u64,
     /// Clients that wait in a blocking command.
     pub blocked_clients: u64,
+    /// Clients that cache keys and hear of their changes.
+    pub tracking_clients: u64,
+    /// Keys that somebody may have cached.
+    pub tracked_keys: u64,
+    /// Pairs of such a key and a client.
+    pub tracked_items: u64,
+    /// Prefixes of keys of which somebody hears all changes.
+    pub tracking_prefixes: u64,
     /// Channels that somebody listens to.
     pub pubsub_channels: u64,
     /// Patterns that somebody listens to.

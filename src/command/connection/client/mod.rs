@@ -15,7 +15,9 @@ use crate::command::{Args, Context, Outcome};
 pub use yourself::set_name;
 
 /// What all subcommands but HELP have in common.
-const COMMON: Flags = Flags::NOSCRIPT.with(Flags::LOADING).with(Flags::STALE);
+const COMMON: Flags = SHARED.with(Flags::NOSCRIPT);
+/// What HELP has in common with them.
+const SHARED: Flags = Flags::LOADING.with(Flags::STALE).with(Flags::KEEPS_CACHING);
 /// Those that reach beyond the own connection.
 const REACHING: Flags = COMMON.with(Flags::ADMIN);
 
@@ -57,7 +59,7 @@ const HELP: Command = Command {
     summary: "Show helpful text about the different subcommands",
     since: "5.0.0",
     group: Group::Connection,
-    flags: Flags::LOADING.with(Flags::STALE),
+    flags: SHARED,
     run: show_help,
     ..Command::BASE
 };

@@ -1,0 +1,294 @@
+//! Client-side caching: which clients hear of which changes, and how they are told.
+//!
+//! The store remembers who has read which key ([`Stale`]). Here is who wants to hear of all keys with a prefix, and the
+//! way from what has become stale to the clients' mailboxes. What a client's own command made stale is told behind the
+//! command's reply: a reply that was under way when the key changed never comes after the message that it did.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::config::OutputLimits;
+use crate::pubsub::Limit;
+use crate::resp::{Encoder, Protocol};
+use crate::store::{By, Stale};
+
+use super::client::{Client, ClientFlag};
+use super::ports::Clients;
+use super::session::Session;
+
+/// Where a client that speaks RESP2 hears of changes for another one.
+const CHANNEL: &[u8] = b"__redis__:invalidate";
+
+/// The flags that CLIENT TRACKING sets.
+const FLAGS: [ClientFlag; 4] =
+    [ClientFlag::Tracks, ClientFlag::TracksPrefixes, ClientFlag::IgnoresOwn, ClientFlag::BrokenRedirect];
+
+/// A connection's part, while it tracks: what its own worker alone needs to know.
+#[derive(Debug, Default)]
+pub struct Caching {
+    /// Only reads that follow CLIENT CACHING YES are remembered.
+    pub opt_in: bool,
+    /// Reads that follow CLIENT CACHING NO are not remembered.
+    pub opt_out: bool,
+    /// CLIENT CACHING was the last command.
+    pub is_given: bool,
+    /// The script that runs has called a command that reads.
+    pub script_reads: bool,
+    /// The prefixes of BCAST.
+    pub prefixes: BTreeSet<Box<[u8]>>,
+}
+
+impl Caching {
+    /// Whether what is read now is remembered.
+    pub fn remembers(&self) -> bool {
+        !(self.opt_in && !self.is_given || self.opt_out && self.is_given)
+    }
+}
+
+/// What CLIENT TRACKING ON asks for.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    /// REDIRECT; 0 without it.
+    pub redirect: u64,
+    /// PREFIX.
+    pub prefixes: Vec<Box<[u8]>>,
+    /// BCAST.
+    pub broadcast: bool,
+    /// OPTIN.
+    pub opt_in: bool,
+    /// OPTOUT.
+    pub opt_out: bool,
+    /// NOLOOP.
+    pub ignores_own: bool,
+}
+
+/// The client whose unit made something stale.
+pub struct Own<'a> {
+    /// Its id.
+    pub id: u64,
+    /// Where its reply stands, to be followed by what it has to hear; nothing where its replies are not sent.
+    pub out: Option<&'a mut Encoder>,
+}
+
+/// Who listens to which prefix.
+type Listeners = BTreeMap<Box<[u8]>, Vec<Arc<Client>>>;
+
+/// Everybody who tracks.
+#[derive(Debug, Default)]
+pub struct Tracking {
+    clients: AtomicUsize,
+    listeners: RwLock<Listeners>,
+    prefixes: AtomicUsize,
+}
+
+impl Tracking {
+    /// How many clients track.
+    pub fn clients(&self) -> usize {
+        self.clients.load(Ordering::Relaxed)
+    }
+
+    /// How many prefixes anybody listens to.
+    pub fn prefixes(&self) -> usize {
+        self.prefixes.load(Ordering::Relaxed)
+    }
+
+    /// A connection tracks from now on, or does so in another way. Whether it has begun to listen to prefixes.
+    pub fn enable(&self, session: &mut Session, wanted: Wanted) -> bool {
+        let client = &session.client;
+        if session.tracking.is_none() {
+            self.clients.fetch_add(1, Ordering::Relaxed);
+        }
+        let listened = client.has(ClientFlag::TracksPrefixes);
+        let caching = session.tracking.get_or_insert_default();
+        (caching.opt_in, caching.opt_out) = (wanted.opt_in, wanted.opt_out);
+        client.redirect.store(wanted.redirect, Ordering::Relaxed);
+        client.set(ClientFlag::BrokenRedirect, false);
+        client.set(ClientFlag::IgnoresOwn, wanted.ignores_own);
+        client.set(ClientFlag::TracksPrefixes, wanted.broadcast);
+        client.set(ClientFlag::Tracks, true);
+        if wanted.broadcast {
+            let every = wanted.prefixes.is_empty().then(Box::default);
+            for prefix in wanted.prefixes.into_iter().chain(every) {
+                if caching.prefixes.insert(prefix.clone()) {
+                    self.listen(client, prefix);
+                }
+            }
+        }
+        wanted.broadcast && !listened
+    }
+
+    /// A connection tracks no longer. Whether it has listened to prefixes.
+    pub fn disable(&self, session: &mut Session) -> bool {
+        let Some(caching) = session.tracking.take() else { return false };
+        let client = &session.client;
+        let listened = client.has(ClientFlag::TracksPrefixes);
+        caching.prefixes.iter().for_each(|prefix| self.ignore(client, prefix));
+        FLAGS.into_iter().for_each(|flag| client.set(flag, false));
+        client.redirect.store(0, Ordering::Relaxed);
+        self.clients.fetch_sub(1, Ordering::Relaxed);
+        listened
+    }
+
+    fn listen(&self, client: &Arc<Client>, prefix: Box<[u8]>) {
+        // Each change is one insertion or removal: a panic elsewhere leaves the map valid.
+        let mut listeners = self.listeners.write().unwrap_or_else(PoisonError::into_inner);
+        listeners.entry(prefix).or_default().push(Arc::clone(client));
+        self.prefixes.store(listeners.len(), Ordering::Relaxed);
+    }
+
+    fn ignore(&self, client: &Client, prefix: &[u8]) {
+        let mut listeners = self.listeners.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(clients) = listeners.get_mut(prefix) {
+            clients.retain(|other| other.id != client.id);
+            if clients.is_empty() {
+                listeners.remove(prefix);
+            }
+        }
+        self.prefixes.store(listeners.len(), Ordering::Relaxed);
+    }
+
+    /// Tells whoever may have it cached, or listens, what one unit made stale. The unit still holds its locks.
+    pub fn tell(&self, clients: &dyn Clients, limits: &OutputLimits, stale: &[Stale], own: Own<'_>) {
+        if self.clients() == 0 {
+            return;
+        }
+        let mut telling = Telling { clients, limits, own };
+        for one in stale {
+            match one {
+                Stale::Key { key, readers, .. } => telling.readers(key, readers),
+                Stale::All => telling.everybody(),
+            }
+        }
+        if self.prefixes() > 0 {
+            let listeners = self.listeners.read().unwrap_or_else(PoisonError::into_inner);
+            listeners.iter().for_each(|(prefix, clients)| telling.listeners(prefix, clients, stale));
+        }
+    }
+}
+
+/// What a message says.
+#[derive(Clone, Copy)]
+enum What<'a> {
+    Keys(&'a [&'a [u8]]),
+    All,
+}
+
+struct Telling<'a> {
+    clients: &'a dyn Clients,
+    limits: &'a OutputLimits,
+    own: Own<'a>,
+}
+
+impl Telling<'_> {
+    fn ignores(&self, client: &Client) -> bool {
+        client.id == self.own.id && client.has(ClientFlag::IgnoresOwn)
+    }
+
+    /// Tells those who have read a key. Who has changed over to prefixes meanwhile hears by these.
+    fn readers(&mut self, key: &[u8], readers: &[u64]) {
+        for &id in readers {
+            let Some(client) = self.clients.find(id) else { continue };
+            let hears = client.has(ClientFlag::Tracks) && !client.has(ClientFlag::TracksPrefixes);
+            if hears && !self.ignores(&client) {
+                self.send(&client, What::Keys(&[key]));
+            }
+        }
+    }
+
+    fn everybody(&mut self) {
+        for client in self.clients.all().iter().filter(|client| client.has(ClientFlag::Tracks)) {
+            self.send(client, What::All);
+        }
+    }
+
+    /// Tells those who listen to a prefix, all keys in one message.
+    fn listeners(&mut self, prefix: &[u8], clients: &[Arc<Client>], stale: &[Stale]) {
+        let mut changed: BTreeMap<&[u8], By> = BTreeMap::new();
+        for one in stale {
+            if let Stale::Key { key, by, .. } = one
+                && key.starts_with(prefix)
+            {
+                changed.insert(key, *by);
+            }
+        }
+        let all: Vec<&[u8]> = changed.keys().copied().collect();
+        let by_nobody = || changed.iter().filter(|(_, by)| **by == By::Nobody).map(|(key, _)| *key);
+        for client in clients {
+            let keys = if self.ignores(client) { by_nobody().collect() } else { all.clone() };
+            if !keys.is_empty() {
+                self.send(client, What::Keys(&keys));
+            }
+        }
+    }
+
+    /// Tells a client, or whom it has named for that.
+    fn send(&mut self, client: &Arc<Client>, what: What<'_>) {
+        let redirect = client.redirect.load(Ordering::Relaxed);
+        if redirect == 0 {
+            // RESP2 has no messages between replies.
+            if client.has(ClientFlag::Resp3) {
+                self.deliver(client, &push(what));
+            }
+            return;
+        }
+        let Some(other) = self.clients.find(redirect) else {
+            client.set(ClientFlag::BrokenRedirect, true);
+            if client.has(ClientFlag::Resp3) {
+                self.deliver(client, &broken(redirect));
+            }
+            return;
+        };
+        if other.has(ClientFlag::Resp3) {
+            self.deliver(&other, &push(what));
+        } else if other.has(ClientFlag::Subscriber) {
+            self.deliver(&other, &message(what));
+        }
+    }
+
+    fn deliver(&mut self, client: &Arc<Client>, encoded: &Encoder) {
+        match &mut self.own.out {
+            Some(out) if client.id == self.own.id => out.raw(encoded.as_slice()),
+            _ => {
+                let bounds = client.output_limit(self.limits);
+                let limit = Limit { hard_bytes: bounds.hard_bytes, soft_bytes: bounds.soft_bytes };
+                client.send_message(encoded.as_slice().to_vec().into(), limit);
+            }
+        }
+    }
+}
+
+fn push(what: What<'_>) -> Encoder {
+    let mut out = Encoder::new(Protocol::Resp3);
+    out.push(2);
+    out.bulk(b"invalidate");
+    write(&mut out, what);
+    out
+}
+
+fn message(what: What<'_>) -> Encoder {
+    let mut out = Encoder::new(Protocol::Resp2);
+    out.array(3);
+    out.bulk(b"message");
+    out.bulk(CHANNEL);
+    write(&mut out, what);
+    out
+}
+
+fn broken(redirect: u64) -> Encoder {
+    let mut out = Encoder::new(Protocol::Resp3);
+    out.push(2);
+    out.bulk(b"tracking-redir-broken");
+    out.int(redirect.cast_signed());
+    out
+}
+
+fn write(out: &mut Encoder, what: What<'_>) {
+    match what {
+        What::Keys(keys) => {
+            out.array(keys.len());
+            keys.iter().for_each(|key| out.bulk(key));
+        }
+        What::All => out.null(),
+    }
+}

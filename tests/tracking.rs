@@ -1,0 +1,243 @@
+//! Client-side caching: who has read a key hears of its change, in the right order, with several workers.
+
+mod common;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use common::random::Random;
+use common::{Client, Server, until};
+use glasswing::resp::Value;
+
+const KEYS: usize = 8;
+
+fn bulk(text: &str) -> Value {
+    Value::Bulk(text.as_bytes().to_vec().into())
+}
+
+/// What a client is told when keys have changed.
+fn invalidate(keys: &[&str]) -> Option<Value> {
+    Some(Value::Push(vec![bulk("invalidate"), Value::Array(keys.iter().map(|key| bulk(key)).collect())]))
+}
+
+fn tracking(server: &Server, options: &str) -> Client {
+    let mut client = server.client();
+    client.line("HELLO 3");
+    assert_eq!(client.line(&format!("CLIENT TRACKING ON {options}")), "OK");
+    client
+}
+
+/// A client with a cache as client libraries have it: filled by replies, emptied by messages, in their order.
+struct Cached {
+    client: Client,
+    values: HashMap<String, Value>,
+    told: usize,
+}
+
+impl Cached {
+    fn reply(&mut self) -> Value {
+        loop {
+            match self.client.reply().expect("a reply") {
+                Value::Push(message) => self.forget(&message),
+                other => return other,
+            }
+        }
+    }
+
+    fn forget(&mut self, message: &[Value]) {
+        assert_eq!(message[0], bulk("invalidate"));
+        let Value::Array(keys) = &message[1] else { panic!("{message:?}") };
+        for key in keys {
+            let Value::Bulk(key) = key else { panic!("{message:?}") };
+            self.told += 1;
+            self.values.remove(std::str::from_utf8(key).expect("a name"));
+        }
+    }
+
+    /// Reads what is not cached in one write: replies and messages may come in any mixture.
+    fn read(&mut self, mut keys: Vec<String>) {
+        keys.retain(|key| !self.values.contains_key(key));
+        // So that it hears what it has been told, even if it has all.
+        self.client.send(&["PING"]);
+        self.reply();
+        for key in &keys {
+            self.client.send(&["GET", key]);
+        }
+        for key in keys {
+            let value = self.reply();
+            self.values.insert(key, value);
+        }
+    }
+}
+
+fn writes(mut client: Client, seed: u64) {
+    let mut random = Random(seed);
+    for turn in 0..1_500 {
+        let key = format!("key{}", random.below(KEYS));
+        let line = match random.below(6) {
+            0 => format!("DEL {key}"),
+            1 => format!("EVAL \"return redis.call('SET', KEYS[1], ARGV[1])\" 1 {key} {seed}-{turn}"),
+            2 => {
+                client.line("MULTI");
+                client.line(&format!("SET {key} {seed}-{turn}"));
+                client.line("INCR other");
+                "EXEC".to_owned()
+            }
+            3 => format!("RENAME {key} key{}", random.below(KEYS)),
+            _ => format!("SET {key} {seed}-{turn}"),
+        };
+        client.line(&line);
+    }
+}
+
+#[test]
+fn nothing_that_is_cached_is_stale_when_all_is_told() {
+    let server = Server::start(&["--workers", "2"]);
+    let (ended, told) = (AtomicBool::new(false), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..4)
+            .map(|seed| {
+                let ended = &ended;
+                let mut cached = Cached { client: tracking(&server, ""), values: HashMap::new(), told: 0 };
+                scope.spawn(move || {
+                    let mut random = Random(seed);
+                    while !ended.load(Ordering::Acquire) {
+                        let keys: Vec<String> =
+                            (0..=random.below(20)).map(|_| format!("key{}", random.below(KEYS))).collect();
+                        cached.read(keys);
+                    }
+                    cached
+                })
+            })
+            .collect();
+        let writers: Vec<_> = (10..13)
+            .map(|seed| {
+                let client = server.client();
+                scope.spawn(move || writes(client, seed))
+            })
+            .collect();
+        writers.into_iter().for_each(|writer| writer.join().expect("a writer"));
+        ended.store(true, Ordering::Release);
+        let mut now = server.client();
+        for reader in readers {
+            let mut cached = reader.join().expect("a reader");
+            cached.client.send(&["PING"]);
+            cached.reply();
+            for (key, value) in &cached.values {
+                assert_eq!(now.call(&["GET", key]).as_ref(), Some(value), "{key} is stale");
+            }
+            told.fetch_add(cached.told, Ordering::Relaxed);
+        }
+    });
+    assert!(told.load(Ordering::Relaxed) > 100, "hardly anything was told");
+}
+
+#[test]
+fn a_client_hears_of_its_own_change_behind_the_reply() {
+    let server = Server::start(&[]);
+    let mut client = tracking(&server, "");
+    client.line("MSET a 1 b 1");
+    client.line("MGET a b");
+    client.send(&["INCR", "a"]);
+    client.send(&["PING"]);
+    assert_eq!(client.reply(), Some(Value::Int(2)));
+    assert_eq!(client.reply(), invalidate(&["a"]));
+    assert_eq!(client.reply(), Some(Value::Simple("PONG".into())));
+    // In a transaction behind all of it, and once for a key however often it changes.
+    client.send(&["MULTI"]);
+    client.send(&["INCR", "b"]);
+    client.send(&["INCR", "b"]);
+    client.send(&["EXEC"]);
+    for _ in 0..3 {
+        client.reply();
+    }
+    assert_eq!(client.reply(), Some(Value::Array(vec![Value::Int(2), Value::Int(3)])));
+    assert_eq!(client.reply(), invalidate(&["b"]));
+    // It has not been read since.
+    assert_eq!(client.call(&["INCR", "b"]), Some(Value::Int(4)));
+    assert_eq!(client.line("PING"), "PONG");
+}
+
+#[test]
+fn a_swap_of_databases_makes_stale_what_lies_in_them() {
+    let server = Server::start(&[]);
+    let (mut client, mut other) = (tracking(&server, ""), server.client());
+    other.line("SET a 1");
+    client.line("GET a");
+    other.line("SWAPDB 0 1");
+    assert_eq!(client.reply(), invalidate(&["a"]));
+}
+
+#[test]
+fn what_expires_by_itself_is_told_too() {
+    let server = Server::start(&["--workers", "2"]);
+    let (mut reader, mut listener) = (tracking(&server, ""), tracking(&server, "BCAST PREFIX ses"));
+    server.client().line("SET session 1 PX 50");
+    assert_eq!(reader.call(&["GET", "session"]), Some(bulk("1")));
+    assert_eq!(listener.reply(), invalidate(&["session"]));
+    assert_eq!(reader.reply(), invalidate(&["session"]));
+    assert_eq!(listener.reply(), invalidate(&["session"]));
+}
+
+#[test]
+fn a_client_of_resp2_hears_through_another_one() {
+    let server = Server::start(&[]);
+    let (mut client, mut ear) = (server.client(), server.client());
+    let id = ear.line("CLIENT ID").trim_start_matches("(integer) ").to_owned();
+    ear.line("SUBSCRIBE __redis__:invalidate");
+    assert_eq!(client.line(&format!("CLIENT TRACKING ON REDIRECT {id}")), "OK");
+    assert!(client.line("CLIENT LIST").contains(" flags=t db=0 "), "no t among the flags");
+    assert!(client.line("CLIENT INFO").contains(&format!(" redir={id} ")));
+    client.line("GET a");
+    client.line("SET a 1");
+    let message = |payload| Some(Value::Array(vec![bulk("message"), bulk("__redis__:invalidate"), payload]));
+    assert_eq!(ear.reply(), message(Value::Array(vec![bulk("a")])));
+    server.client().line("FLUSHALL");
+    assert_eq!(ear.reply(), message(Value::Null));
+    drop(ear);
+    until("the other one is gone", || client.line("CLIENT LIST").lines().count() == 1);
+    client.line("GET a");
+    client.line("SET a 2");
+    assert!(client.line("CLIENT TRACKINGINFO").contains("broken_redirect"));
+}
+
+#[test]
+fn no_more_keys_are_remembered_than_the_limit_allows() {
+    let server = Server::start(&["--tracking-table-max-keys", "10"]);
+    let mut client = tracking(&server, "");
+    for number in 0..100 {
+        client.send(&["GET", &format!("key{number}")]);
+    }
+    let (mut replies, mut told) = (0, 0);
+    while replies < 100 || told < 90 {
+        match client.reply() {
+            Some(Value::Push(_)) => told += 1,
+            _ => replies += 1,
+        }
+    }
+    assert_eq!((replies, told), (100, 90));
+    let mut other = server.client();
+    assert_eq!(other.info("tracking_total_keys"), "10");
+    assert_eq!(other.info("tracking_total_items"), "10");
+}
+
+#[test]
+fn nothing_is_left_of_who_has_gone() {
+    let server = Server::start(&["--workers", "2"]);
+    let mut admin = server.client();
+    let clients =
+        [tracking(&server, ""), tracking(&server, "BCAST PREFIX a PREFIX b"), tracking(&server, "BCAST")];
+    assert_eq!(admin.info("tracking_clients"), "3");
+    assert_eq!(admin.info("tracking_total_prefixes"), "3");
+    drop(clients);
+    until("all have gone", || admin.info("tracking_clients") == "0");
+    assert_eq!(admin.info("tracking_total_prefixes"), "0");
+    // RESET ends it as well.
+    let mut client = tracking(&server, "BCAST");
+    client.line("RESET");
+    assert_eq!(admin.info("tracking_clients"), "0");
+    assert_eq!(admin.info("tracking_total_prefixes"), "0");
+    client.line("HELLO 3");
+    client.line("SET a 1");
+    assert_eq!(client.line("PING"), "PONG");
+}
