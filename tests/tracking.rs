@@ -222,6 +222,25 @@ fn no_more_keys_are_remembered_than_the_limit_allows() {
 }
 
 #[test]
+fn who_does_not_listen_is_cut_off() {
+    let server = Server::start(&["--client-output-buffer-limit", "pubsub 1mb 0 0"]);
+    let mut writer = server.client();
+    let deaf = tracking(&server, "BCAST");
+    let long = "k".repeat(10_000);
+    let mut sent = 0;
+    // Its socket takes some megabytes before anything waits.
+    while writer.info("tracking_clients") == "1" {
+        assert!(sent < 10_000, "100 MB of messages were sent to a client that reads none");
+        for number in sent..sent + 100 {
+            writer.send(&["SET", &format!("{long}{number}"), ""]);
+        }
+        (sent..sent + 100).for_each(|_| assert_eq!(writer.reply(), common::ok()));
+        sent += 100;
+    }
+    drop(deaf);
+}
+
+#[test]
 fn nothing_is_left_of_who_has_gone() {
     let server = Server::start(&["--workers", "2"]);
     let mut admin = server.client();

@@ -250,7 +250,8 @@ impl Telling<'_> {
         match &mut self.own.out {
             Some(out) if client.id == self.own.id => out.raw(encoded.as_slice()),
             _ => {
-                let bounds = client.output_limit(self.limits);
+                // Whatever its class: what others do must not pile up for it without a bound.
+                let bounds = self.limits.pubsub;
                 let limit = Limit { hard_bytes: bounds.hard_bytes, soft_bytes: bounds.soft_bytes };
                 client.send_message(encoded.as_slice().to_vec().into(), limit);
             }
