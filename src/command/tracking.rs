@@ -4,9 +4,12 @@
 //! way from what has become stale to the clients' mailboxes. What a client's own command made stale is told behind the
 //! command's reply: a reply that was under way when the key changed never comes after the message that it did.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+
+use bytes::Bytes;
 
 use crate::config::OutputLimits;
 use crate::pubsub::Limit;
@@ -167,11 +170,58 @@ impl Tracking {
     }
 }
 
-/// What a message says.
+/// What is told: its bytes are made once for all who hear it.
+struct Told<'a> {
+    what: What<'a>,
+    push: OnceCell<Bytes>,
+    message: OnceCell<Bytes>,
+}
+
+/// What it says.
 #[derive(Clone, Copy)]
 enum What<'a> {
     Keys(&'a [&'a [u8]]),
     All,
+}
+
+impl<'a> Told<'a> {
+    fn new(what: What<'a>) -> Told<'a> {
+        Told { what, push: OnceCell::new(), message: OnceCell::new() }
+    }
+
+    /// For a client that speaks RESP3.
+    fn push(&self) -> Bytes {
+        let encode = || {
+            let mut out = Encoder::new(Protocol::Resp3);
+            out.push(2);
+            out.bulk(b"invalidate");
+            self.write(out)
+        };
+        self.push.get_or_init(encode).clone()
+    }
+
+    /// For one that listens and speaks RESP2.
+    fn message(&self) -> Bytes {
+        let encode = || {
+            let mut out = Encoder::new(Protocol::Resp2);
+            out.array(3);
+            out.bulk(b"message");
+            out.bulk(CHANNEL);
+            self.write(out)
+        };
+        self.message.get_or_init(encode).clone()
+    }
+
+    fn write(&self, mut out: Encoder) -> Bytes {
+        match self.what {
+            What::Keys(keys) => {
+                out.array(keys.len());
+                keys.iter().for_each(|key| out.bulk(key));
+            }
+            What::All => out.null(),
+        }
+        out.into_vec().into()
+    }
 }
 
 struct Telling<'a> {
@@ -187,18 +237,21 @@ impl Telling<'_> {
 
     /// Tells those who have read a key. Who has changed over to prefixes meanwhile hears by these.
     fn readers(&mut self, key: &[u8], readers: &[u64]) {
+        let keys = [key];
+        let told = Told::new(What::Keys(&keys));
         for &id in readers {
             let Some(client) = self.clients.find(id) else { continue };
             let hears = client.has(ClientFlag::Tracks) && !client.has(ClientFlag::TracksPrefixes);
             if hears && !self.ignores(&client) {
-                self.send(&client, What::Keys(&[key]));
+                self.send(&client, &told);
             }
         }
     }
 
     fn everybody(&mut self) {
+        let told = Told::new(What::All);
         for client in self.clients.all().iter().filter(|client| client.has(ClientFlag::Tracks)) {
-            self.send(client, What::All);
+            self.send(client, &told);
         }
     }
 
@@ -212,84 +265,63 @@ impl Telling<'_> {
                 changed.insert(key, *by);
             }
         }
+        if changed.is_empty() {
+            return;
+        }
         let all: Vec<&[u8]> = changed.keys().copied().collect();
-        let by_nobody = || changed.iter().filter(|(_, by)| **by == By::Nobody).map(|(key, _)| *key);
+        let by_nobody: Vec<&[u8]> =
+            changed.iter().filter(|(_, by)| **by == By::Nobody).map(|(key, _)| *key).collect();
+        let (all, by_nobody) = (Told::new(What::Keys(&all)), Told::new(What::Keys(&by_nobody)));
         for client in clients {
-            let keys = if self.ignores(client) { by_nobody().collect() } else { all.clone() };
-            if !keys.is_empty() {
-                self.send(client, What::Keys(&keys));
+            if !self.ignores(client) {
+                self.send(client, &all);
+            } else if changed.values().any(|by| *by == By::Nobody) {
+                self.send(client, &by_nobody);
             }
         }
     }
 
     /// Tells a client, or whom it has named for that.
-    fn send(&mut self, client: &Arc<Client>, what: What<'_>) {
+    fn send(&mut self, client: &Arc<Client>, told: &Told<'_>) {
         let redirect = client.redirect.load(Ordering::Relaxed);
         if redirect == 0 {
             // RESP2 has no messages between replies.
             if client.has(ClientFlag::Resp3) {
-                self.deliver(client, &push(what));
+                self.deliver(client, told.push());
             }
             return;
         }
         let Some(other) = self.clients.find(redirect) else {
             client.set(ClientFlag::BrokenRedirect, true);
             if client.has(ClientFlag::Resp3) {
-                self.deliver(client, &broken(redirect));
+                self.deliver(client, broken(redirect));
             }
             return;
         };
         if other.has(ClientFlag::Resp3) {
-            self.deliver(&other, &push(what));
+            self.deliver(&other, told.push());
         } else if other.has(ClientFlag::Subscriber) {
-            self.deliver(&other, &message(what));
+            self.deliver(&other, told.message());
         }
     }
 
-    fn deliver(&mut self, client: &Arc<Client>, encoded: &Encoder) {
+    fn deliver(&mut self, client: &Arc<Client>, encoded: Bytes) {
         match &mut self.own.out {
-            Some(out) if client.id == self.own.id => out.raw(encoded.as_slice()),
+            Some(out) if client.id == self.own.id => out.raw(&encoded),
             _ => {
                 // Whatever its class: what others do must not pile up for it without a bound.
                 let bounds = self.limits.pubsub;
                 let limit = Limit { hard_bytes: bounds.hard_bytes, soft_bytes: bounds.soft_bytes };
-                client.send_message(encoded.as_slice().to_vec().into(), limit);
+                client.send_message(encoded, limit);
             }
         }
     }
 }
 
-fn push(what: What<'_>) -> Encoder {
-    let mut out = Encoder::new(Protocol::Resp3);
-    out.push(2);
-    out.bulk(b"invalidate");
-    write(&mut out, what);
-    out
-}
-
-fn message(what: What<'_>) -> Encoder {
-    let mut out = Encoder::new(Protocol::Resp2);
-    out.array(3);
-    out.bulk(b"message");
-    out.bulk(CHANNEL);
-    write(&mut out, what);
-    out
-}
-
-fn broken(redirect: u64) -> Encoder {
+fn broken(redirect: u64) -> Bytes {
     let mut out = Encoder::new(Protocol::Resp3);
     out.push(2);
     out.bulk(b"tracking-redir-broken");
     out.int(redirect.cast_signed());
-    out
-}
-
-fn write(out: &mut Encoder, what: What<'_>) {
-    match what {
-        What::Keys(keys) => {
-            out.array(keys.len());
-            keys.iter().for_each(|key| out.bulk(key));
-        }
-        What::All => out.null(),
-    }
+    out.into_vec().into()
 }

@@ -172,11 +172,12 @@ impl Hooks {
             self.readers.insert(key.into(), SmallVec::from_slice(&[reader]));
             return (true, true);
         };
-        let known = readers.contains(&reader);
-        if !known {
-            readers.push(reader);
+        // Sorted: a key may have thousands.
+        let place = readers.binary_search(&reader);
+        if let Err(place) = place {
+            readers.insert(place, reader);
         }
-        (!known, false)
+        (place.is_err(), false)
     }
 
     /// Takes those who may have the key cached: what they have is no longer so.
