@@ -157,9 +157,10 @@ impl Manifest {
             old.kind = FileType::History;
             self.history.insert(0, old);
         }
-        self.base_sequence += 1;
         let format = if rdb { "rdb" } else { "aof" };
-        let name = format!("{log_name}.{}.base.{format}", self.base_sequence);
+        let name = |sequence| format!("{log_name}.{sequence}.base.{format}");
+        let (sequence, name) = self.unused(self.base_sequence, name);
+        self.base_sequence = sequence;
         self.base = Some(FileInfo { name: name.clone(), sequence: self.base_sequence, kind: FileType::Base });
         name
     }
@@ -172,14 +173,26 @@ impl Manifest {
 
     /// Names a new increment, the last one.
     pub fn add_increment(&mut self, log_name: &str) -> String {
-        self.increment_sequence += 1;
-        let name = format!("{log_name}.{}.incr.aof", self.increment_sequence);
+        let name = |sequence| format!("{log_name}.{sequence}.incr.aof");
+        let (sequence, name) = self.unused(self.increment_sequence, name);
+        self.increment_sequence = sequence;
         self.increments.push(FileInfo {
             name: name.clone(),
             sequence: self.increment_sequence,
             kind: FileType::Increment,
         });
         name
+    }
+
+    /// Counts on from a number to a name that no file of the log has. An obsolete one's would go when that is removed.
+    fn unused(&self, mut sequence: u64, name: impl Fn(u64) -> String) -> (u64, String) {
+        loop {
+            sequence += 1;
+            let name = name(sequence);
+            if self.live().chain(&self.history).all(|file| file.name != name) {
+                return (sequence, name);
+            }
+        }
     }
 
     /// Everything but the last `kept` increments is history: a base holds it.
@@ -204,7 +217,10 @@ fn parse_line(line: &[u8]) -> Result<FileInfo, &'static str> {
         match pair[0].to_ascii_lowercase().as_str() {
             "file" if value.contains(['/', '\\']) => return Err("File can't be a path, just a filename"),
             "file" => name = Some(value.to_owned()),
-            "seq" => sequence = value.parse().unwrap_or(0),
+            // Redis counts with a sign. Beyond that there would be no room for a next one.
+            "seq" => {
+                sequence = value.parse::<i64>().ok().and_then(|seq| u64::try_from(seq).ok()).unwrap_or(0)
+            }
             "type" => {
                 kind = Some(match value.chars().next() {
                     Some('b') => FileType::Base,
@@ -244,8 +260,9 @@ fn split(line: &[u8]) -> Option<Vec<String>> {
                     b'\\' => {
                         let (&escaped, after) = rest.split_first()?;
                         rest = after;
-                        if first == b'"' && escaped == b'x' && rest.len() >= 2 {
-                            let digits = std::str::from_utf8(&rest[..2]).ok()?;
+                        let digits = rest.get(..2).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+                        if let Some(digits) = digits.filter(|_| first == b'"' && escaped == b'x') {
+                            let digits = std::str::from_utf8(digits).ok()?;
                             word.push(u8::from_str_radix(digits, 16).ok()?);
                             rest = &rest[2..];
                         } else {
@@ -319,6 +336,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_number_behind_an_x_is_read_as_redis_reads_it() {
+        let line = b"file \"\\xc3\\xa9\\x\\xg0\\x+f\" seq 1 type i\n";
+        assert_eq!(Manifest::parse(line).unwrap().increments[0].name, "éxxg0x+f");
+    }
+
+    #[test]
+    fn a_new_file_has_no_name_of_an_old_one() {
+        // What is left where the increments went and the removal of what is obsolete was interrupted.
+        let old = "file a.aof.1.base.rdb seq 1 type h\nfile a.aof.1.incr.aof seq 1 type h\n";
+        let mut manifest = Manifest::parse(old.as_bytes()).unwrap();
+        assert_eq!(manifest.add_increment("a.aof"), "a.aof.2.incr.aof");
+        assert_eq!(manifest.add_base("a.aof", true), "a.aof.2.base.rdb");
+    }
+
+    #[test]
     fn a_rewrite_goes_on_with_the_numbers() {
         let mut manifest = Manifest::parse(THREE.as_bytes()).unwrap();
         assert_eq!(manifest.add_increment("a.aof"), "a.aof.5.incr.aof");
@@ -340,6 +372,7 @@ mod tests {
             ("\n", 1, "Invalid AOF manifest file format"),
             ("file a seq 1\n", 1, "Invalid AOF manifest file format"),
             ("file a seq x type b\n", 1, "Invalid AOF manifest file format"),
+            ("file a seq 9223372036854775808 type b\n", 1, "Invalid AOF manifest file format"),
             ("file \"a seq 1 type b\n", 1, "Invalid AOF manifest file format"),
             ("file a/b seq 1 type b\n", 1, "File can't be a path, just a filename"),
             ("file a seq 1 type b\nfile b seq 2 type b\n", 2, "Found duplicate base file information"),

@@ -16,8 +16,8 @@ use crate::persist::files::Handle;
 
 /// Read at once.
 const PIECE_BYTES: usize = 256 * 1024;
-/// No line is longer: Redis's AOF_ANNOTATION_LINE_MAX_LEN.
-const LONGEST_LINE: usize = 1024;
+/// Every line is shorter, its end included: Redis's AOF_ANNOTATION_LINE_MAX_LEN.
+const LINE_LIMIT: usize = 1024;
 /// Set aside for arguments before their bytes are there.
 const MOST_AHEAD: usize = 1024;
 
@@ -203,7 +203,12 @@ impl<'a> Reader<'a> {
         let mut looked = 0;
         loop {
             let rest = &self.buffer[self.at..];
-            if let Some(found) = rest[looked..].iter().position(|byte| *byte == b'\n') {
+            let found = rest[looked..].iter().position(|byte| *byte == b'\n');
+            // Whether it came whole or in two pieces must make no difference.
+            if found.map_or(rest.len(), |found| looked + found) + 1 >= LINE_LIMIT {
+                return Err(Stop::Fault(Problem::Format("a line is too long")));
+            }
+            if let Some(found) = found {
                 let begin = self.at;
                 let mut end = begin + looked + found;
                 self.at = end + 1;
@@ -213,9 +218,6 @@ impl<'a> Reader<'a> {
                 return Ok(begin..end);
             }
             looked = rest.len();
-            if looked > LONGEST_LINE {
-                return Err(Stop::Fault(Problem::Format("a line is too long")));
-            }
             if !self.fill()? {
                 return Err(Stop::Short);
             }
@@ -243,7 +245,9 @@ impl<'a> Reader<'a> {
         let line = self.line()?;
         let text = &self.buffer[line];
         if let Some(digits) = text.strip_prefix(CHECKSUM) {
-            let number = std::str::from_utf8(digits).ok().filter(|digits| digits.len() == 8);
+            // `from_str_radix` alone would take a sign for one of them.
+            let is_number = digits.len() == 8 && digits.iter().all(u8::is_ascii_hexdigit);
+            let number = std::str::from_utf8(digits).ok().filter(|_| is_number);
             let written = number.and_then(|digits| u32::from_str_radix(digits, 16).ok());
             if written != Some(expected) {
                 return Err(Stop::Fault(Problem::Checksum));
@@ -384,6 +388,36 @@ mod tests {
                 Some(Fault { problem: Problem::Truncated, offset }) => assert!(offset < end as u64),
                 Some(other) => panic!("{end}: {other}"),
             }
+        }
+    }
+
+    #[test]
+    fn how_a_line_comes_makes_no_difference() {
+        for (length, is_read) in [(1023, true), (1024, false), (3000, false)] {
+            let line = [vec![b'#'; length - 1], b"\n".to_vec()].concat();
+            // At the beginning of a piece that is read, and over the border of two.
+            let value = PIECE_BYTES - length / 2 - "*2\r\n$3\r\nSET\r\n$262144\r\n\r\n".len();
+            let before = format!("*2\r\n$3\r\nSET\r\n${value}\r\n{}\r\n", "x".repeat(value));
+            assert_eq!(before.len() + length / 2, PIECE_BYTES);
+            for bytes in [line.clone(), [before.into_bytes(), line].concat()] {
+                let (_, fault, _) = read(&bytes);
+                let told = fault.map(|fault| fault.problem);
+                let refused = matches!(told, Some(Problem::Format("a line is too long")));
+                assert!(if is_read { told.is_none() } else { refused }, "{length}: {told:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_checksum_has_eight_digits() {
+        // The first number whose command has a checksum that begins with a zero.
+        let commands = (0..1000).map(|number| format!("*1\r\n$3\r\n{number:03}\r\n"));
+        let mut crcs = commands.map(|text| (crc32fast::hash(text.as_bytes()), text));
+        let (crc, command) = crcs.find(|(crc, _)| *crc < 1 << 28).unwrap();
+        assert!(read(format!("{command}#CRC:{crc:08x}\r\n").as_bytes()).1.is_none());
+        for digits in [format!("+{crc:07x}"), format!("{crc:07x}"), format!("0{crc:08x}")] {
+            let fault = read(format!("{command}#CRC:{digits}\r\n").as_bytes()).1.unwrap();
+            assert!(matches!(fault.problem, Problem::Checksum), "{digits}");
         }
     }
 
