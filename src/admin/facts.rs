@@ -3,8 +3,9 @@
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::ports::{SlowCommand, SlowCommands, VersionInfo};
 use super::query::Asked;
 use super::reply::{self, InOrder, Problem};
 use super::server::Shared;
@@ -75,30 +76,36 @@ pub(super) async fn slow_log(State(shared): State<Shared>, uri: Uri) -> Result<R
                 "arguments": entry.arguments,
                 "client": entry.client,
                 "client_name": entry.client_name,
-                "stages": {
-                    "lock_wait_us": entry.lock_wait_us,
-                    "run_us": entry.run_us,
-                    "write_us": entry.write_us,
-                },
+                "stages": stages(entry),
             })
         })
         .collect();
-    let body = json!({
+    Ok(reply::json(StatusCode::OK, &slow_log_json(&log, entries)))
+}
+
+/// Where the time of a slow command went.
+pub(super) fn stages(entry: &SlowCommand) -> Value {
+    json!({ "lock_wait_us": entry.lock_wait_us, "run_us": entry.run_us, "write_us": entry.write_us })
+}
+
+pub(super) fn slow_log_json(log: &SlowCommands, entries: Vec<Value>) -> Value {
+    json!({
         "slower_than_us": log.slower_than_us,
         "max_len": log.max_len,
         "len": log.len,
         "entries": entries,
-    });
-    Ok(reply::json(StatusCode::OK, &body))
+    })
 }
 
 pub(super) async fn version(State(shared): State<Shared>) -> Response {
-    let version = shared.control.version();
-    let body = json!({
+    reply::json(StatusCode::OK, &version_json(&shared.control.version()))
+}
+
+pub(super) fn version_json(version: &VersionInfo) -> Value {
+    json!({
         "glasswing_version": version.glasswing_version,
         "redis_version": version.redis_version,
         "build": version.build,
         "rust": version.rust,
-    });
-    reply::json(StatusCode::OK, &body)
+    })
 }

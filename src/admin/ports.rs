@@ -12,7 +12,8 @@ use super::console::Console;
 ///
 /// Every call but the future of [`Control::wait_for_save`] is made on the one
 /// thread of the admin server, so it must return within milliseconds: while it
-/// runs, no probe is answered.
+/// runs, no probe is answered. What only reads is called by the thread that makes
+/// a bundle, too, at the same time.
 pub trait Control: Console {
     /// All metrics as text, with the content type to send.
     fn metrics(&self) -> MetricsText;
@@ -45,6 +46,15 @@ pub trait Control: Console {
 
     /// What runs here.
     fn version(&self) -> VersionInfo;
+
+    /// Every worker, by number.
+    fn worker_states(&self) -> Vec<WorkerState>;
+
+    /// The latest lines of the log, the oldest first, some hundred KiB at most.
+    fn recent_log(&self) -> String;
+
+    /// The wall time, milliseconds since 1970.
+    fn unix_ms(&self) -> u64;
 
     /// Why not every client on this machine may do everything at once, if so: then what shows keys, clients or
     /// settings needs a token.
@@ -184,6 +194,8 @@ pub struct SlowCommand {
     pub unix_s: u64,
     /// How long it ran, microseconds.
     pub duration_us: u64,
+    /// The command by its own name, whatever clients call it: `config|set`.
+    pub command: &'static str,
     /// Its arguments as text, cut; what is a secret is hidden.
     pub arguments: Vec<String>,
     /// Who sent it.
@@ -196,6 +208,19 @@ pub struct SlowCommand {
     pub run_us: f64,
     /// Writing the replies of its batch, microseconds; unknown when they left later.
     pub write_us: Option<f64>,
+}
+
+/// What a worker does.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WorkerState {
+    /// Connections that live on it.
+    pub connections: u64,
+    /// Commands that it has run since the start or `CONFIG RESETSTAT`.
+    pub commands: u64,
+    /// Seconds in which it ran commands since then.
+    pub busy_s: f64,
+    /// Seconds since its loop last turned; none before it runs.
+    pub turned_s_ago: Option<f64>,
 }
 
 /// What runs here.

@@ -65,6 +65,12 @@ fn answer(
     Ok((status, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
 }
 
+/// What `/readyz?verbose` answers.
+pub(super) fn ready_in_words(checks: Vec<Check>) -> String {
+    let checks = checks.into_iter().filter(|check| check.ready).collect();
+    Verdict { probe: "readyz", checks, excluded: Vec::new() }.verbose()
+}
+
 /// What a probe found.
 struct Verdict<'a> {
     probe: &'a str,

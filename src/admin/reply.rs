@@ -79,6 +79,14 @@ impl IntoResponse for Problem {
     }
 }
 
+/// Any value as JSON that stands in a file; why not, when it cannot.
+pub(super) fn json_text(value: &impl Serialize) -> String {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => text + "\n",
+        Err(error) => format!("it cannot be written as JSON: {error}\n"),
+    }
+}
+
 /// Any value as JSON, with a last newline for terminals.
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     match serde_json::to_string_pretty(value) {

@@ -26,7 +26,7 @@ use super::options::{AdminError, AdminOptions, Limits};
 use super::ports::Control;
 use super::reply::Problem;
 use super::slots::Slots;
-use super::{console, facts, probes, save};
+use super::{bundle, console, facts, probes, save};
 
 /// Every route. The router, the guard, the 404 and 405 answers and the test of
 /// the page read this table.
@@ -48,6 +48,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route { path: "/clients/kill", methods: "POST",        access: Access::Sensitive, what: "closes a client's connection",         serve: || post(console::kill) },
     Route { path: "/keys",     methods: "GET, HEAD",       access: Access::Sensitive, what: "a search over keys",                   serve: || get(console::find) },
     Route { path: "/key",      methods: "GET, HEAD",       access: Access::Sensitive, what: "a key and its first elements",         serve: || get(console::look) },
+    Route { path: "/debug/bundle", methods: "GET, HEAD",   access: Access::Sensitive, what: "one archive for a bug report",         serve: || get(bundle::bundle) },
     Route { path: "/version",  methods: "GET, HEAD",       access: Access::Open,      what: "what runs here",                       serve: || get(facts::version) },
 ];
 
@@ -72,6 +73,8 @@ pub(super) struct Shared {
     pub(super) guard: Arc<ArcSwap<Guard>>,
     limits: Limits,
     pub(super) live: Arc<LiveFigures>,
+    /// One permit: a bundle is being made or sent.
+    pub(super) bundling: Arc<Semaphore>,
     /// Turns true when the server stops: what would go on for ever ends then.
     pub(super) stopping: watch::Receiver<bool>,
 }
@@ -226,7 +229,14 @@ impl AdminServer {
         let limits = options.limits;
         let (stopping, stop_seen) = watch::channel(false);
         let live = LiveFigures::new(limits.listeners, limits.live_period);
-        let shared = Shared { control, guard: Arc::clone(&guard), limits, live, stopping: stop_seen.clone() };
+        let shared = Shared {
+            control,
+            guard: Arc::clone(&guard),
+            limits,
+            live,
+            bundling: Arc::new(Semaphore::new(1)),
+            stopping: stop_seen.clone(),
+        };
         let thread = thread::Builder::new()
             .name("glasswing-admin".to_owned())
             .spawn(move || runtime.block_on(run(listeners, shared, stop_seen)))

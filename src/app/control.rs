@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use crate::admin::{
     Check, Control, InfoSection, IpNetwork, MetricsText, RequestTrace, SaveJob, SaveRefused, SaveResult,
-    SaveStatus, SlowCommand, SlowCommands, VersionInfo,
+    SaveStatus, SlowCommand, SlowCommands, VersionInfo, WorkerState,
 };
 use crate::command::ports::SaveRefusal;
 use crate::observe::metrics::CONTENT_TYPE;
@@ -87,7 +87,7 @@ impl Control for Admin {
             slower_than_us: settings.slowlog_log_slower_than_us,
             max_len: settings.slowlog_max_len,
             len: log.len(),
-            entries: log.latest(count).into_iter().map(slow_command).collect(),
+            entries: log.latest(count).into_iter().map(|entry| slow_command(&self.0, entry)).collect(),
         }
     }
 
@@ -98,6 +98,18 @@ impl Control for Admin {
             build: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
             rust: env!("CARGO_PKG_RUST_VERSION").to_owned(),
         }
+    }
+
+    fn worker_states(&self) -> Vec<WorkerState> {
+        (0..self.0.workers).map(|worker| worker_state(&self.0, worker)).collect()
+    }
+
+    fn recent_log(&self) -> String {
+        self.0.log.recent()
+    }
+
+    fn unix_ms(&self) -> u64 {
+        self.0.clock.unix_ms()
     }
 
     fn not_open_because(&self) -> Option<&'static str> {
@@ -203,12 +215,28 @@ impl Admin {
     }
 }
 
-fn slow_command(entry: SlowEntry) -> SlowCommand {
+fn worker_state(host: &Host, worker: usize) -> WorkerState {
+    let counter = |counter| host.stats.worker_counter(worker, counter);
+    let beat = host.beats.get().map(|beats| beats[worker].load(Ordering::Relaxed));
+    WorkerState {
+        connections: host.clients.count_of(worker) as u64,
+        commands: counter(Counter::CommandsProcessed),
+        busy_s: counter(Counter::BusyNanos) as f64 / 1e9,
+        turned_s_ago: beat.map(|beat| host.clock.stamp().saturating_sub(beat) as f64 / 1e9),
+    }
+}
+
+fn slow_command(host: &Host, entry: SlowEntry) -> SlowCommand {
     let micros = |nanos: u64| nanos as f64 / 1_000.0;
+    let command = entry
+        .arguments
+        .first()
+        .and_then(|name| host.registry.resolve(name, entry.arguments.get(1).map(Vec::as_slice)));
     SlowCommand {
         id: entry.id,
         unix_s: entry.unix_s,
         duration_us: entry.duration_us,
+        command: command.map_or("unknown", |index| host.registry.get(index).full_name),
         arguments: entry.arguments.iter().map(|argument| text_of(argument)).collect(),
         client: entry.peer,
         client_name: text_of(&entry.client_name),

@@ -10,6 +10,7 @@ use crate::command::ports::{Reload, RestoreLibraries, Scripts as _};
 use crate::command::value_limits;
 use crate::config::Settings;
 use crate::engine::usage_of;
+use crate::observe::log::QUOTES;
 use crate::persist::files::Files as _;
 use crate::persist::progress::Progress;
 use crate::persist::rdb::file::{self as rdb, Contents, Found, HandleReader, Item, ReadError};
@@ -196,13 +197,13 @@ impl Host {
             Ok(())
         };
         let contents = rdb::read(source, &options, progress, &mut |found| self.note(&found), &insert)
-            .inspect_err(|error| tracing::warn!("RDB reading failed at offset {}: {error}", error.offset))?;
+            .inspect_err(|error| tracing::warn!(target: QUOTES, "RDB reading failed at offset {}: {error}", error.offset))?;
         if !settings.rdbchecksum || !contents.has_checksum {
             tracing::info!("RDB file was saved with checksum disabled: no check performed.");
         }
         self.take_in(&contents.libraries, how).map_err(ReadError::refused)?;
         for key in &contents.empty_keys {
-            tracing::info!("rdbLoadObject skipping empty key: {}", key.escape_ascii());
+            tracing::info!(target: QUOTES, "rdbLoadObject skipping empty key: {}", key.escape_ascii());
         }
         self.note_counts(&counts);
         tracing::info!(

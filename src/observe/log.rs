@@ -7,9 +7,9 @@
 //!
 //! The code says `tracing::info!` and its like; this file decides what becomes of it. Events of
 //! the libraries in here are shown only from `warn` on. Time in Redis's form is local time, in
-//! JSON it is UTC. No key, value or secret of a client ever belongs into an event; what text of
-//! a client does (a name, an address) belongs into a field, where control characters are
-//! escaped, so that nobody forges a line.
+//! JSON it is UTC. No key, value or secret of a client ever belongs into an event, but where Redis's
+//! own lines quote one: those have the target [`QUOTES`]. What text of a client does (a name, an
+//! address) belongs into a field, where control characters are escaped, so that nobody forges a line.
 
 use std::fmt::{self, Write as _};
 use std::fs::OpenOptions;
@@ -27,6 +27,12 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::{Registry, reload};
+
+use super::recent::{KEPT_BYTES, RecentLines};
+
+/// The target of events that quote a client or the data: a script's `redis.log`, a key of a file. They are written, and
+/// not kept for [`LogHandle::recent`], which is given away.
+pub const QUOTES: &str = "glasswing::quotes";
 
 /// Where the time comes from: nanoseconds since 1970.
 pub type Now = fn() -> u64;
@@ -182,6 +188,11 @@ impl LogHandle {
         Ok(())
     }
 
+    /// The latest lines as they were written, the oldest first, some 256 KiB at most; without those of [`QUOTES`].
+    pub fn recent(&self) -> String {
+        self.shared.recent.text()
+    }
+
     /// The role that Redis's form shows: `M` for a primary, `S` for a replica.
     pub fn set_role(&self, role: char) {
         self.shared.role.store(u8::try_from(role).unwrap_or(b'M'), Relaxed);
@@ -212,6 +223,7 @@ pub fn subscriber(config: LogConfig) -> Result<(impl Subscriber + Send + Sync, L
         zone: config.zone,
         role: AtomicU8::new(b'M'),
         file: RwLock::new(None),
+        recent: RecentLines::new(KEPT_BYTES),
     });
     let (filter, reload) = reload::Layer::new(config.level.filter());
     let handle = LogHandle { filter: reload, shared: shared.clone() };
@@ -228,6 +240,7 @@ struct Shared {
     zone: TimeZone,
     role: AtomicU8,
     file: RwLock<Option<PathBuf>>,
+    recent: RecentLines,
 }
 
 impl Shared {
@@ -276,6 +289,9 @@ impl<S: Subscriber> Layer<S> for Lines {
             LogFormat::Json => json_line(now, level, event.metadata().target(), &parts),
         };
         shared.write(&line);
+        if event.metadata().target() != QUOTES {
+            shared.recent.push(&line);
+        }
     }
 }
 
@@ -495,6 +511,25 @@ mod tests {
         );
         let messages: Vec<_> = text.lines().filter_map(|line| line.rsplit(' ').next()).collect();
         assert_eq!(messages, ["one", "two", "three"]);
+    }
+
+    #[test]
+    fn the_lines_that_were_written_are_kept() {
+        let mut kept = String::new();
+        let written = logged(
+            |config| config.format = LogFormat::Json,
+            |handle| {
+                tracing::info!(port = 6379, "Ready");
+                tracing::debug!("not shown");
+                tracing::warn!("Broken");
+                kept = handle.recent();
+                tracing::warn!(target: QUOTES, "a client's text");
+                assert_eq!(handle.recent(), kept);
+            },
+        );
+        let (last, before) = (written.lines().last().expect("a line"), kept.lines().count());
+        assert!(last.contains("a client's text") && before == 2);
+        assert_eq!(format!("{kept}{last}\n"), written);
     }
 
     #[test]

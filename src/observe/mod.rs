@@ -14,6 +14,7 @@ pub mod log;
 pub mod memory;
 pub mod metrics;
 pub mod process;
+mod recent;
 pub mod slowlog;
 pub mod spikes;
 pub mod stats;

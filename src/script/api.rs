@@ -6,6 +6,7 @@ use mlua::{Lua, MultiValue, Table, Value};
 use sha1::{Digest, Sha1};
 
 use crate::command::rights;
+use crate::observe::log::QUOTES;
 
 use super::call;
 use super::fault::{Raised, raise_here};
@@ -111,9 +112,9 @@ fn log(_: &Lua, arguments: MultiValue) -> mlua::Result<()> {
         .collect();
     let line = words.join(" ");
     match level {
-        0 | 1 => tracing::debug!("{line}"),
-        2 => tracing::info!("{line}"),
-        3 => tracing::warn!("{line}"),
+        0 | 1 => tracing::debug!(target: QUOTES, "{line}"),
+        2 => tracing::info!(target: QUOTES, "{line}"),
+        3 => tracing::warn!(target: QUOTES, "{line}"),
         _ => return fail(b"Invalid log level."),
     }
     Ok(())

@@ -67,20 +67,33 @@ pub fn connect_to(address: SocketAddr) -> TcpStream {
 }
 
 /// Everything until the server closes.
-pub fn read_to_end(mut stream: TcpStream) -> Answer {
+pub fn read_to_end(stream: TcpStream) -> Answer {
+    let (answer, body) = read_bytes(stream);
+    Answer { body: String::from_utf8(body).unwrap(), ..answer }
+}
+
+/// Everything until the server closes, with a body that need not be text beside the answer.
+fn read_bytes(mut stream: TcpStream) -> (Answer, Vec<u8>) {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).unwrap();
-    let text = String::from_utf8(bytes).unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head: {text:?}"));
-    Answer {
-        status: head.split(' ').nth(1).unwrap().parse().unwrap(),
-        head: head.to_owned(),
-        body: body.to_owned(),
-    }
+    let end = bytes.windows(4).position(|part| part == b"\r\n\r\n").expect("a head");
+    let body = bytes.split_off(end + 4);
+    let head = String::from_utf8(bytes).unwrap().trim_end().to_owned();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (Answer { status, head, body: String::new() }, body)
 }
 
 /// Sends a request as it is written here, with the header lines that each needs.
 pub fn send(server: &AdminServer, line: &str, headers: &[&str]) -> Answer {
+    read_to_end(ask(server, line, headers))
+}
+
+/// As [`get`], with a body that need not be text beside the answer.
+pub fn get_bytes(server: &AdminServer, path: &str) -> (Answer, Vec<u8>) {
+    read_bytes(ask(server, &format!("GET {path}"), &[]))
+}
+
+fn ask(server: &AdminServer, line: &str, headers: &[&str]) -> TcpStream {
     let mut stream = connect(server);
     let mut request = format!("{line} HTTP/1.1\r\nConnection: close\r\n");
     if !headers.iter().any(|header| header.starts_with("Host:")) {
@@ -92,7 +105,7 @@ pub fn send(server: &AdminServer, line: &str, headers: &[&str]) -> Answer {
     }
     request.push_str("\r\n");
     stream.write_all(request.as_bytes()).unwrap();
-    read_to_end(stream)
+    stream
 }
 
 pub fn get(server: &AdminServer, path: &str) -> Answer {
@@ -117,12 +130,12 @@ pub const GET_ROUTES: [(&str, &str); 14] = [
     ("/version", "application/json"),
 ];
 
-/// The paths that need more than that: an answer without an end, a query, another method.
-pub const OTHER_ROUTES: [&str; 3] = ["/live", "/clients/kill", "/key"];
+/// The paths that need more than that: an answer without an end or of bytes, a query, another method.
+pub const OTHER_ROUTES: [&str; 4] = ["/live", "/clients/kill", "/key", "/debug/bundle"];
 
 /// The paths that show or change what a client would need the password for.
-pub const SENSITIVE: [&str; 7] =
-    ["/config", "/info", "/slowlog", "/clients", "/clients/kill", "/keys", "/key"];
+pub const SENSITIVE: [&str; 8] =
+    ["/config", "/info", "/slowlog", "/clients", "/clients/kill", "/keys", "/key", "/debug/bundle"];
 
 /// What the page of the console loads.
 pub const FILES: [&str; 7] = [

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use glasswing::admin::{
     Check, Control, InfoSection, MetricsText, RequestTrace, SaveJob, SaveRefused, SaveResult, SaveStatus,
-    SlowCommand, SlowCommands, VersionInfo,
+    SlowCommand, SlowCommands, VersionInfo, WorkerState,
 };
 use tokio::sync::watch;
 
@@ -38,6 +38,8 @@ pub struct Fake {
     pub samplers_now: Arc<AtomicU64>,
     pub samples: Arc<AtomicU64>,
     pub panics_in_samples: AtomicBool,
+    /// Held by a test, nobody gets the log.
+    pub log: Mutex<String>,
     /// Somebody holds the whole keyspace.
     pub held: AtomicBool,
 }
@@ -57,6 +59,7 @@ impl Fake {
             samplers_now: Arc::default(),
             samples: Arc::default(),
             panics_in_samples: AtomicBool::new(false),
+            log: Mutex::new("a line of the log\n".to_owned()),
             held: AtomicBool::new(false),
         })
     }
@@ -174,6 +177,7 @@ impl Control for Fake {
             id,
             unix_s: 1_700_000_000,
             duration_us: 25,
+            command: "get",
             arguments: vec!["get".to_owned(), "a\"\u{7}<b>".to_owned()],
             client: "127.0.0.1:5".to_owned(),
             client_name: String::new(),
@@ -204,6 +208,19 @@ impl Control for Fake {
             build: "abc1234".to_owned(),
             rust: "1.95.0".to_owned(),
         }
+    }
+
+    fn worker_states(&self) -> Vec<WorkerState> {
+        let idle = WorkerState::default();
+        vec![idle, WorkerState { connections: 3, commands: 40, busy_s: 1.5, turned_s_ago: Some(0.25) }]
+    }
+
+    fn recent_log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    fn unix_ms(&self) -> u64 {
+        1_795_414_648_123
     }
 
     fn not_open_because(&self) -> Option<&'static str> {

@@ -42,6 +42,8 @@ const HOMES: &[(&str, &str)] = &[
     ("axum", "admin"),
     ("hyper", "admin"),
     ("hyper_util", "admin"),
+    ("flate2", "admin"),
+    ("tar", "admin"),
     ("prometheus", "observe"),
     ("tracing_opentelemetry", "observe"),
     ("opentelemetry", "observe"),

@@ -3,6 +3,7 @@
 use std::io;
 use std::task::Context;
 
+use crate::observe::log::QUOTES;
 use crate::replica::Taken;
 
 use super::{Task, Woken};
@@ -40,6 +41,7 @@ impl Task {
     pub(super) fn reject_replies(&self, out: &mut Vec<u8>) -> io::Error {
         let line = out.split(|&byte| byte == b'\r').next().unwrap_or_default();
         tracing::warn!(
+            target: QUOTES,
             client = self.client.id,
             address = %self.client.address,
             "Replica generated a reply to a command, disconnecting it: '{}'",

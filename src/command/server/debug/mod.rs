@@ -18,6 +18,7 @@ use crate::command::reply::{OK, Work};
 use crate::command::row::{Command, Flags, Group, Handler};
 use crate::command::{Args, CommandError, Context, Outcome, Reply};
 use crate::data::parse_i64;
+use crate::observe::log::QUOTES;
 use crate::observe::process;
 use crate::resp::text_of;
 
@@ -127,7 +128,7 @@ fn error(_: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
 }
 
 fn log(_: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
-    tracing::warn!("DEBUG LOG: {}", String::from_utf8_lossy(args.bytes()));
+    tracing::warn!(target: QUOTES, "DEBUG LOG: {}", String::from_utf8_lossy(args.bytes()));
     OK
 }
 
@@ -214,7 +215,7 @@ fn reload(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
             OK
         }
         Err(text) => {
-            tracing::warn!("DEBUG RELOAD failed: {text}");
+            tracing::warn!(target: QUOTES, "DEBUG RELOAD failed: {text}");
             Err(CommandError::fixed("ERR Error trying to load the RDB dump"))
         }
     })))
@@ -232,7 +233,7 @@ fn load_log(ctx: &mut Context<'_>, _: Args<'_>) -> Outcome {
             OK
         }
         Err(text) => {
-            tracing::warn!("DEBUG LOADAOF failed: {text}");
+            tracing::warn!(target: QUOTES, "DEBUG LOADAOF failed: {text}");
             Err(CommandError::fixed("ERR Error trying to load the AOF files, check server logs."))
         }
     })))
