@@ -53,6 +53,7 @@ fn manifest(bytes: &[u8]) {
         }
     };
     let files = || manifest.live().chain(&manifest.history);
+    assert!(files().all(|file| i64::try_from(file.sequence).is_ok_and(|sequence| sequence > 0)));
     if !files().all(|file| file.sequence < LAST_SEQUENCE && is_possible(&file.name)) {
         return;
     }
