@@ -159,6 +159,77 @@ fn a_client_hears_of_its_own_change_behind_the_reply() {
 }
 
 #[test]
+fn what_is_done_for_a_woken_client_is_told_to_who_woke_it() {
+    for options in ["", "NOLOOP", "BCAST NOLOOP"] {
+        let server = Server::start(&["--workers", "2"]);
+        let (mut client, mut waiter) = (tracking(&server, options), server.client());
+        client.line("LRANGE to 0 -1");
+        waiter.send(&["BLMOVE", "from", "to", "LEFT", "LEFT", "0"]);
+        let mut other = server.client();
+        until("it waits", || other.info("blocked_clients") == "1");
+        assert_eq!(client.call(&["RPUSH", "from", "x"]), Some(Value::Int(1)), "{options}");
+        let Some(Value::Push(message)) = client.reply() else { panic!("nothing was told: {options}") };
+        let Value::Array(keys) = &message[1] else { panic!("{message:?}") };
+        assert!(keys.contains(&bulk("to")), "{options}: {keys:?}");
+    }
+}
+
+#[test]
+fn a_script_has_read_what_its_calls_have_read() {
+    let server = Server::start(&[]);
+    let (mut client, mut other) = (tracking(&server, ""), server.client());
+    other.line("SET k old");
+    // It changes what it has read: the reply is stale.
+    let reads_and_writes = "local v = redis.call('GET', KEYS[1]) redis.call('SET', KEYS[1], 'new') return v";
+    assert_eq!(client.call(&["EVAL", reads_and_writes, "1", "k"]), Some(bulk("old")));
+    assert_eq!(client.reply(), invalidate(&["k"]));
+    // It reads in another database than its client's.
+    other.line("SELECT 1");
+    other.line("SET k one");
+    let elsewhere = "redis.call('SELECT', '1') return redis.call('GET', KEYS[1])";
+    assert_eq!(client.call(&["EVAL", elsewhere, "1", "k"]), Some(bulk("one")));
+    other.line("SET k two");
+    assert_eq!(client.reply(), invalidate(&["k"]));
+}
+
+#[test]
+fn a_unit_tells_of_a_key_once_and_of_all_keys_once() {
+    let server = Server::start(&[]);
+    let (mut client, mut listener) = (tracking(&server, ""), tracking(&server, "BCAST PREFIX k PREFIX z"));
+    let mut other = server.client();
+    for number in 0..16 {
+        other.line(&format!("SELECT {number}"));
+        other.line("SET other 1");
+    }
+    other.line("SELECT 0");
+    client.line("GET k");
+    other.line("EVAL \"for i = 1, 1000 do redis.call('SET', KEYS[1], i) end\" 1 k");
+    other.line("FLUSHALL");
+    let all = Some(Value::Push(vec![bulk("invalidate"), Value::Null]));
+    for who in [&mut client, &mut listener] {
+        assert_eq!(who.reply(), invalidate(&["k"]));
+        assert_eq!(who.reply(), all);
+        assert_eq!(who.line("PING"), "PONG");
+    }
+}
+
+#[test]
+fn very_many_prefixes_hold_up_nobody() {
+    let server = Server::start(&["--workers", "1"]);
+    let mut client = tracking(&server, "BCAST PREFIX first");
+    let mut words = vec!["CLIENT".to_owned(), "TRACKING".into(), "ON".into(), "BCAST".into()];
+    for number in 0..100_000 {
+        words.extend(["PREFIX".to_owned(), format!("prefix{number:06}")]);
+    }
+    assert_eq!(client.call(&words), common::ok());
+    words.extend(["PREFIX".to_owned(), "prefix05".into()]);
+    let refused = client.call(&words).expect("a reply");
+    assert!(matches!(refused, Value::Error(_)), "{refused:?}");
+    server.client().line("SET prefix000007 1");
+    assert_eq!(client.reply(), invalidate(&["prefix000007"]));
+}
+
+#[test]
 fn a_swap_of_databases_makes_stale_what_lies_in_them() {
     let server = Server::start(&[]);
     let (mut client, mut other) = (tracking(&server, ""), server.client());

@@ -5,7 +5,7 @@
 //! command's reply: a reply that was under way when the key changed never comes after the message that it did.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -14,11 +14,12 @@ use bytes::Bytes;
 use crate::config::OutputLimits;
 use crate::pubsub::Limit;
 use crate::resp::{Encoder, Protocol};
-use crate::store::{By, Stale};
+use crate::store::{By, Key, KeyHash, Stale};
 
 use super::client::{Client, ClientFlag};
 use super::ports::Clients;
 use super::session::Session;
+use super::{Args, Context};
 
 /// Where a client that speaks RESP2 hears of changes for another one.
 const CHANNEL: &[u8] = b"__redis__:invalidate";
@@ -36,8 +37,8 @@ pub struct Caching {
     pub opt_out: bool,
     /// CLIENT CACHING was the last command.
     pub is_given: bool,
-    /// The script that runs has called a command that reads.
-    pub script_reads: bool,
+    /// The keys that the script that runs has declared: they count as read once a call of its reads anything.
+    pub declared: Vec<(Box<[u8]>, KeyHash)>,
     /// The prefixes of BCAST.
     pub prefixes: BTreeSet<Box<[u8]>>,
 }
@@ -47,6 +48,34 @@ impl Caching {
     pub fn remembers(&self) -> bool {
         !(self.opt_in && !self.is_given || self.opt_out && self.is_given)
     }
+}
+
+/// Remembers that the connection has read the keys of a command, if it tracks. Their locks are still held.
+pub fn remember(ctx: &mut Context<'_>, args: &Args<'_>) {
+    let Some(reader) = reader(ctx.session) else { return };
+    for key in args.keys() {
+        ctx.view.track(Key { bytes: args.get(key.arg as usize), hash: key.hash }, reader);
+    }
+}
+
+/// The same of a script's call: its own keys, and those that the script has declared.
+pub fn remember_call(ctx: &mut Context<'_>, args: &Args<'_>) {
+    let Some(reader) = reader(ctx.session) else { return };
+    remember(ctx, args);
+    let Some(caching) = &ctx.session.tracking else { return };
+    for (key, hash) in &caching.declared {
+        // A script may have turned to another database, where it holds other locks.
+        if ctx.view.covers(*hash) {
+            ctx.view.track(Key { bytes: key, hash: *hash }, reader);
+        }
+    }
+}
+
+/// As whom the connection's reads are remembered, if they are.
+fn reader(session: &Session) -> Option<u64> {
+    let caching = session.tracking.as_ref()?;
+    let client = &session.client;
+    (caching.remembers() && !client.has(ClientFlag::TracksPrefixes)).then_some(client.id)
 }
 
 /// What CLIENT TRACKING ON asks for.
@@ -75,7 +104,51 @@ pub struct Own<'a> {
 }
 
 /// Who listens to which prefix.
-type Listeners = BTreeMap<Box<[u8]>, Vec<Arc<Client>>>;
+#[derive(Debug, Default)]
+struct Listeners {
+    by_prefix: HashMap<Box<[u8]>, Vec<Arc<Client>>>,
+    /// How many prefixes there are of each length: a key is looked up once for each, however many there are.
+    lengths: BTreeMap<usize, usize>,
+}
+
+impl Listeners {
+    fn add(&mut self, client: &Arc<Client>, prefix: Box<[u8]>) {
+        let length = prefix.len();
+        let clients = self.by_prefix.entry(prefix).or_default();
+        if clients.is_empty() {
+            *self.lengths.entry(length).or_default() += 1;
+        }
+        clients.push(Arc::clone(client));
+    }
+
+    fn remove(&mut self, client: &Client, prefix: &[u8]) {
+        let Some(clients) = self.by_prefix.get_mut(prefix) else { return };
+        clients.retain(|other| other.id != client.id);
+        if !clients.is_empty() {
+            return;
+        }
+        self.by_prefix.remove(prefix);
+        if let Some(count) = self.lengths.get_mut(&prefix.len()) {
+            *count -= 1;
+            if *count == 0 {
+                self.lengths.remove(&prefix.len());
+            }
+        }
+    }
+
+    /// The prefixes of a key that somebody listens to, the shortest first.
+    fn prefixes_of<'a>(&'a self, key: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [Arc<Client>])> {
+        self.lengths.range(..=key.len()).filter_map(|(&length, _)| {
+            let (prefix, clients) = self.by_prefix.get_key_value(&key[..length])?;
+            Some((&**prefix, &**clients))
+        })
+    }
+}
+
+impl Own<'_> {
+    /// It was no client's.
+    pub const NOBODY: Own<'static> = Own { id: 0, out: None };
+}
 
 /// Everybody who tracks.
 #[derive(Debug, Default)]
@@ -134,21 +207,22 @@ impl Tracking {
     }
 
     fn listen(&self, client: &Arc<Client>, prefix: Box<[u8]>) {
-        // Each change is one insertion or removal: a panic elsewhere leaves the map valid.
+        // A panic elsewhere leaves the maps valid.
         let mut listeners = self.listeners.write().unwrap_or_else(PoisonError::into_inner);
-        listeners.entry(prefix).or_default().push(Arc::clone(client));
-        self.prefixes.store(listeners.len(), Ordering::Relaxed);
+        listeners.add(client, prefix);
+        self.prefixes.store(listeners.by_prefix.len(), Ordering::Relaxed);
     }
 
     fn ignore(&self, client: &Client, prefix: &[u8]) {
         let mut listeners = self.listeners.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(clients) = listeners.get_mut(prefix) {
-            clients.retain(|other| other.id != client.id);
-            if clients.is_empty() {
-                listeners.remove(prefix);
-            }
-        }
-        self.prefixes.store(listeners.len(), Ordering::Relaxed);
+        listeners.remove(client, prefix);
+        self.prefixes.store(listeners.by_prefix.len(), Ordering::Relaxed);
+    }
+
+    /// Whether anybody listens to a prefix of the key.
+    pub fn hears_of(&self, key: &[u8]) -> bool {
+        let listeners = self.listeners.read().unwrap_or_else(PoisonError::into_inner);
+        listeners.prefixes_of(key).next().is_some()
     }
 
     /// Tells whoever may have it cached, or listens, what one unit made stale. The unit still holds its locks.
@@ -165,7 +239,7 @@ impl Tracking {
         }
         if self.prefixes() > 0 {
             let listeners = self.listeners.read().unwrap_or_else(PoisonError::into_inner);
-            listeners.iter().for_each(|(prefix, clients)| telling.listeners(prefix, clients, stale));
+            telling.listeners(&listeners, stale);
         }
     }
 }
@@ -255,19 +329,19 @@ impl Telling<'_> {
         }
     }
 
-    /// Tells those who listen to a prefix, all keys in one message.
-    fn listeners(&mut self, prefix: &[u8], clients: &[Arc<Client>], stale: &[Stale]) {
-        let mut changed: BTreeMap<&[u8], By> = BTreeMap::new();
+    /// Tells those who listen to prefixes, all keys of one in one message.
+    fn listeners(&mut self, listeners: &Listeners, stale: &[Stale]) {
+        let mut changed: BTreeMap<&[u8], (&[Arc<Client>], BTreeMap<&[u8], By>)> = BTreeMap::new();
         for one in stale {
-            if let Stale::Key { key, by, .. } = one
-                && key.starts_with(prefix)
-            {
-                changed.insert(key, *by);
+            let Stale::Key { key, by, .. } = one else { continue };
+            for (prefix, clients) in listeners.prefixes_of(key) {
+                changed.entry(prefix).or_insert((clients, BTreeMap::new())).1.insert(key, *by);
             }
         }
-        if changed.is_empty() {
-            return;
-        }
+        changed.values().for_each(|(clients, keys)| self.listeners_of_one(clients, keys));
+    }
+
+    fn listeners_of_one(&mut self, clients: &[Arc<Client>], changed: &BTreeMap<&[u8], By>) {
         let all: Vec<&[u8]> = changed.keys().copied().collect();
         let by_nobody: Vec<&[u8]> =
             changed.iter().filter(|(_, by)| **by == By::Nobody).map(|(key, _)| *key).collect();

@@ -284,7 +284,7 @@ pub fn serve_later(scope: &Scope<'_>, client: &Arc<Client>, ready: Vec<(usize, V
         ready.extend(woken);
         super::log::commit(scope.engine, &mut ctx);
         super::notify::tell(scope.engine, &mut ctx);
-        super::tracking::tell(scope.engine, &mut ctx);
+        super::tracking::tell_of_others(scope.engine, &mut ctx);
         unit::count(scope, &mut ctx.view);
     }
 }

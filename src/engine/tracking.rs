@@ -2,37 +2,36 @@
 
 use std::sync::Arc;
 
-use crate::command::client::ClientFlag;
 use crate::command::session::ReplyMode;
-use crate::command::tracking::Own;
-use crate::command::{Args, Context, Flags};
+use crate::command::tracking::{self, Own};
+use crate::command::{Args, Context, Flags, KeyAt};
 use crate::config::Settings;
-use crate::store::Key;
+use crate::store::Stale;
 
 use super::shared::Engine;
 
-/// Remembers what the command that has just run has read, if its client tracks. It still holds its locks.
-#[inline]
-pub fn remember(ctx: &mut Context<'_>, args: &Args<'_>) {
-    if ctx.session.tracking.is_some() {
-        remember_keys(ctx, args);
+/// Before a command of a client that tracks: a script's calls count its declared keys as read.
+#[cold]
+pub fn begin(ctx: &mut Context<'_>, args: &Args<'_>) {
+    let is_script = ctx.registry.get(ctx.command).row.flags.has(Flags::TRIES);
+    if let Some(caching) = &mut ctx.session.tracking
+        && is_script
+    {
+        let named = |key: &KeyAt| (args.get(key.arg as usize).into(), key.hash);
+        caching.declared = args.keys().iter().map(named).collect();
     }
 }
 
+/// After it: what it has read is remembered. It still holds its locks.
 #[cold]
-fn remember_keys(ctx: &mut Context<'_>, args: &Args<'_>) {
-    let row = ctx.registry.get(ctx.command).row;
-    let Some(caching) = &mut ctx.session.tracking else { return };
-    let by_script = std::mem::take(&mut caching.script_reads);
-    // A script reads when one of its calls does, and then all keys that it declares.
-    let reads = if row.flags.has(Flags::TRIES) { by_script } else { row.flags.has(Flags::READONLY) };
-    let client = &ctx.session.client;
-    if !reads || !caching.remembers() || client.has(ClientFlag::TracksPrefixes) {
-        return;
-    }
-    let reader = client.id;
-    for key in args.keys() {
-        ctx.view.track(Key { bytes: args.get(key.arg as usize), hash: key.hash }, reader);
+pub fn remember(ctx: &mut Context<'_>, args: &Args<'_>) {
+    let flags = ctx.registry.get(ctx.command).row.flags;
+    if flags.has(Flags::TRIES) {
+        if let Some(caching) = &mut ctx.session.tracking {
+            caching.declared = Vec::new();
+        }
+    } else if flags.has(Flags::READONLY) {
+        tracking::remember(ctx, args);
     }
 }
 
@@ -40,31 +39,40 @@ fn remember_keys(ctx: &mut Context<'_>, args: &Args<'_>) {
 #[inline]
 pub fn tell(engine: &Engine, ctx: &mut Context<'_>) {
     if ctx.view.has_stale() {
-        tell_all(engine, ctx);
+        // What is written to who hears no replies is taken back.
+        let hears = ctx.session.reply_mode == ReplyMode::On;
+        let stale = ctx.view.take_stale();
+        let own = Own { id: ctx.session.client.id, out: hears.then_some(&mut *ctx.out) };
+        tell_all(engine, ctx.settings, &stale, own);
+    }
+}
+
+/// The same of what was done for clients that the unit woke: they are not its own.
+#[inline]
+pub fn tell_of_others(engine: &Engine, ctx: &mut Context<'_>) {
+    if ctx.view.has_stale() {
+        let stale = ctx.view.take_stale();
+        tell_all(engine, ctx.settings, &stale, Own::NOBODY);
     }
 }
 
 #[cold]
-fn tell_all(engine: &Engine, ctx: &mut Context<'_>) {
-    let stale = ctx.view.take_stale();
-    // What is written to who hears no replies is taken back.
-    let hears = ctx.session.reply_mode == ReplyMode::On;
-    let own = Own { id: ctx.session.client.id, out: hears.then_some(&mut *ctx.out) };
-    let limits = &ctx.settings.client_output_buffer_limit;
-    engine.server.tracking().tell(&*engine.clients, limits, &stale, own);
+fn tell_all(engine: &Engine, settings: &Settings, stale: &[Stale], own: Own<'_>) {
+    let limits = &settings.client_output_buffer_limit;
+    engine.server.tracking().tell(&*engine.clients, limits, stale, own);
 }
 
 /// Has whatever no unit makes stale told at once: what expires or is evicted by itself.
 pub fn tell_at_once(engine: &Arc<Engine>) {
-    let told = Arc::downgrade(engine);
-    engine.store.on_stale(move |stale| {
+    let (told, asked) = (Arc::downgrade(engine), Arc::downgrade(engine));
+    let tell = move |stale| {
         if let Some(engine) = told.upgrade() {
-            let settings = engine.config.current();
-            let limits = &settings.client_output_buffer_limit;
-            let nobody = Own { id: 0, out: None };
-            engine.server.tracking().tell(&*engine.clients, limits, &[stale], nobody);
+            tell_all(&engine, &engine.config.current(), &[stale], Own::NOBODY);
         }
-    });
+    };
+    let hears_of =
+        move |key: &[u8]| asked.upgrade().is_some_and(|engine| engine.server.tracking().hears_of(key));
+    engine.store.on_stale(tell, hears_of);
 }
 
 /// Whether more keys are tracked than `tracking-table-max-keys` allows.

@@ -209,9 +209,15 @@ fn note_only(ctx: &mut Context<'_>, args: &Args<'_>) {
 #[inline]
 pub fn call(ctx: &mut Context<'_>, args: &Args<'_>) -> Result<Reply, CommandError> {
     let registered = ctx.registry.get(ctx.command);
+    let tracks = ctx.session.tracking.is_some();
+    if tracks {
+        tracking::begin(ctx, args);
+    }
     let own = if registered.parent.is_some() { args.clone().of_subcommand() } else { args.clone() };
     let outcome = (registered.row.run)(ctx, own);
-    tracking::remember(ctx, args);
+    if tracks {
+        tracking::remember(ctx, args);
+    }
     outcome
 }
 
@@ -273,6 +279,8 @@ pub fn failed(scope: &Scope<'_>, ctx: &mut Context<'_>, error: &CommandError) {
 #[cold]
 pub fn finish(scope: &Scope<'_>, mut ctx: Context<'_>) {
     let mut ready = ctx.view.take_ready();
+    // What the unit's client has done itself, before what is done for those whom it woke.
+    tracking::tell(scope.engine, &mut ctx);
     if !ready.is_empty() {
         // As in Redis, who waits is served by the time of now: what the unit set to expire may have expired.
         ctx.view.renew(scope.engine.clock.unix_ms());
@@ -280,7 +288,7 @@ pub fn finish(scope: &Scope<'_>, mut ctx: Context<'_>) {
     }
     log::commit(scope.engine, &mut ctx);
     notify::tell(scope.engine, &mut ctx);
-    tracking::tell(scope.engine, &mut ctx);
+    tracking::tell_of_others(scope.engine, &mut ctx);
     count(scope, &mut ctx.view);
     if !ready.is_empty() {
         let client = Arc::clone(&ctx.session.client);

@@ -8,7 +8,7 @@ use crate::command::context::Replay;
 use crate::command::error::NOREPLICAS;
 use crate::command::observed::{Call, notable_ns};
 use crate::command::row::Flags;
-use crate::command::{Args, CommandError, Context, KeyAt, Reply, keys, rights};
+use crate::command::{Args, CommandError, Context, KeyAt, Reply, keys, rights, tracking};
 use crate::resp::{Encoder, Protocol, Span};
 use crate::store::Key;
 
@@ -153,11 +153,6 @@ fn perform(
     if flags.has(Flags::WRITE) {
         watch.note_write();
     }
-    if flags.has(Flags::READONLY)
-        && let Some(caching) = &mut ctx.session.tracking
-    {
-        caching.script_reads = true;
-    }
     run(ctx, index, args, reply)
 }
 
@@ -248,6 +243,9 @@ fn run(ctx: &mut Context<'_>, index: usize, args: Args<'_>, reply: &mut Encoder)
     let all = args.clone();
     let args = if registered.parent.is_some() { args.of_subcommand() } else { args };
     let outcome = (registered.row.run)(ctx, args);
+    if ctx.session.tracking.is_some() && registered.row.flags.has(Flags::READONLY) {
+        tracking::remember_call(ctx, &all);
+    }
     std::mem::swap(ctx.out, reply);
     let took_ns = ctx.server.clock().stamp().saturating_sub(began);
     let many = note(Count::Ran(index, took_ns));

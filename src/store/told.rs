@@ -1,7 +1,7 @@
 //! What a unit has to tell of its keys beside the commands' own effects: who can be served now, what was found
 //! expired, what came into being. Most units have nothing to tell, and pay for an empty place only.
 
-use super::tracked::Stale;
+use super::tracked::StaleKeys;
 use super::view::View;
 
 /// What happens to a key that no command says itself.
@@ -28,8 +28,8 @@ pub(super) struct Told {
     /// The same while two databases were exchanged, with the database's number afterwards.
     expired_after: Vec<Named>,
     noted: Vec<(usize, Vec<u8>, Noted)>,
-    /// What somebody may have cached and is not so any more.
-    pub(super) stale: Vec<Stale>,
+    /// What somebody may have cached and is not so any more: each key once.
+    pub(super) stale: StaleKeys,
 }
 
 impl View<'_> {
@@ -115,7 +115,7 @@ impl View<'_> {
             told.ready.clear();
             told.noted.clear();
             told.expired.clear();
-            told.stale.clear();
+            told.stale = StaleKeys::default();
         }
     }
 }

@@ -4,8 +4,9 @@
 //! still holds the lock under which it read, and told while the writer still holds the one under which it wrote. So
 //! nothing that a client has read goes stale without its being told.
 
-use std::sync::OnceLock;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::hooks::Hooks;
 use super::keyspace::Store;
@@ -17,7 +18,7 @@ pub enum Stale {
     /// A key.
     Key {
         /// Its name.
-        key: Box<[u8]>,
+        key: Arc<[u8]>,
         /// The ids of the clients that had read it.
         readers: Vec<u64>,
         /// Who changed it.
@@ -27,6 +28,37 @@ pub enum Stale {
     All,
 }
 
+/// What one unit has made stale, in the order in which it first did.
+#[derive(Default)]
+pub(super) struct StaleKeys {
+    list: Vec<Stale>,
+    places: HashMap<Arc<[u8]>, usize>,
+    all: bool,
+}
+
+impl StaleKeys {
+    fn add(&mut self, stale: Stale) {
+        match stale {
+            Stale::All if self.all => {}
+            Stale::All => {
+                self.all = true;
+                self.list.push(Stale::All);
+            }
+            Stale::Key { key, readers, by } => {
+                let known = self.places.get(&key).and_then(|&place| self.list.get_mut(place));
+                if let Some(Stale::Key { readers: before, by: who, .. }) = known {
+                    before.extend(readers);
+                    *who = by;
+                    return;
+                }
+                self.places.insert(Arc::clone(&key), self.list.len());
+                self.list.push(Stale::Key { key, readers, by });
+            }
+        }
+    }
+}
+
+type HearsOf = dyn Fn(&[u8]) -> bool + Send + Sync;
 type TellStale = dyn Fn(Stale) + Send + Sync;
 
 /// The store's part of it.
@@ -40,6 +72,8 @@ pub(super) struct Tracked {
     listeners: AtomicUsize,
     /// Who hears of what no unit of a client's changed.
     sink: OnceLock<Box<TellStale>>,
+    /// Whether any of the listeners wants to hear of a key.
+    hears_of: OnceLock<Box<HearsOf>>,
 }
 
 impl std::fmt::Debug for Tracked {
@@ -110,7 +144,7 @@ impl Store {
                 // While the lock is held: whoever reads the key now is entered after this.
                 taken
                     .into_iter()
-                    .for_each(|(key, readers)| tell(Stale::Key { key, readers, by: By::Nobody }));
+                    .for_each(|(key, readers)| tell(Stale::Key { key: key.into(), readers, by: By::Nobody }));
             }
         }
         from
@@ -118,9 +152,20 @@ impl Store {
 
     /// Says who hears of changes that no unit of a client's made: of what expired or was evicted. He is told while the
     /// key's shard is locked, and must not lock anything of the store.
-    pub fn on_stale(&self, tell: impl Fn(Stale) + Send + Sync + 'static) {
+    /// `hears_of` says whether any listener wants to hear of a key.
+    pub fn on_stale(
+        &self,
+        tell: impl Fn(Stale) + Send + Sync + 'static,
+        hears_of: impl Fn(&[u8]) -> bool + Send + Sync + 'static,
+    ) {
         // A second one is ignored: the first one is told.
         let _ = self.tracked.sink.set(Box::new(tell));
+        let _ = self.tracked.hears_of.set(Box::new(hears_of));
+    }
+
+    fn anybody_hears_of(&self, key: &[u8]) -> bool {
+        self.tracked.listeners.load(Ordering::Relaxed) > 0
+            && self.tracked.hears_of.get().is_some_and(|hears_of| hears_of(key))
     }
 }
 
@@ -161,7 +206,7 @@ impl View<'_> {
     #[cold]
     fn note_stale_key(&mut self, held: usize, key: &[u8], by: By) {
         let readers = self.take_readers(held, key);
-        if !readers.is_empty() || self.store.tracked.listeners.load(Ordering::Relaxed) > 0 {
+        if !readers.is_empty() || self.store.anybody_hears_of(key) {
             self.tell_stale(Stale::Key { key: key.into(), readers, by });
         }
     }
@@ -189,14 +234,14 @@ impl View<'_> {
         for shard in 0..database.shards() {
             let taken = self.store.take_some(&mut database.lock(shard).side_mut().hooks, usize::MAX);
             for (key, readers) in taken {
-                self.tell_stale(Stale::Key { key, readers, by: By::Command });
+                self.tell_stale(Stale::Key { key: key.into(), readers, by: By::Command });
             }
         }
     }
 
     fn tell_stale(&mut self, stale: Stale) {
         if self.tells_stale {
-            self.tell().stale.push(stale);
+            self.tell().stale.add(stale);
         } else if let Some(tell) = self.store.tracked.sink.get() {
             tell(stale);
         }
@@ -205,11 +250,11 @@ impl View<'_> {
     /// Whether the unit has something to tell of caches.
     #[inline]
     pub fn has_stale(&self) -> bool {
-        self.told.as_ref().is_some_and(|told| !told.stale.is_empty())
+        self.told.as_ref().is_some_and(|told| !told.stale.list.is_empty())
     }
 
     /// What has become stale, in order; empties the list.
     pub fn take_stale(&mut self) -> Vec<Stale> {
-        self.told.as_mut().map(|told| std::mem::take(&mut told.stale)).unwrap_or_default()
+        self.told.as_mut().map(|told| std::mem::take(&mut told.stale).list).unwrap_or_default()
     }
 }
