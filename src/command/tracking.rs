@@ -298,6 +298,9 @@ impl<'a> Told<'a> {
     }
 }
 
+/// The keys of a prefix that have changed, and who was the last to change each.
+type Changed<'a> = BTreeMap<&'a [u8], By>;
+
 struct Telling<'a> {
     clients: &'a dyn Clients,
     limits: &'a OutputLimits,
@@ -331,17 +334,17 @@ impl Telling<'_> {
 
     /// Tells those who listen to prefixes, all keys of one in one message.
     fn listeners(&mut self, listeners: &Listeners, stale: &[Stale]) {
-        let mut changed: BTreeMap<&[u8], (&[Arc<Client>], BTreeMap<&[u8], By>)> = BTreeMap::new();
+        let mut changed: BTreeMap<&[u8], (&[Arc<Client>], Changed<'_>)> = BTreeMap::new();
         for one in stale {
             let Stale::Key { key, by, .. } = one else { continue };
             for (prefix, clients) in listeners.prefixes_of(key) {
-                changed.entry(prefix).or_insert((clients, BTreeMap::new())).1.insert(key, *by);
+                changed.entry(prefix).or_insert((clients, Changed::new())).1.insert(key, *by);
             }
         }
         changed.values().for_each(|(clients, keys)| self.listeners_of_one(clients, keys));
     }
 
-    fn listeners_of_one(&mut self, clients: &[Arc<Client>], changed: &BTreeMap<&[u8], By>) {
+    fn listeners_of_one(&mut self, clients: &[Arc<Client>], changed: &Changed<'_>) {
         let all: Vec<&[u8]> = changed.keys().copied().collect();
         let by_nobody: Vec<&[u8]> =
             changed.iter().filter(|(_, by)| **by == By::Nobody).map(|(key, _)| *key).collect();
