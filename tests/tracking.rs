@@ -183,6 +183,10 @@ fn a_script_has_read_what_its_calls_have_read() {
     let reads_and_writes = "local v = redis.call('GET', KEYS[1]) redis.call('SET', KEYS[1], 'new') return v";
     assert_eq!(client.call(&["EVAL", reads_and_writes, "1", "k"]), Some(bulk("old")));
     assert_eq!(client.reply(), invalidate(&["k"]));
+    let over_and_over = "for i = 1, 100 do redis.call('GET', KEYS[1]) redis.call('SET', KEYS[1], i) end";
+    assert_eq!(client.call(&["EVAL", over_and_over, "1", "k"]), Some(Value::Null));
+    assert_eq!(client.reply(), invalidate(&["k"]));
+    assert_eq!(client.line("PING"), "PONG");
     // It reads in another database than its client's.
     other.line("SELECT 1");
     other.line("SET k one");

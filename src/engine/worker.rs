@@ -332,9 +332,17 @@ impl Worker {
         matches!(room, Room::Evicting { .. }) && !engine.world.is_wanted()
     }
 
+    /// Holds `tracking-table-max-keys` between batches. Like a batch it waits while somebody holds the keyspace.
+    pub fn hold_tracked_alone(&mut self) {
+        let engine = Arc::clone(&self.engine);
+        if let Some(_permit) = engine.world.try_work(self.index) {
+            self.hold_tracked();
+        }
+    }
+
     /// Holds `tracking-table-max-keys`.
     #[inline]
-    pub fn hold_tracked(&mut self) {
+    fn hold_tracked(&mut self) {
         if tracking::is_beyond_limit(&self.engine, &self.settings) {
             tracking::hold_limit(&self.engine, &self.settings, &mut self.tracked_from);
         }

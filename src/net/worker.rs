@@ -196,7 +196,7 @@ async fn keep_house(
             tokio::task::yield_now().await;
         }
         if index == 0 && !engine.server.switches().pauses_chores() {
-            shared.borrow_mut().worker.hold_tracked();
+            shared.borrow_mut().worker.hold_tracked_alone();
         }
         loop {
             let more = {

@@ -47,7 +47,10 @@ impl StaleKeys {
             Stale::Key { key, readers, by } => {
                 let known = self.places.get(&key).and_then(|&place| self.list.get_mut(place));
                 if let Some(Stale::Key { readers: before, by: who, .. }) = known {
-                    before.extend(readers);
+                    // Who has read it again meanwhile hears of it once.
+                    let news: Vec<u64> =
+                        readers.into_iter().filter(|reader| !before.contains(reader)).collect();
+                    before.extend(news);
                     *who = by;
                     return;
                 }

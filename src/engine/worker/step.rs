@@ -166,7 +166,9 @@ impl Worker {
         let registered = engine.registry.get(index);
         session.client.last_command.store(index, Ordering::Relaxed);
         let room = if batch.limited { self.room(batch) } else { Room::Enough };
-        self.hold_tracked();
+        if batch.busy.is_none() {
+            self.hold_tracked();
+        }
         if connection.session.tracking.is_some() {
             // What was evicted, or is tracked no longer, comes before the command's reply.
             connection.session.client.take_mail_into(out.buffer_mut());
