@@ -218,7 +218,7 @@ fn a_unit_tells_of_a_key_once_and_of_all_keys_once() {
 }
 
 #[test]
-fn very_many_prefixes_hold_up_nobody() {
+fn very_many_prefixes_come_in_one_command() {
     let server = Server::start(&["--workers", "1"]);
     let mut client = tracking(&server, "BCAST PREFIX first");
     let mut words = vec!["CLIENT".to_owned(), "TRACKING".into(), "ON".into(), "BCAST".into()];

@@ -139,20 +139,7 @@ fn workers(control: &dyn Control) -> String {
 
 fn slow_log(control: &dyn Control) -> String {
     let log = control.slow_log(SLOW_COMMANDS);
-    let entries: Vec<_> = log
-        .entries
-        .iter()
-        .map(|entry| {
-            json!({
-                "id": entry.id,
-                "time_unix_s": entry.unix_s,
-                "duration_us": entry.duration_us,
-                "command": entry.command,
-                "stages": facts::stages(entry),
-            })
-        })
-        .collect();
-    reply::json_text(&facts::slow_log_json(&log, entries))
+    reply::json_text(&facts::slow_log_json(&log, |entry| json!({ "command": entry.command })))
 }
 
 fn cut(mut text: String) -> String {

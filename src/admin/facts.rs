@@ -64,36 +64,36 @@ pub(super) async fn info(State(shared): State<Shared>, uri: Uri) -> Result<Respo
 pub(super) async fn slow_log(State(shared): State<Shared>, uri: Uri) -> Result<Response, Problem> {
     let asked = Asked::of(&uri)?;
     let count = usize::try_from(asked.number("count", 128)?).unwrap_or(usize::MAX);
-    let log = shared.control.slow_log(count);
-    let entries: Vec<_> = log
-        .entries
-        .iter()
-        .map(|entry| {
-            json!({
-                "id": entry.id,
-                "time_unix_s": entry.unix_s,
-                "duration_us": entry.duration_us,
-                "arguments": entry.arguments,
-                "client": entry.client,
-                "client_name": entry.client_name,
-                "stages": stages(entry),
-            })
-        })
-        .collect();
-    Ok(reply::json(StatusCode::OK, &slow_log_json(&log, entries)))
+    let body = slow_log_json(
+        &shared.control.slow_log(count),
+        |entry| json!({ "arguments": entry.arguments, "client": entry.client, "client_name": entry.client_name }),
+    );
+    Ok(reply::json(StatusCode::OK, &body))
 }
 
-/// Where the time of a slow command went.
-pub(super) fn stages(entry: &SlowCommand) -> Value {
-    json!({ "lock_wait_us": entry.lock_wait_us, "run_us": entry.run_us, "write_us": entry.write_us })
-}
-
-pub(super) fn slow_log_json(log: &SlowCommands, entries: Vec<Value>) -> Value {
+/// The slow log with what `more` says of each command, an object.
+pub(super) fn slow_log_json(log: &SlowCommands, more: impl Fn(&SlowCommand) -> Value) -> Value {
+    let entry = |entry: &SlowCommand| {
+        let mut shown = json!({
+            "id": entry.id,
+            "time_unix_s": entry.unix_s,
+            "duration_us": entry.duration_us,
+            "stages": {
+                "lock_wait_us": entry.lock_wait_us,
+                "run_us": entry.run_us,
+                "write_us": entry.write_us,
+            },
+        });
+        if let (Value::Object(shown), Value::Object(more)) = (&mut shown, more(entry)) {
+            shown.extend(more);
+        }
+        shown
+    };
     json!({
         "slower_than_us": log.slower_than_us,
         "max_len": log.max_len,
         "len": log.len,
-        "entries": entries,
+        "entries": log.entries.iter().map(entry).collect::<Vec<_>>(),
     })
 }
 

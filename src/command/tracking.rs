@@ -71,6 +71,13 @@ pub fn remember_call(ctx: &mut Context<'_>, args: &Args<'_>) {
     }
 }
 
+/// The connection tracks no longer.
+pub fn stop(ctx: &mut Context<'_>) {
+    if ctx.server.tracking().disable(ctx.session) {
+        ctx.view.listen_to_changes(false);
+    }
+}
+
 /// As whom the connection's reads are remembered, if they are.
 fn reader(session: &Session) -> Option<u64> {
     let caching = session.tracking.as_ref()?;
@@ -101,6 +108,11 @@ pub struct Own<'a> {
     pub id: u64,
     /// Where its reply stands, to be followed by what it has to hear; nothing where its replies are not sent.
     pub out: Option<&'a mut Encoder>,
+}
+
+impl Own<'_> {
+    /// It was no client's.
+    pub const NOBODY: Own<'static> = Own { id: 0, out: None };
 }
 
 /// Who listens to which prefix.
@@ -143,11 +155,6 @@ impl Listeners {
             Some((&**prefix, &**clients))
         })
     }
-}
-
-impl Own<'_> {
-    /// It was no client's.
-    pub const NOBODY: Own<'static> = Own { id: 0, out: None };
 }
 
 /// Everybody who tracks.

@@ -4,7 +4,7 @@ use crate::acl::DEFAULT_USER;
 use crate::command::client::ClientFlag;
 use crate::command::row::{Command, Flags, Group};
 use crate::command::session::ReplyMode;
-use crate::command::{Args, CommandError, Context, Outcome, Reply, rights};
+use crate::command::{Args, CommandError, Context, Outcome, Reply, rights, tracking};
 use crate::data::parse_i64;
 use crate::resp::Protocol;
 
@@ -170,12 +170,10 @@ fn describe(ctx: &mut Context<'_>) {
 }
 
 fn reset(ctx: &mut Context<'_>, _: Args<'_>) -> Outcome {
+    tracking::stop(ctx);
     let session = &mut *ctx.session;
     session.forget_subscriptions(ctx.server.pubsub());
     session.stop_monitoring(ctx.server.pubsub());
-    if ctx.server.tracking().disable(session) {
-        ctx.view.listen_to_changes(false);
-    }
     session.client.take_mail_into(ctx.out.buffer_mut());
     session.select(0);
     session.start_over(ctx.server.acl());

@@ -14,10 +14,10 @@ use crate::command::{Args, Context, Outcome};
 
 pub use yourself::set_name;
 
-/// What all subcommands but HELP have in common.
-const COMMON: Flags = SHARED.with(Flags::NOSCRIPT);
-/// What HELP has in common with them.
+/// What all subcommands have in common.
 const SHARED: Flags = Flags::LOADING.with(Flags::STALE).with(Flags::KEEPS_CACHING);
+/// What all but HELP have in common.
+const COMMON: Flags = SHARED.with(Flags::NOSCRIPT);
 /// Those that reach beyond the own connection.
 const REACHING: Flags = COMMON.with(Flags::ADMIN);
 

@@ -3,7 +3,7 @@
 use crate::command::client::ClientFlag;
 use crate::command::row::{Command, Group};
 use crate::command::session::Session;
-use crate::command::tracking::Wanted;
+use crate::command::tracking::{self, Wanted};
 use crate::command::{Args, CommandError, Context, Outcome, Reply};
 use crate::resp::text_of;
 
@@ -99,8 +99,8 @@ fn tracking(ctx: &mut Context<'_>, mut args: Args<'_>) -> Outcome {
         if ctx.server.tracking().enable(ctx.session, wanted) {
             ctx.view.listen_to_changes(true);
         }
-    } else if ctx.server.tracking().disable(ctx.session) {
-        ctx.view.listen_to_changes(false);
+    } else {
+        tracking::stop(ctx);
     }
     Ok(Reply::Ok)
 }
