@@ -102,3 +102,43 @@ fn a_message_to_oneself_comes_before_the_reply_that_tells_of_it() {
         assert_eq!(pushes(Client::connect(redis.port())), ours);
     }
 }
+
+#[test]
+fn what_a_client_has_sent_runs_though_it_goes_without_reading() {
+    // Some of these wait for others: for the whole keyspace, for the disk, for a thread of their own.
+    let server = Server::start(&["--enable-debug-command", "yes"]);
+    for round in 0..20 {
+        let mut packet = Vec::new();
+        for line in ["SET a 1", "FLUSHALL", "SET b 2", "SAVE", "SET c 3", "BGSAVE", "SCRIPT FLUSH"] {
+            packet.extend(common::encode(&line.split(' ').collect::<Vec<_>>()));
+        }
+        packet.extend(common::encode(&["SET", "round", &round.to_string()]));
+        assert!(server.client().raw(&packet));
+        let expected = format!("\"{round}\"");
+        common::until("the last one has run", || server.client().line("GET round") == expected);
+        assert_eq!(server.client().line("MGET a b c"), "1) (nil)\n2) \"2\"\n3) \"3\"");
+    }
+}
+
+/// All that comes back until the other side closes.
+fn last_words(port: u16, requests: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("a connection");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a limit");
+    stream.write_all(requests.replace('\n', "\r\n").as_bytes()).expect("it takes them");
+    let mut said = String::new();
+    stream.read_to_string(&mut said).expect("it closes");
+    said.replace("\r\n", "\n")
+}
+
+#[test]
+fn who_closes_itself_in_a_transaction_is_told_no_more_but_the_rest_runs() {
+    let requests = "MULTI\nSET a 1\nCLIENT KILL TYPE normal SKIPME no\nINCR a\nEXEC\nPING\n";
+    let expected = "+OK\n+QUEUED\n+QUEUED\n+QUEUED\n*3\n+OK\n:1\n";
+    let server = Server::start(&[]);
+    assert_eq!(last_words(server.port(), requests), expected);
+    assert_eq!(server.client().line("GET a"), "\"2\"");
+    if let Some(redis) = Redis::start(&[]) {
+        assert_eq!(last_words(redis.port(), requests), expected);
+        assert_eq!(Client::connect(redis.port()).line("GET a"), "\"2\"");
+    }
+}

@@ -82,6 +82,34 @@ fn what_a_signal_does_can_be_set() {
 }
 
 #[test]
+fn a_job_that_has_just_begun_holds_up_no_end() {
+    const REPEATS: usize = 12;
+    for (options, before) in [
+        (&["--save", "3600 1"][..], &["BGSAVE"][..]),
+        (&["--save", "3600 1", "--dbfilename", "dump.rdb"], &["MULTI", "BGSAVE", "EXEC"]),
+        (&["--save", "3600 1", "--appendonly", "yes"], &["BGREWRITEAOF"]),
+        (&["--save", "3600 1"], &["CONFIG SET appendonly yes"]),
+    ] {
+        for _ in 0..REPEATS {
+            let launch = Launch::new().with(options);
+            let mut server = launch.start();
+            let mut packet = common::encode(&["SET", "key", "value"]);
+            for line in before.iter().chain(&["SHUTDOWN FORCE"]) {
+                packet.extend(common::encode(&line.split(' ').collect::<Vec<_>>()));
+            }
+            assert!(server.client().raw(&packet));
+            let (status, log) = server.ended();
+            assert_eq!(status.code(), Some(0), "{before:?}: {log:?}");
+            assert_eq!(
+                launch.with(options).start().client().line("GET key"),
+                "\"value\"",
+                "{before:?}: {log:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_signal_while_loading_ends_at_once() {
     let launch = Launch::new().with(&["--save", "3600 1", "--enable-debug-command", "yes"]);
     let server = launch.start();

@@ -39,13 +39,14 @@ fn settings_come_from_everywhere_and_the_last_one_wins() {
 
 #[test]
 fn a_wrong_setting_is_refused_with_its_place_and_a_hint() {
-    let cases: [(Launch, &[&str]); 12] = [
+    let cases: [(Launch, &[&str]); 13] = [
         (Launch::new().settings("hz 10\nmaxclient 5\n"), &["line 2", ">>> 'maxclient 5'", "'maxclients'"]),
         (Launch::new().settings("\n\ntimeout x\n"), &["glasswing.conf, line 3", ">>> 'timeout x'"]),
         (Launch::new().with(&["--replicaof", "127.0.0.1 1"]), &["command line", "role of a replica"]),
         (Launch::new().with(&["--maxmemory-policy", "most"]), &["allkeys-lru"]),
         (Launch::new().env("GLASSWING_PROT", "1"), &["environment", "GLASSWING_PROT", "'port'"]),
         (Launch::new().settings("requirepass \"open\n"), &["Unbalanced quotes", "line 1"]),
+        (Launch::new().settings("hz 10\nmaxclients 5\0000\n"), &["line 2", "NUL byte", "text file"]),
         (
             Launch::new().settings("port 1\nuser ann on >secret bar\n"),
             &["line 2", ">>> 'user ann on (hidden) bar'", "Error in user declaration 'bar': Syntax error"],

@@ -108,6 +108,46 @@ fn scripts_and_functions_are_counted_and_weighed() {
 }
 
 #[test]
+fn info_measures_what_waits_what_a_save_holds_back_and_what_has_expired() {
+    let slow = ["--dbfilename", "dump.rdb", "--rdb-key-save-delay", "1000"];
+    let server = Launch::new().with(&["--enable-debug-command", "yes", "--save", ""]).with(&slow).start();
+    let mut client = server.client();
+    assert_ne!(client.info("redis_build_id"), "");
+    // Who waits with a limit of time is told apart from who waits for ever.
+    let mut waits = [server.client(), server.client()];
+    for (waiter, seconds) in waits.iter_mut().zip(["0", "1000"]) {
+        waiter.send(&["BLPOP", "queue", seconds]);
+    }
+    until("both wait", || server.client().info("blocked_clients") == "2");
+    assert_eq!(client.info("clients_in_timeout_table"), "1");
+    assert_eq!(client.line("RPUSH queue a b"), "(integer) 2");
+    until("nobody waits", || server.client().info("blocked_clients") == "0");
+    assert_eq!(client.info("clients_in_timeout_table"), "0");
+    // What is overwritten during a save is held back for it.
+    assert_eq!(client.line("DEBUG POPULATE 2000 key 10000"), "OK");
+    let number =
+        |client: &mut common::Client, field: &str| client.info(field).parse::<u64>().expect("a number");
+    assert_eq!((number(&mut client, "current_cow_peak"), number(&mut client, "rdb_last_cow_size")), (0, 0));
+    assert_eq!(client.line("BGSAVE"), "Background saving started");
+    for at in (0..2_000).rev().take(200) {
+        assert_eq!(client.line(&format!("SET key:{at} x")), "OK");
+    }
+    let peak = number(&mut client, "current_cow_peak");
+    assert!(peak >= number(&mut client, "current_cow_size") && peak > 1_000_000, "{peak}");
+    assert_eq!(client.line("CONFIG SET rdb-key-save-delay 0"), "OK");
+    until("it is saved", || server.client().info("rdb_bgsave_in_progress") == "0");
+    assert!(number(&mut client, "rdb_last_cow_size") >= peak);
+    assert_eq!(client.info("current_cow_peak"), "0");
+    // Keys that are past their time when the sweep comes to them.
+    assert_eq!(client.info("expired_stale_perc"), "0.00");
+    for at in 0..500 {
+        assert_eq!(client.line(&format!("SET gone:{at} x PX 1")), "OK");
+    }
+    until("they are gone", || server.client().info("expired_keys") == "500");
+    until("it has been noted", || server.client().info("expired_stale_perc") != "0.00");
+}
+
+#[test]
 fn the_slow_log_is_shortened_at_once() {
     let server = Server::start(&["--slowlog-log-slower-than", "0"]);
     let mut client = server.client();

@@ -36,11 +36,17 @@ pub(super) async fn config(State(shared): State<Shared>, uri: Uri) -> Result<Res
     Ok(reply::json(StatusCode::OK, &InOrder(&changed)))
 }
 
+/// INFO's own names for all there is: here that is every section anyway.
+const ALL_SECTIONS: [&str; 3] = ["all", "everything", "default"];
+
 /// INFO by section; `?section=` takes one name or several, joined by commas or repeated.
 pub(super) async fn info(State(shared): State<Shared>, uri: Uri) -> Result<Response, Problem> {
     let asked = Asked::of(&uri)?;
-    let wanted: Vec<&str> =
+    let mut wanted: Vec<&str> =
         asked.values("section").flat_map(|value| value.split(',')).filter(|name| !name.is_empty()).collect();
+    if wanted.iter().any(|name| ALL_SECTIONS.iter().any(|all| all.eq_ignore_ascii_case(name))) {
+        wanted.clear();
+    }
     let sections = shared.control.info();
     let unknown =
         wanted.iter().find(|name| !sections.iter().any(|section| section.name.eq_ignore_ascii_case(name)));

@@ -87,6 +87,8 @@ pub(super) fn build(
         admin: OnceLock::new(),
         ending: tokio::sync::watch::Sender::new(None),
         shutting_down: AtomicBool::new(false),
+        ends_alone: AtomicBool::new(false),
+        held_back: super::saving::HeldBack::default(),
         oom_score: super::oom_score::OomScore::default(),
         switches: crate::command::ports::Switches::default(),
         supervisor,

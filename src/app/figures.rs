@@ -28,6 +28,7 @@ pub(super) fn gather(host: &Host) -> Figures {
         glasswing_version: env!("CARGO_PKG_VERSION").to_owned(),
         config_file: host.config.config_file().map_or_else(String::new, |path| path.display().to_string()),
         role: "master".to_owned(),
+        build_id: build_id(),
         run_id: host.run_id.clone(),
         tcp_port: super::listening::shown_port(&settings),
         now_unix_us: now_us,
@@ -38,6 +39,7 @@ pub(super) fn gather(host: &Host) -> Figures {
         start_time_unix_seconds: host.started_ms / 1_000,
         maxmemory_policy: settings.maxmemory_policy.name().to_owned(),
         config_io_threads: u64::from(settings.io_threads),
+        expired_stale_percent: host.stats.stale_share() * 100.0,
         latency_percentiles: settings.latency_tracking_info_percentiles.0.clone(),
         databases,
         workers: (0..host.workers)
@@ -79,6 +81,7 @@ fn clients(host: &Host, figures: &mut Figures) {
     figures.pubsub_patterns = host.pubsub.count(Kind::Pattern) as u64;
     figures.pubsubshard_channels = host.pubsub.count(Kind::Shard) as u64;
     figures.blocked_clients = host.clients.blocked() as u64;
+    figures.clients_in_timeout_table = host.clients.timed() as u64;
     figures.maxclients = u64::from(host.config.current().maxclients);
     for worker in 0..host.workers {
         host.clients.each_of(worker, |client| {
@@ -183,6 +186,10 @@ fn persistence(host: &Host, figures: &mut Figures) {
     let until_ms = host.waits_until_ms.load(Ordering::SeqCst);
     figures.shutdown_wait_ms = (until_ms > 0).then(|| until_ms.saturating_sub(host.clock.unix_ms()));
     figures.save_retained_bytes = host.store.saves().retained_bytes() as u64;
+    if jobs.running.is_some() {
+        figures.save_retained_peak_bytes = host.store.saves().peak_bytes() as u64;
+    }
+    figures.rdb_last_cow_size = host.held_back.save.load(Ordering::Relaxed);
     figures.rdb_last_save_unix_seconds = jobs.last_success_unix_ms / 1_000;
     figures.rdb_last_bgsave_ok = jobs.last_ok;
     figures.rdb_last_bgsave_seconds = jobs.last_save.as_ref().map(|ended| ended.duration_ms / 1_000);
@@ -200,6 +207,7 @@ fn log(host: &Host, jobs: &jobs::Status, figures: &mut Figures) {
         last_rewrite_seconds: rewrites.last_took.load(Ordering::Relaxed).checked_sub(1),
         current_rewrite_seconds: running
             .map(|running| now_ms.saturating_sub(running.started_unix_ms) / 1_000),
+        last_cow_size: host.held_back.rewrite.load(Ordering::Relaxed),
         last_rewrite_failed: rewrites.last_failed.load(Ordering::Relaxed),
         rewrites: rewrites.begun.load(Ordering::Relaxed),
         failures_in_a_row: rewrites.failed_in_a_row.load(Ordering::Relaxed),
@@ -231,4 +239,12 @@ pub(super) fn info_sections(host: &Host) -> Vec<InfoSection> {
         .into_iter()
         .map(|section| InfoSection { name: section.name.to_owned(), fields: section.fields })
         .collect()
+}
+
+/// Tells builds apart as far as their source and target say it, in Redis's form.
+fn build_id() -> String {
+    const BUILT: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
+    let how = if cfg!(debug_assertions) { "debug" } else { "release" };
+    let built = format!("{BUILT} {} {} {how}", std::env::consts::ARCH, std::env::consts::OS);
+    format!("{:x}", crate::persist::rdb::checksum(built.as_bytes()))
 }

@@ -77,10 +77,14 @@ pub(super) struct Host {
     pub(super) ending: tokio::sync::watch::Sender<Option<i32>>,
     /// How soon the kernel ends this process.
     pub(super) oom_score: super::oom_score::OomScore,
+    /// The most bytes that the last save, and the last rewrite, held back for their instant.
+    pub(super) held_back: super::saving::HeldBack,
     /// What DEBUG has switched.
     pub(super) switches: Switches,
     /// A SHUTDOWN is under way.
     pub(super) shutting_down: AtomicBool,
+    /// It holds the whole keyspace for good, unless its save fails.
+    pub(super) ends_alone: AtomicBool,
     /// It waits for replicas, and may be given up.
     pub(super) waits_for_replicas: AtomicBool,
     /// Until when they are waited for, milliseconds since 1970; 0 while they are not.

@@ -121,8 +121,8 @@ impl Host {
 
     /// A log without a base is of no use: it is begun anew with the next rewrite.
     fn stop_starting(&self) {
-        {
-            let _whole = self.world.whole_blocking();
+        // Not so at the server's end: whoever ends it holds the keyspace, waits for this, and lets nobody run again.
+        if let Some(_whole) = self.world.whole_unless(|| self.ends_alone.load(Ordering::SeqCst)) {
             self.append_only.collect(false);
         }
         // What it holds nobody will read.
@@ -140,14 +140,17 @@ impl Host {
         let base = folder.create(&temporary)?;
         // What takes long is done before the instant.
         {
-            let _turn = self.world.turn_blocking();
+            let turn = self.world.turn_unless(|| progress.is_cancelled());
+            let _turn = turn.ok_or(SaveError::Cancelled).inspect_err(|_| folder.discard(&temporary))?;
             self.store.prepare_capture();
         }
-        let (capture, libraries, generation) = self.instant(mode, next);
+        let instant = self.instant(mode, next, progress).ok_or(SaveError::Cancelled);
+        let (capture, libraries, generation) = instant.inspect_err(|_| folder.discard(&temporary))?;
         tracing::info!("Background append only file rewriting started by pid {}", std::process::id());
         let rdb = settings.aof_use_rdb_preamble;
         let written = self.write_base(rdb, &*base, &temporary, &capture, libraries, progress);
         capture.finish(written.is_ok());
+        self.held_back.rewrite.store(self.store.saves().peak_bytes() as u64, Ordering::Relaxed);
         let written = written.inspect_err(|_| folder.discard(&temporary))?;
         let sync = base.sync().map_err(|error| SaveError::io("sync", &temporary, error));
         sync.inspect_err(|_| folder.discard(&temporary))?;
@@ -195,9 +198,15 @@ impl Host {
         Ok(Some(Segment::empty(handle, path)))
     }
 
-    /// The instant: nobody runs, so what was done is before it, and what comes is after it.
-    fn instant(&self, mode: Mode, next: Option<Segment>) -> (Arc<Capture>, Vec<Vec<u8>>, u64) {
-        let whole = self.world.whole_blocking();
+    /// The instant: nobody runs, so what was done is before it, and what comes is after it. `None` if the rewrite is
+    /// called off before.
+    fn instant(
+        &self,
+        mode: Mode,
+        next: Option<Segment>,
+        progress: &Progress,
+    ) -> Option<(Arc<Capture>, Vec<Vec<u8>>, u64)> {
+        let whole = self.world.whole_unless(|| progress.is_cancelled())?;
         let capture = self.store.begin_capture();
         let libraries = self.libraries();
         let log = &self.append_only.log;
@@ -212,7 +221,7 @@ impl Host {
         }
         drop(whole);
         log.sync_soon();
-        (capture, libraries, generation)
+        Some((capture, libraries, generation))
     }
 
     /// Writes the state of the instant.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::command::ports::{SaveRefusal, Scripts as _, Shutdown};
 use crate::config::{MaxmemoryPolicy, Settings};
@@ -26,6 +26,13 @@ pub(super) enum Instant {
     Next,
     /// That of now: the caller holds it.
     Now,
+}
+
+/// The most bytes that a save of each kind has held back for its instant, the last one of the kind that ended.
+#[derive(Debug, Default)]
+pub(super) struct HeldBack {
+    pub(super) save: AtomicU64,
+    pub(super) rewrite: AtomicU64,
 }
 
 impl Host {
@@ -52,7 +59,14 @@ impl Host {
             let span = host.tracer.background("save");
             let stats = &host.stats;
             // Whoever holds the whole keyspace locks after it has written: the instant waits for its end.
-            let turn = (instant == Instant::Next).then(|| host.world.turn_blocking());
+            // Who ends the server holds it, and waits until this job has given up.
+            let turn = match instant {
+                Instant::Next => match host.world.turn_unless(|| progress.is_cancelled()) {
+                    Some(turn) => Some(turn),
+                    None => return Err(given_up(&SaveError::Cancelled)),
+                },
+                Instant::Now => None,
+            };
             let capture = host.store.begin_capture();
             let changes = stats.unsaved_changes();
             let libraries = host.libraries();
@@ -66,6 +80,7 @@ impl Host {
                 host.save_native(&path, &capture, libraries, progress)
             };
             capture.finish(result.is_ok());
+            host.held_back.save.store(host.store.saves().peak_bytes() as u64, Ordering::Relaxed);
             match result {
                 Ok(done) => {
                     host.note_snapshot(&path);
@@ -80,10 +95,7 @@ impl Host {
                     }
                     Ok(done)
                 }
-                Err(error @ SaveError::Cancelled) => {
-                    tracing::info!("Saving was given up: {error}");
-                    Err(error.to_string())
-                }
+                Err(error @ SaveError::Cancelled) => Err(given_up(&error)),
                 Err(error) => {
                     stats.outside().incr(Counter::SavesFailed);
                     span.failed("the snapshot was not written");
@@ -216,6 +228,7 @@ impl Host {
         // From a save on nothing is run, so that nobody is told of a change that the file would not have. Should the
         // server live on, all goes on where it was.
         let _whole = save.then(|| self.world.whole_blocking());
+        self.ends_alone.store(save, Ordering::SeqCst);
         if save && !self.status.loading.load(Ordering::Relaxed) {
             tracing::info!("Saving the final snapshot before exiting.");
             if let Err(text) = self.save_last(Instant::Now) {
@@ -223,6 +236,7 @@ impl Host {
                 if !how.force {
                     tracing::warn!("Error trying to save the DB, can't exit.");
                     tracing::warn!("SHUTDOWN NOSAVE and SHUTDOWN FORCE end without saving.");
+                    self.ends_alone.store(false, Ordering::SeqCst);
                     return Err("Errors trying to SHUTDOWN. Check logs.".to_owned());
                 }
                 tracing::warn!("Error trying to save the DB. Exit anyway.");
@@ -255,6 +269,12 @@ impl Host {
             }
         }
     }
+}
+
+/// Says that a save was called off.
+fn given_up(error: &SaveError) -> String {
+    tracing::info!("Saving was given up: {error}");
+    error.to_string()
 }
 
 /// Whether a file of this name is in Redis's format.

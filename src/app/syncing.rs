@@ -108,14 +108,16 @@ impl Host {
     fn sync(&self, progress: &Progress) -> Result<Done, String> {
         let span = self.tracer.background("sync");
         // What takes long is done before the instant.
-        {
-            let _turn = self.world.turn_blocking();
+        if let Some(_turn) = self.world.turn_unless(|| progress.is_cancelled()) {
             self.store.prepare_capture();
         }
         let Some(group) = self.due_group() else {
             return Err("the replicas that asked for it have gone".to_owned());
         };
-        let (capture, libraries) = self.instant_of(&group);
+        let Some((capture, libraries)) = self.instant_of(&group, progress) else {
+            group.links.iter().for_each(|link| link.close());
+            return Err(SaveError::Cancelled.to_string());
+        };
         tracing::info!("Starting BGSAVE for SYNC with target: {}", target_words(group.target));
         let result = match group.target {
             Target::Socket => self.write_to_sockets(&group, capture.as_ref(), libraries, progress),
@@ -144,13 +146,14 @@ impl Host {
         }
     }
 
-    /// The instant: nobody runs, so what was done is in the payload, and what comes is in the stream behind it.
-    fn instant_of(&self, group: &Group) -> (Option<Arc<Capture>>, Vec<Vec<u8>>) {
-        let _whole = self.world.whole_blocking();
+    /// The instant: nobody runs, so what was done is in the payload, and what comes is in the stream behind it. `None`
+    /// if it is called off before.
+    fn instant_of(&self, group: &Group, progress: &Progress) -> Option<(Option<Arc<Capture>>, Vec<Vec<u8>>)> {
+        let _whole = self.world.whole_unless(|| progress.is_cancelled())?;
         let capture = (!group.wants.without_data).then(|| self.store.begin_capture());
         let libraries = if group.wants.without_functions { Vec::new() } else { self.libraries() };
         self.replication.begin(&group.links, group.target, super::building::random_id);
-        (capture, libraries)
+        Some((capture, libraries))
     }
 
     fn write_payload(

@@ -160,6 +160,13 @@ impl Loader {
 
     fn line(&mut self, line: &[u8], place: &Place<'_>) -> Result<(), Failure> {
         let here = |message: &str, hint: &str| Err(Failure::Here(Fault::new(message, hint)));
+        if line.contains(&0) {
+            // What stands behind it would be lost without a word.
+            return here(
+                "A configuration line holds a NUL byte",
+                "Is this a text file? A value may have \"\\x00\" in quotes.",
+            );
+        }
         let Some(words) = split_args(line) else {
             return here(
                 "Unbalanced quotes in configuration line",

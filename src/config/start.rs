@@ -176,9 +176,9 @@ impl<'a> CommandLine<'a> {
         let mut rest = args;
         if let Some((first, others)) = args.split_first()
             && !first.as_bytes().starts_with(b"-")
-            && !first.is_empty()
         {
-            (read.file, rest) = (Some(first.as_os_str()), others);
+            // An empty name is no file, as in Redis: scripts pass a variable that is not set.
+            (read.file, rest) = (Some(first.as_os_str()).filter(|name| !name.is_empty()), others);
         }
         let skipped = args.len() - rest.len();
         let mut has_value = true;

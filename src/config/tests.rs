@@ -162,6 +162,12 @@ fn save_lines_add_up_and_the_first_replaces_what_came_before() {
 }
 
 #[test]
+fn an_empty_name_is_no_file() {
+    let config = start(&["", "--port", "7000"]).expect("it starts as with no argument, as redis-server does");
+    assert_eq!((config.current().port, config.config_file()), (7000, None));
+}
+
+#[test]
 fn environment_variables_are_settings() {
     let start = |name: &str, value: &str| start_with(&[], &[(name, value)], "");
     assert_eq!(

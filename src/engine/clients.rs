@@ -13,6 +13,14 @@ const KEPT: u32 = ClientFlag::NoEvict as u32 | ClientFlag::Killed as u32 | Clien
 /// The clients of one worker, by id.
 type Part = BTreeMap<u64, Arc<Client>>;
 
+fn count(counter: &AtomicUsize, one_more: bool) {
+    if one_more {
+        counter.fetch_add(1, Ordering::Relaxed);
+    } else {
+        counter.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// The registry of clients, divided by worker so that connecting on one does not hold up another.
 #[derive(Debug)]
 pub struct ClientTable {
@@ -20,6 +28,7 @@ pub struct ClientTable {
     next_id: AtomicU64,
     count: AtomicUsize,
     blocked: AtomicUsize,
+    timed: AtomicUsize,
     /// Until when writes, or all commands, are held back, milliseconds since 1970; 0 is not.
     pause_writes_until: AtomicU64,
     pause_all_until: AtomicU64,
@@ -36,6 +45,7 @@ impl ClientTable {
             next_id: AtomicU64::new(1),
             count: AtomicUsize::new(0),
             blocked: AtomicUsize::new(0),
+            timed: AtomicUsize::new(0),
             pause_writes_until: AtomicU64::new(0),
             pause_all_until: AtomicU64::new(0),
             bytes: AtomicUsize::new(0),
@@ -77,13 +87,19 @@ impl ClientTable {
         self.blocked.load(Ordering::Relaxed)
     }
 
+    /// Number of clients among them that a time limit will let go on.
+    pub fn timed(&self) -> usize {
+        self.timed.load(Ordering::Relaxed)
+    }
+
     /// A client parks or is held back, or goes on.
     pub fn count_blocked(&self, parked: bool) {
-        if parked {
-            self.blocked.fetch_add(1, Ordering::Relaxed);
-        } else {
-            self.blocked.fetch_sub(1, Ordering::Relaxed);
-        }
+        count(&self.blocked, parked);
+    }
+
+    /// The same for a client that parks with a time limit.
+    pub fn count_timed(&self, parked: bool) {
+        count(&self.timed, parked);
     }
 
     /// Shows the clients of one worker.

@@ -13,6 +13,8 @@ use super::shared::Engine;
 #[derive(Debug)]
 pub struct Sweeper {
     sweep: Sweep,
+    /// Keys that the round under way has removed.
+    expired: u64,
     worker: usize,
 }
 
@@ -23,7 +25,7 @@ const SLICE_NS: u64 = 50_000;
 impl Sweeper {
     /// The sweeper of a worker.
     pub fn new(worker: usize, workers: usize) -> Sweeper {
-        Sweeper { sweep: Sweep::new(worker, workers), worker }
+        Sweeper { sweep: Sweep::new(worker, workers), expired: 0, worker }
     }
 
     /// Sweeps for a slice of time. Returns whether there is more to do at once.
@@ -51,12 +53,16 @@ impl Sweeper {
             if swept.tally.expired > 0 {
                 super::notify::expired(engine, settings, &swept.expired);
                 stats.add(Counter::ExpiredKeys, u64::from(swept.tally.expired));
+                self.expired += u64::from(swept.tally.expired);
             }
             if !swept.ready.is_empty() {
                 let scope = super::unit::Scope::new(engine, self.worker, settings, moment);
                 blocked::serve_later(&scope, &blocked::nobody(), swept.ready);
             }
             let rests = swept.rest_until_ms.is_some();
+            if let Some(expiring) = swept.round_over {
+                stats.swept(std::mem::take(&mut self.expired), expiring);
+            }
             if rests || enough() {
                 let spent = engine.clock.stamp().saturating_sub(began);
                 stats.add(Counter::ExpiryCycleNanos, spent);

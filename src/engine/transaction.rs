@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::command::client::Client;
+use crate::command::client::{Client, ClientFlag};
 use crate::command::context::Replay;
 use crate::command::observed::{Call, notable_ns};
 use crate::command::row::Flags;
@@ -150,6 +150,8 @@ fn run_queued(scope: &Scope<'_>, ctx: &mut Context<'_>, queued: &Queued, keys: &
     let (before, changes) = (ctx.view.database(), ctx.view.tally.changes);
     let args = Args::new(&queued.request, &queued.spans, keys);
     let mark = ctx.out.len();
+    // Who has closed itself with CLIENT KILL is told nothing more, though the rest of the queue runs.
+    let deaf = ctx.session.client.has(ClientFlag::CloseAfterReply);
     // Rights are asked for once more: they may have changed since the command was queued.
     let outcome = match rights::check_again(ctx, &args) {
         Ok(()) => unit::call(ctx, &args),
@@ -164,6 +166,9 @@ fn run_queued(scope: &Scope<'_>, ctx: &mut Context<'_>, queued: &Queued, keys: &
         }
     }
     silence(ctx, mark);
+    if deaf {
+        ctx.out.truncate(mark);
+    }
     if ctx.collect_replay {
         ctx.note_effects(before, changes, &args);
     }
@@ -240,7 +245,7 @@ pub fn runs_inside_multi(flags: Flags) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::client::{Address, Client};
+    use crate::command::client::Address;
 
     #[test]
     fn a_queue_that_walks_over_keys_takes_the_whole_keyspace() {

@@ -113,14 +113,35 @@ impl World {
         block_on(self.whole())
     }
 
-    /// Makes sure, while it is held, that nobody takes the world. Taken by a save's first instant.
+    /// The same for a job that may be called off meanwhile, maybe by who holds the world and waits for the job's
+    /// end: `None` once `called_off` says so. Whoever makes it say so unparks the job's thread.
+    pub fn whole_unless(&self, called_off: impl Fn() -> bool) -> Option<Whole<'_>> {
+        block_on_unless(self.whole(), called_off)
+    }
+
+    /// Makes sure, while it is held, that nobody takes the world.
     pub fn turn_blocking(&self) -> Turn<'_> {
         Turn(self.queue.blocking_lock())
+    }
+
+    /// The same for a job that may be called off meanwhile, as [`World::whole_unless`]. Taken by a save's first instant.
+    pub fn turn_unless(&self, called_off: impl Fn() -> bool) -> Option<Turn<'_>> {
+        block_on_unless(self.passed(), called_off)
     }
 }
 
 /// Runs a future on a thread that is no runtime's.
 fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = std::pin::pin!(future);
+    loop {
+        if let Some(output) = block_on_unless(&mut future, || false) {
+            return output;
+        }
+    }
+}
+
+/// The same until `called_off`: then the future is dropped where it stands.
+fn block_on_unless<F: Future>(future: F, called_off: impl Fn() -> bool) -> Option<F::Output> {
     struct Unpark(thread::Thread);
     impl std::task::Wake for Unpark {
         fn wake(self: std::sync::Arc<Self>) {
@@ -132,7 +153,8 @@ fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = std::pin::pin!(future);
     loop {
         match future.as_mut().poll(&mut context) {
-            std::task::Poll::Ready(output) => return output,
+            std::task::Poll::Ready(output) => return Some(output),
+            std::task::Poll::Pending if called_off() => return None,
             std::task::Poll::Pending => thread::park(),
         }
     }

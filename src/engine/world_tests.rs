@@ -47,6 +47,40 @@ fn a_taker_that_gives_up_leaves_no_permit_behind() {
 }
 
 #[test]
+fn a_job_that_waits_can_be_called_off_by_who_holds_the_world() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let world = World::new(2);
+    for takes_the_world in [false, true] {
+        let (off, waits) = (AtomicBool::new(false), AtomicBool::new(false));
+        let whole = world.whole_blocking();
+        std::thread::scope(|threads| {
+            let job = threads.spawn(|| {
+                let called_off = || {
+                    waits.store(true, Ordering::SeqCst);
+                    off.load(Ordering::SeqCst)
+                };
+                if takes_the_world {
+                    world.whole_unless(called_off).is_none()
+                } else {
+                    world.turn_unless(called_off).is_none()
+                }
+            });
+            while !waits.load(Ordering::SeqCst) {
+                std::thread::yield_now();
+            }
+            off.store(true, Ordering::SeqCst);
+            job.thread().unpark();
+            assert!(job.join().is_ok_and(|given_up| given_up));
+        });
+        drop(whole);
+        assert!(
+            world.whole_unless(|| false).is_some() && world.turn_unless(|| true).is_some(),
+            "nothing is left"
+        );
+    }
+}
+
+#[test]
 fn who_has_waited_for_the_world_to_pass_works_before_the_next_taker() {
     let world = World::new(1);
     let whole = world.whole_blocking();

@@ -18,7 +18,7 @@ use tokio::io::ReadBuf;
 
 use crate::command::client::{Client, ClientFlag, UNCOUNTED_OUTPUT_BYTES};
 use crate::engine::memory;
-use crate::engine::{Awaited, Connection, Engine, Next, Ran};
+use crate::engine::{Connection, Engine, Next, Ran};
 use crate::observe::Counter;
 use crate::strand::{Resumed, Stack, Strand};
 
@@ -99,8 +99,13 @@ impl Task {
     async fn run(&mut self) -> io::Result<()> {
         let mut next = Next::Input(0);
         loop {
-            if !self.holds_back(&next) {
-                self.flush().await?;
+            if !self.holds_back(&next)
+                && let Err(error) = self.flush().await
+            {
+                if !goes_on_unheard(&error, &next) {
+                    return Err(error);
+                }
+                (self.pending, self.written) = (Vec::new(), 0);
             }
             next = match next {
                 Next::Close | Next::Drop => return Ok(()),
@@ -212,7 +217,10 @@ impl Task {
         if began > 0 {
             worker.wrote(Some(self.engine.clock.stamp().saturating_sub(began)));
         }
-        Poll::Ready(wrote.map(|()| Woken::Ran(self.after(ran))))
+        match wrote {
+            Err(error) if !goes_on_unheard(&error, &ran.next) => Poll::Ready(Err(error)),
+            _ => Poll::Ready(Ok(Woken::Ran(self.after(ran)))),
+        }
     }
 
     /// Reads on behind what is left of earlier input.
@@ -539,44 +547,21 @@ impl Task {
     fn note_pending(&self) {
         self.client.output_pending.store(self.pending.len() - self.written, Ordering::Relaxed);
     }
-
-    /// A command whose work is done on a thread of its own (SAVE): the reply follows.
-    async fn finish_later(&mut self, Awaited { work, command, silent }: Awaited) {
-        let began = self.engine.clock.stamp();
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        let spawned = std::thread::Builder::new().name("command".to_owned()).spawn(move || {
-            // The connection may have gone; then nobody wants the reply.
-            let _ = sender.send(work.run());
-        });
-        let reply = match spawned {
-            Ok(_) => receiver.await.unwrap_or_else(|_| crate::command::reply::Work::lost()),
-            Err(_) => crate::command::reply::Work::lost(),
-        };
-        let stats = self.engine.stats.worker(self.client.worker);
-        stats.took(command, self.engine.clock.stamp().saturating_sub(began));
-        let mut encoder =
-            crate::resp::Encoder::with_buffer(std::mem::take(&mut self.pending), self.connection.protocol);
-        let mark = encoder.len();
-        match reply {
-            Ok(reply) => reply.write(&mut encoder),
-            Err(error) => {
-                let text = error.text();
-                stats.failed(command);
-                stats.error(&text);
-                encoder.error(&text);
-            }
-        }
-        if silent {
-            encoder.truncate(mark);
-        }
-        self.pending = encoder.into_vec();
-    }
 }
 
 /// Closes the clients that take most, and counts them.
 pub(super) fn evict_clients(engine: &Engine, worker: usize, limit: usize) {
     let stats = engine.stats.worker(worker);
     memory::evict_clients(&engine.clients, limit, || stats.incr(Counter::EvictedClients));
+}
+
+/// Whether what a client has sent is still run though it no longer takes a reply: it may have gone without reading.
+fn goes_on_unheard(error: &io::Error, next: &Next) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+        && matches!(
+            next,
+            Next::Again | Next::Permit | Next::Whole | Next::Saver | Next::Memory | Next::Later(_)
+        )
 }
 
 /// How long more than the soft limit may wait. Redis counts whole seconds and never ends it early by anybody's clock.

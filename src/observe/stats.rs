@@ -139,6 +139,12 @@ impl Stats {
         }
     }
 
+    /// The share of keys past their time among those that expire, the mean of what the workers' sweeps have met.
+    pub fn stale_share(&self) -> f64 {
+        let sum: f64 = self.workers.iter().map(WorkerStats::stale_share).sum();
+        sum / self.workers.len().max(1) as f64
+    }
+
     /// What a counter says: all workers and the outside together.
     pub fn counter(&self, counter: Counter) -> u64 {
         let baseline = self.baseline();
@@ -388,6 +394,16 @@ mod tests {
         stats.outside().refused(Refusal::Arity);
         assert_eq!(stats.refusals(Refusal::Arity), 2);
         assert_eq!(stats.refusals(Refusal::NoAuth), 0);
+    }
+
+    #[test]
+    fn what_sweeps_meet_is_a_share_that_follows_slowly() {
+        let stats = stats();
+        assert_eq!(stats.stale_share(), 0.0);
+        (0..200).for_each(|_| (0..2).for_each(|worker| stats.worker(worker).swept(25, 100)));
+        assert!((stats.stale_share() - 0.25).abs() < 1e-4, "{}", stats.stale_share());
+        stats.worker(0).swept(0, 0);
+        assert!(stats.worker(0).stale_share() < stats.worker(1).stale_share());
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub struct WorkerStats {
     pub(super) batches: [AtomicU64; BATCH_BUCKETS],
     pub(super) commands: Box<[CommandRow]>,
     pub(super) errors: ErrorTable,
+    /// The bits of a float: [`WorkerStats::stale_share`].
+    stale_share: AtomicU64,
 }
 
 impl WorkerStats {
@@ -52,7 +54,22 @@ impl WorkerStats {
             batches: [const { AtomicU64::new(0) }; BATCH_BUCKETS],
             commands: (0..commands).map(|_| CommandRow::default()).collect(),
             errors: ErrorTable::default(),
+            stale_share: AtomicU64::new(0),
         }
+    }
+
+    /// A sweep of the keys that expire has met this many of them, and removed those that were past their time.
+    pub fn swept(&self, expired: u64, expiring: u64) {
+        // As Redis weighs what a cycle finds against those before.
+        const WEIGHT: f64 = 0.05;
+        let found = expired as f64 / expiring.max(expired).max(1) as f64;
+        let share = self.stale_share() * (1.0 - WEIGHT) + found * WEIGHT;
+        self.stale_share.store(share.to_bits(), Relaxed);
+    }
+
+    /// The share of keys past their time among those that expire, a mean over the sweeps so far, the late ones first.
+    pub fn stale_share(&self) -> f64 {
+        f64::from_bits(self.stale_share.load(Relaxed))
     }
 
     /// Counts a call of a command that took `nanos`. An index that no command has is ignored.

@@ -205,6 +205,7 @@ impl Jobs {
         let (id, progress) = self.inner.begin(kind)?;
         let inner = Arc::clone(&self.inner);
         let run = move || {
+            progress.runs_here();
             let result = catch_unwind(AssertUnwindSafe(|| work(&progress)));
             inner.end(result.unwrap_or_else(|_| Err("the job panicked; see the log".to_string())));
         };

@@ -1,7 +1,8 @@
 //! How far a save or a load has come, in counters that anybody may read meanwhile.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Thread};
 use std::time::Duration;
 
 /// Tells milliseconds that only ever grow. This room reads no clock of its own.
@@ -17,8 +18,8 @@ pub struct Progress {
     bytes: AtomicU64,
     done: AtomicBool,
     cancelled: AtomicBool,
-    /// Whoever waits hears of the end here.
-    waits: Mutex<()>,
+    /// Whoever waits hears of the end here, and the thread that does the work, wherever it is parked.
+    waits: Mutex<Option<Thread>>,
     ended: Condvar,
 }
 
@@ -54,7 +55,7 @@ impl Progress {
             bytes: AtomicU64::new(0),
             done: AtomicBool::new(false),
             cancelled: AtomicBool::new(false),
-            waits: Mutex::new(()),
+            waits: Mutex::new(None),
             ended: Condvar::new(),
         }
     }
@@ -63,14 +64,24 @@ impl Progress {
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
         // Who is about to wait has looked, or will look under the lock.
-        drop(self.waits.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(thread) = &*self.lock() {
+            thread.unpark();
+        }
         self.ended.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Thread>> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// This thread does the work: it is unparked when somebody asks it to stop.
+    pub fn runs_here(&self) {
+        *self.lock() = Some(thread::current());
     }
 
     /// Waits as long, or until somebody asks it to stop: then false.
     pub fn wait(&self, time: Duration) -> bool {
-        let held = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.ended.wait_timeout_while(held, time, |()| !self.is_cancelled());
+        let waited = self.ended.wait_timeout_while(self.lock(), time, |_| !self.is_cancelled());
         drop(waited);
         !self.is_cancelled()
     }

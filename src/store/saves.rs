@@ -43,6 +43,8 @@ pub struct Saves {
     lists: [Mutex<Vec<Retained>>; LISTS],
     retained: AtomicUsize,
     bytes: AtomicUsize,
+    /// The most of them since the last save began.
+    peak_bytes: AtomicUsize,
     limit_bytes: AtomicUsize,
     epochs_mixed: AtomicBool,
 }
@@ -59,6 +61,7 @@ impl Default for Saves {
             lists: Default::default(),
             retained: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
+            peak_bytes: AtomicUsize::new(0),
             limit_bytes: AtomicUsize::new(usize::MAX),
             epochs_mixed: AtomicBool::new(false),
         }
@@ -76,6 +79,7 @@ impl Saves {
     /// The instant of a save. The caller makes sure that one save runs at a time and that nobody
     /// holds the whole keyspace, whose holder may lock after it has written.
     pub(super) fn begin(&self) -> Epoch {
+        self.peak_bytes.store(0, Ordering::Relaxed);
         let next = (self.epoch().current + 1) % EPOCHS;
         self.state.store(u64::from(next) | SAVING, Ordering::Release);
         Epoch { current: next, saving: true }
@@ -102,7 +106,8 @@ impl Saves {
         let counted_bytes = if extra { entry.memory_usage() } else { 0 };
         lock(&self.lists[shard % LISTS]).push(Retained { database, entry, counted_bytes });
         self.retained.fetch_add(1, Ordering::Relaxed);
-        self.bytes.fetch_add(counted_bytes, Ordering::Relaxed);
+        let before = self.bytes.fetch_add(counted_bytes, Ordering::Relaxed);
+        self.peak_bytes.fetch_max(before + counted_bytes, Ordering::Relaxed);
     }
 
     /// Takes all that was handed over.
@@ -126,6 +131,11 @@ impl Saves {
     /// Bytes that a running save holds beyond what the keyspace holds.
     pub fn retained_bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The most that there were of them during the save that began last.
+    pub fn peak_bytes(&self) -> usize {
+        self.peak_bytes.load(Ordering::Relaxed)
     }
 
     /// Whether more than half the bound is used.

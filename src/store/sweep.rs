@@ -69,6 +69,8 @@ pub struct Swept {
     pub expired: Vec<(usize, Vec<u8>)>,
     /// Keys that clients wait for.
     pub ready: Vec<(usize, Vec<u8>)>,
+    /// A round has ended with this step: the keys that expire, as it met them.
+    pub round_over: Option<u64>,
     /// The round is over; there is nothing to do before this time.
     pub rest_until_ms: Option<u64>,
 }
@@ -99,6 +101,7 @@ impl Sweep {
         let began_ms = *self.round_began_ms.get_or_insert(moment.now_ms);
         self.visit(store, moment, enough, &mut swept);
         if self.number >= store.databases() {
+            swept.round_over = Some(self.expiring_seen);
             self.finish_round(began_ms, moment.now_ms);
             swept.rest_until_ms = Some(self.next_round_ms);
         }

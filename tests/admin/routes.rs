@@ -123,6 +123,7 @@ fn info_is_asked_whole_or_by_section() {
     assert_eq!(names("/info?section=Memory"), ["memory"]);
     assert_eq!(names("/info?section=memory,server"), ["memory", "server"]);
     assert_eq!(names("/info?section=memory&section=clients"), ["clients", "memory"]);
+    assert_eq!(names("/info?section=memory,ALL"), ["clients", "memory", "server"]);
     assert_eq!(get(&server, "/info").json()["server"]["redis_version"], "7.0.15");
     let unknown = get(&server, "/info?section=nothing");
     assert_eq!(unknown.status, 404);

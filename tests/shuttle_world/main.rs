@@ -167,6 +167,38 @@ fn a_taker_that_gives_up_leaves_nothing_behind() {
     });
 }
 
+/// The server's end: whoever holds the world calls a job off that waits for it, and waits for the job.
+#[test]
+fn a_job_called_off_by_who_holds_the_world_ends() {
+    explore(|| {
+        let (world, inside) = (Arc::new(World::new(1)), Arc::new(Inside::default()));
+        let worker = {
+            let (world, inside) = (Arc::clone(&world), Arc::clone(&inside));
+            thread::spawn(move || batches(&world, &inside, 0, 1))
+        };
+        let off = Arc::new(shuttle::sync::atomic::AtomicBool::new(false));
+        let job = {
+            let (world, inside, off) = (Arc::clone(&world), Arc::clone(&inside), Arc::clone(&off));
+            thread::spawn(move || {
+                let called_off = || off.load(Ordering::SeqCst);
+                if let Some(_turn) = world.turn_unless(called_off) {
+                    assert_eq!(inside.takers.load(Ordering::SeqCst), 0);
+                }
+                if let Some(_whole) = world.whole_unless(called_off) {
+                    inside.rule();
+                }
+            })
+        };
+        let whole = world.whole_blocking();
+        off.store(true, Ordering::SeqCst);
+        job.thread().unpark();
+        job.join().unwrap();
+        inside.rule();
+        drop(whole);
+        worker.join().unwrap();
+    });
+}
+
 #[test]
 fn takers_are_served_in_the_order_in_which_they_came() {
     explore(|| {

@@ -90,14 +90,29 @@ fn a_package_that_does_no_work_is_seen() {
     const WORK: &[(&str, &str)] = &[
         (
             "net/worker.rs",
-            "use tokio::runtime::Builder; fn f() { Builder::new_current_thread(); bytes::BytesMut::new(); }",
+            "use tokio::runtime::Builder; fn f() -> Builder { Builder::new_current_thread(); tokio::spawn(f()); }",
         ),
-        ("resp/request.rs", "fn f(b: bytes::Bytes) {}"),
-        ("store/shard.rs", "use dashmap::DashMap as Map; struct S(Map<u8, u8>);"),
-        ("admin/server.rs", "use axum::Router; fn f() -> Router { Router::new() }"),
-        ("observe/metrics.rs", "fn f(r: &prometheus::Registry) { tracing_opentelemetry::layer(); }"),
-        ("data/list.rs", "use serde::Serialize; #[derive(Serialize)] struct L;"),
-        ("persist/save.rs", "fn f<T: serde::Serialize>() { bincode::serde::encode_to_vec(); }"),
+        ("net/connection.rs", "fn f(b: bytes::BytesMut) -> bytes::BytesMut { bytes::BytesMut::new() }"),
+        ("resp/request.rs", "fn f(b: bytes::Bytes) -> bytes::Bytes { bytes::Bytes::copy_from_slice(&b) }"),
+        (
+            "store/shard.rs",
+            "use dashmap::DashMap as Map; struct S(Map<u8, u8>); fn f(m: &Map<u8, u8>) { Map::new() }",
+        ),
+        ("admin/server.rs", "use axum::Router; fn f(r: Router) -> Router { Router::new() }"),
+        (
+            "observe/metrics.rs",
+            "use tracing_opentelemetry::layer; fn f(r: &prometheus::Registry) { prometheus::gather(); prometheus::Opts; \
+             layer(); layer(); layer(); }",
+        ),
+        (
+            "data/list.rs",
+            "use serde::Serialize; #[derive(Serialize)] struct L; #[derive(Serialize)] struct M;",
+        ),
+        (
+            "persist/save.rs",
+            "fn f<T: serde::Serialize>() { bincode::config::standard(); bincode::decode(); bincode::encode(); }",
+        ),
+        ("persist/load.rs", "fn f<T: serde::Serialize, U: serde::Serialize, V: serde::Serialize>() {}"),
     ];
     assert_eq!(complaints(rules::given_packages_work, WORK), Vec::<String>::new());
     let instead = |path: &str, text: &'static str| {
@@ -106,6 +121,10 @@ fn a_package_that_does_no_work_is_seen() {
         complaints(rules::given_packages_work, &files)
     };
     assert_eq!(instead("resp/request.rs", "use bytes::Bytes;"), ["bytes does no work in src/resp"]);
+    assert_eq!(
+        instead("resp/request.rs", "fn idle() -> Option<bytes::Bytes> { None }"),
+        ["bytes does no work in src/resp"]
+    );
     assert_eq!(
         instead("admin/server.rs", "// axum::Router\nconst S: &str = \"axum::Router\";"),
         ["axum does no work in src/admin"]

@@ -163,24 +163,29 @@ pub fn packages(tree: &Tree) -> Vec<String> {
     complaints
 }
 
-/// Each given package is used, not only imported, in its room's own code.
+/// Each given package is used, not only imported, in its room's own code, and more than in passing.
 pub fn given_packages_work(tree: &Tree) -> Vec<String> {
+    /// Names of the package that a room's code has to have.
+    const WORTH_ITS_PLACE: usize = 3;
     GIVEN
         .iter()
         .filter(|(package, room)| {
-            !tree.0.iter().any(|source| source.room() == *room && works(source, package))
+            let sources = tree.0.iter().filter(|source| source.room() == *room);
+            sources.map(|source| uses(source, package)).sum::<usize>() < WORTH_ITS_PLACE
         })
         .map(|(package, room)| format!("{package} does no work in src/{room}"))
         .collect()
 }
 
-fn works(source: &Source, package: &str) -> bool {
-    source.named.iter().filter(|named| !named.test && named.segments[0] == package).any(|named| match &named
-        .local
-    {
-        None => true,
-        Some(local) => source.own_words().any(|word| !word.import && word.text == *local),
-    })
+/// How often a source's own code names what a package gives it, imports apart.
+fn uses(source: &Source, package: &str) -> usize {
+    let named = source.named.iter().filter(|named| !named.test && named.segments[0] == package);
+    named
+        .map(|named| match &named.local {
+            None => 1,
+            Some(local) => source.own_words().filter(|word| !word.import && word.text == *local).count(),
+        })
+        .sum()
 }
 
 /// The time is read in one file.

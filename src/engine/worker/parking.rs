@@ -6,6 +6,7 @@ use crate::command::client::ClientFlag;
 use crate::observe::Counter;
 use crate::resp::Encoder;
 
+use super::super::blocked::Parked;
 use super::super::transaction;
 use super::super::unit::Scope;
 use super::Worker;
@@ -21,7 +22,7 @@ impl Worker {
             if parked.leave(&engine, moment) {
                 self.stats().took(parked.command, parked.ran_ns);
             }
-            self.note_unparked(connection);
+            self.note_unparked(connection, &parked);
         }
         let scope = Scope::new(&engine, self.index, &self.settings, moment);
         transaction::unwatch(&scope, &mut connection.session);
@@ -44,7 +45,7 @@ impl Worker {
         let Some(parked) = connection.parked.take() else { return false };
         let moment = self.moment_now();
         let won = parked.leave(&self.engine, moment);
-        self.note_unparked(connection);
+        self.note_unparked(connection, &parked);
         if won {
             let stats = self.stats();
             stats.incr(Counter::ClientsUnblocked);
@@ -69,8 +70,11 @@ impl Worker {
         won
     }
 
-    fn note_unparked(&self, connection: &Connection) {
+    fn note_unparked(&self, connection: &Connection, parked: &Parked) {
         connection.session.client.set(ClientFlag::Blocked, false);
         self.engine.clients.count_blocked(false);
+        if parked.deadline_ms.is_some() {
+            self.engine.clients.count_timed(false);
+        }
     }
 }

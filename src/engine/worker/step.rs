@@ -319,6 +319,9 @@ impl Worker {
                 parked.ran_ns = ran_ns;
                 session.client.set(ClientFlag::Blocked, true);
                 engine.clients.count_blocked(true);
+                if parked.deadline_ms.is_some() {
+                    engine.clients.count_timed(true);
+                }
                 self.stats().incr(Counter::ClientsBlocked);
                 connection.parked = Some(parked);
                 Step::Stop(Next::Parked)

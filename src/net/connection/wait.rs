@@ -1,4 +1,4 @@
-//! A connection that waits: while clients are paused, or parked by a blocking command.
+//! A connection that waits: while clients are paused, parked by a blocking command, or for work done elsewhere.
 
 use std::future::poll_fn;
 use std::io;
@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::command::client::ClientFlag;
+use crate::engine::Awaited;
 use crate::engine::blocked::Parked;
 
 use super::Task;
@@ -106,6 +107,38 @@ impl Task {
         }
         self.note_too_much_input();
         Poll::Ready(Ok(()))
+    }
+
+    /// A command whose work is done on a thread of its own (SAVE): the reply follows.
+    pub(super) async fn finish_later(&mut self, Awaited { work, command, silent }: Awaited) {
+        let began = self.engine.clock.stamp();
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let spawned = std::thread::Builder::new().name("command".to_owned()).spawn(move || {
+            // The connection may have gone; then nobody wants the reply.
+            let _ = sender.send(work.run());
+        });
+        let reply = match spawned {
+            Ok(_) => receiver.await.unwrap_or_else(|_| crate::command::reply::Work::lost()),
+            Err(_) => crate::command::reply::Work::lost(),
+        };
+        let stats = self.engine.stats.worker(self.client.worker);
+        stats.took(command, self.engine.clock.stamp().saturating_sub(began));
+        let mut encoder =
+            crate::resp::Encoder::with_buffer(std::mem::take(&mut self.pending), self.connection.protocol);
+        let mark = encoder.len();
+        match reply {
+            Ok(reply) => reply.write(&mut encoder),
+            Err(error) => {
+                let text = error.text();
+                stats.failed(command);
+                stats.error(&text);
+                encoder.error(&text);
+            }
+        }
+        if silent {
+            encoder.truncate(mark);
+        }
+        self.pending = encoder.into_vec();
     }
 }
 

@@ -59,11 +59,8 @@ fn log_and_modules(fields: &mut Fields, look: &Look<'_>) {
     fields.put("aof_rewrites", aof.rewrites);
     fields.put("aof_rewrites_consecutive_failures", aof.failures_in_a_row);
     fields.put("aof_last_write_status", status(aof.write_failed));
-    fields.absent(&[
-        ("aof_last_cow_size", "0"),
-        ("module_fork_in_progress", "0"),
-        ("module_fork_last_cow_size", "0"),
-    ]);
+    fields.put("aof_last_cow_size", aof.last_cow_size);
+    fields.absent(&[("module_fork_in_progress", "0"), ("module_fork_last_cow_size", "0")]);
     if aof.enabled {
         fields.put("aof_current_size", aof.current_size);
         fields.put("aof_base_size", aof.base_size);

@@ -108,7 +108,7 @@ const ROWS: &[Row] = &[
     row("aof_delayed_fsync", Gauge, "", Maybe(|s| s.figures.aof.enabled.then_some(s.figures.aof.delayed_fsync as f64))),
     row("aof_enabled", Gauge, "", Of(|s| f64::from(u8::from(s.figures.aof.enabled)))),
     row("aof_last_bgrewrite_status", Gauge, "", Of(|s| f64::from(u8::from(!s.figures.aof.last_rewrite_failed)))),
-    row("aof_last_cow_size_bytes", Gauge, "", Absent(0.0)),
+    row("aof_last_cow_size_bytes", Gauge, "", Of(|s| s.figures.aof.last_cow_size as f64)),
     row("aof_last_rewrite_duration_sec", Gauge, "", Of(|s| seconds_or_none(s.figures.aof.last_rewrite_seconds))),
     row("aof_last_write_status", Gauge, "", Of(|s| f64::from(u8::from(!s.figures.aof.write_failed)))),
     row("aof_pending_bio_fsync", Gauge, "", Maybe(|s| s.figures.aof.enabled.then_some(f64::from(u8::from(s.figures.aof.syncing))))),

@@ -121,6 +121,8 @@ pub struct AofFigures {
     pub last_rewrite_seconds: Option<u64>,
     /// How long the running one has taken.
     pub current_rewrite_seconds: Option<u64>,
+    /// The most bytes that it held back for the instant it wrote.
+    pub last_cow_size: u64,
     /// The last rewrite failed.
     pub last_rewrite_failed: bool,
     /// Rewrites that were begun.

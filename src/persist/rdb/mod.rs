@@ -29,7 +29,7 @@ pub use decode::decode;
 use element::Element;
 pub use encode::encode;
 pub use functions::{dump_libraries, restore_libraries};
-pub use payload::{dump, restore, sealed};
+pub use payload::{checksum, dump, restore, sealed};
 pub use primitive::Reader;
 
 /// The version of the format that is written, and the newest that is read.

@@ -16,6 +16,11 @@ const FOOTER: usize = 10;
 
 pub(super) static CHECKSUM: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_REDIS);
 
+/// Redis's checksum of some bytes.
+pub fn checksum(bytes: &[u8]) -> u64 {
+    CHECKSUM.checksum(bytes)
+}
+
 /// An entry's value as DUMP answers it.
 pub fn dump(entry: &Entry, compress: bool) -> Vec<u8> {
     let mut out = Vec::new();

@@ -213,8 +213,9 @@ impl fmt::Display for LoadError {
             }
             LoadError::UnknownVersion { path, version } => write!(
                 f,
-                "the snapshot {} has format version {version} at byte 8; this server knows versions up to {FORMAT_VERSION}. \
-                 The file was not touched. Start the version of Glasswing that wrote it, or a later one",
+                "the snapshot {} has format version {version} at byte 8, or a length or flags behind it, that this server \
+                 does not know: it knows versions up to {FORMAT_VERSION}, without flags. The file was not touched. Start the \
+                 version of Glasswing that wrote it, or a later one",
                 path.display()
             ),
             LoadError::RedisRdb { path } => write!(
