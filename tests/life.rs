@@ -551,3 +551,18 @@ fn systemd_is_told_when_it_is_ready_and_when_it_ends() {
     assert_eq!(status.code(), Some(0));
     assert!(log.iter().any(|line| line.contains("NOTIFY_SOCKET not found")), "{log:?}");
 }
+
+#[test]
+fn the_allocators_threads_are_there_as_the_setting_says() {
+    let server = Server::start(&[]);
+    let threads = || {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", server.pid())).expect("its threads");
+        let names = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+        names.filter(|name| name.starts_with("jemalloc_bg")).count()
+    };
+    until("they are there", || threads() > 0);
+    assert_eq!(server.client().line("CONFIG SET jemalloc-bg-thread no"), "OK");
+    until("they are gone", || threads() == 0);
+    assert_eq!(server.client().line("CONFIG SET jemalloc-bg-thread yes"), "OK");
+    until("they are back", || threads() > 0);
+}

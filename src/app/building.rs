@@ -44,6 +44,7 @@ pub(super) fn build(
     store.prepare(0);
     store.saves().set_limit(settings.save_extra_memory_limit_bytes as usize);
     free_elsewhere(&store)?;
+    crate::observe::process::return_memory_in_background(settings.jemalloc_bg_thread);
     let (wall, monotonic) = (clock.clone(), clock.clone());
     let clocks = Clocks {
         unix_ms: Arc::new(move || wall.unix_ms()),

@@ -215,6 +215,9 @@ impl Server for Host {
             })?;
         }
         self.store.saves().set_limit(new.save_extra_memory_limit_bytes as usize);
+        if old.jemalloc_bg_thread != new.jemalloc_bg_thread {
+            crate::observe::process::return_memory_in_background(new.jemalloc_bg_thread);
+        }
         self.judge_saves(new);
         if let Some(admin) = self.admin.get() {
             let networks = super::control::networks(&new.admin_trusted_networks);

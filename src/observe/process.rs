@@ -217,6 +217,13 @@ pub fn allocator_number(name: &str) -> Option<i64> {
     long.or_else(|| short.ok().map(i64::from)).or_else(|| flag.ok().map(i64::from))
 }
 
+/// Whether the allocator's own threads give memory back that has been free for a while (`jemalloc-bg-thread`).
+pub fn return_memory_in_background(on: bool) {
+    if let Err(error) = b"background_thread\0".name().write(on) {
+        tracing::warn!(%error, "The allocator's threads could not be switched");
+    }
+}
+
 fn measure() -> Usage {
     let (user, sys) = cpu_times();
     let main = main_thread_times();

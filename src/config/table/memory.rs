@@ -17,7 +17,7 @@ macro_rules! memory_rows {
     lazyfree_lazy_user_flush: bool = false => "lazyfree-lazy-user-flush" yes_no() [] "Let FLUSHALL and FLUSHDB free in the background.";
     lua_memory_limit_bytes: u64 = 512 * MB => "lua-memory-limit" memory(1 << 24, LONG_MAX) [OURS] "Memory that scripts may use on one worker, and functions again; a script that wants more gets an error.";
     activerehashing: bool = true => "activerehashing" yes_no() [STORED] "Grow and shrink hash tables in the background.";
-    jemalloc_bg_thread: bool = true => "jemalloc-bg-thread" yes_no() [APPLIED STORED] "Let the allocator return memory in the background.";
+    jemalloc_bg_thread: bool = true => "jemalloc-bg-thread" yes_no() [APPLIED] "Let the allocator return memory in the background.";
     activedefrag: bool = false => "activedefrag" yes_no() [] requires(ActiveDefrag: "no") "Move values to defragment memory.";
     active_defrag_cycle_min_percent: u32 = 1 => "active-defrag-cycle-min" int(1, 99) [STORED] "Least share of CPU time for defragmentation.";
     active_defrag_cycle_max_percent: u32 = 25 => "active-defrag-cycle-max" int(1, 99) [STORED] "Greatest share of CPU time for defragmentation.";
