@@ -2,6 +2,7 @@
 
 use super::row::{Flags, Row, find};
 use super::table::ROWS;
+use super::tools::{EXAMPLES, TOOLS, beside};
 
 /// The settings that most people need, in the order of the help text.
 const OFTEN_USED: &[(&str, &[&str])] = &[
@@ -10,31 +11,12 @@ const OFTEN_USED: &[(&str, &[&str])] = &[
     ("Server", &["workers", "loglevel", "log-format", "admin-port"]),
 ];
 
-const USAGE: &str = "\
-Usage
-  glasswing [/path/to/redis.conf] [--setting value ...] [-]
-  glasswing healthcheck [--url URL] [--timeout SECONDS] [file, settings]
-  glasswing --check-config FILE
-  glasswing check [--fix] FILE...
-  glasswing convert FROM TO
-  glasswing restore --at TIME FOLDER
-  glasswing --version | --help
+/// What a server is started with.
+pub(super) const SERVER: &str = "glasswing [/path/to/redis.conf] [--setting value ...] [-]";
 
-  --check-config says what of a redis.conf counts here, and what not.
-  A file is read first, then standard input (-), then the options.
+const SOURCES: &str = "  A file is read first, then standard input (-), then the options.
   Every setting of redis.conf is an option (--port 7000) and an
   environment variable (GLASSWING_PORT=7000), which a file overrides.
-";
-
-const EXAMPLES: &str = "\
-Examples
-  glasswing
-  glasswing --port 7000 --save \"\" --workers 4
-  glasswing /etc/redis/redis.conf --loglevel verbose
-  echo 'maxclients 500' | glasswing -
-  curl -X POST localhost:8080/save
-
-All settings: docs/configuration.md, or CONFIG GET * on a running server.
 ";
 
 /// The text of `--help`.
@@ -44,7 +26,13 @@ pub fn help_text() -> String {
          It speaks Redis's protocol on port 6379 and shows its health, metrics and\n\
          saves over HTTP on port 8080.\n\n",
     );
-    text += USAGE;
+    text += &format!("Usage\n  {SERVER}\n");
+    text.extend(TOOLS.iter().map(|tool| format!("  {}\n", tool.usage())));
+    text += "\n";
+    let widest = TOOLS.iter().map(|tool| tool.name.len()).max().unwrap_or(0);
+    text.extend(TOOLS.iter().map(|tool| beside(tool.name, tool.summary, 2, widest)));
+    text += "\n";
+    text += SOURCES;
     text += "\nOften used\n";
     for (group, names) in OFTEN_USED {
         text += &format!("  {group}\n");
@@ -54,7 +42,9 @@ pub fn help_text() -> String {
         }
     }
     text += "\n";
-    text += EXAMPLES;
+    text += "Examples\n";
+    text.extend(EXAMPLES.iter().map(|(line, _)| format!("  {line}\n")));
+    text += "\nAll settings: man glasswing, docs/configuration.md, or CONFIG GET * on a running server.\n";
     text
 }
 

@@ -3,22 +3,18 @@
 //! Later sources win: defaults, `GLASSWING_*` variables, the file, standard input, the command line.
 
 use super::error::{Fault, Place, Source, StartupError};
-use super::help;
 use super::live::Config;
 use super::load::Loader;
 use super::quote::{quote, split_args};
 use super::row::{Flags, How, Row};
 use super::table::{ROWS, Settings};
+use super::tools::{self, CheckArgs, ConvertArgs, HealthcheckArgs, RestoreArgs};
 use super::value::reason;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::time::Duration;
 
 const PREFIX: &str = "GLASSWING_";
-
-/// Variables that carry the prefix and are no settings.
-const OTHER_VARIABLES: &[&str] = &["GLASSWING_ADMIN_TOKEN"];
 
 /// What the arguments ask for.
 #[derive(Debug)]
@@ -39,42 +35,6 @@ pub enum Startup {
     Restore(RestoreArgs),
 }
 
-/// The arguments of `glasswing check`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CheckArgs {
-    /// What to examine.
-    pub files: Vec<PathBuf>,
-    /// Replace a damaged file by what could be read of it, and keep the damaged one.
-    pub fix: bool,
-}
-
-/// The arguments of `glasswing convert`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConvertArgs {
-    /// The file that is read.
-    pub from: PathBuf,
-    /// The file that is made; the ending of its name says in which format.
-    pub to: PathBuf,
-}
-
-/// The arguments of `glasswing restore`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RestoreArgs {
-    /// The moment: the end of this second, since 1970.
-    pub at_unix_s: u64,
-    /// The folder of the append-only file, or its manifest.
-    pub folder: PathBuf,
-}
-
-/// The arguments of `glasswing healthcheck`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HealthcheckArgs {
-    /// What to ask; by default `/readyz` of the admin port that the server's own arguments name.
-    pub url: String,
-    /// How long to wait for an answer.
-    pub timeout: Duration,
-}
-
 /// Reads everything that decides how the server starts. `args` is without the program's own name.
 ///
 /// The working folder is read and not changed: `Settings::dir` is absolute, and the caller goes there.
@@ -86,15 +46,13 @@ pub fn startup(
     env: &[(String, String)],
     stdin: &mut dyn std::io::Read,
 ) -> Result<Startup, StartupError> {
+    if let Some((tool, rest)) =
+        args.split_first().and_then(|(first, rest)| Some((tools::named(first)?, rest)))
+    {
+        return tool.startup(rest, env);
+    }
+    // What Redis answers instead of serving, and is not here.
     match args.first().map(|arg| arg.as_bytes()) {
-        Some(b"-v" | b"--version") => return Ok(Startup::Print(help::version_text())),
-        Some(b"-h" | b"--help") => return Ok(Startup::Print(help::help_text())),
-        Some(b"--check-config") => {
-            return match args {
-                [_, file] => Ok(Startup::CheckConfig(PathBuf::from(file))),
-                _ => Err(StartupError::plain("Usage: glasswing --check-config FILE\n")),
-            };
-        }
         Some(b"--test-memory") => {
             return Err(StartupError::plain(
                 "--test-memory is not there: use a memory tester such as memtest86+.\n",
@@ -105,10 +63,6 @@ pub fn startup(
                 "--check-system is not there: warnings about the system are in the log at start.\n",
             ));
         }
-        Some(b"healthcheck") => return healthcheck(&args[1..], env),
-        Some(b"check") => return check(&args[1..]),
-        Some(b"convert") => return convert(&args[1..]),
-        Some(b"restore") => return restore(&args[1..]),
         _ => {}
     }
     let Read { loader, defaults, file } = read(args, env, stdin)?;
@@ -221,7 +175,7 @@ fn environment(loader: &mut Loader, env: &[(String, String)]) -> Result<(), Star
     let mut ours: Vec<&(String, String)> = env.iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
     ours.sort();
     for (at, (name, value)) in ours.into_iter().enumerate() {
-        if OTHER_VARIABLES.contains(&name.as_str()) || is_service_link(name, value) {
+        if tools::VARIABLES.iter().any(|(other, _)| other == name) || is_service_link(name, value) {
             continue;
         }
         let shown = format!("{name}={value}");
@@ -270,137 +224,7 @@ fn is_service_link(name: &str, value: &str) -> bool {
     per_port || service || (name.ends_with("_PORT") && url)
 }
 
-fn check(args: &[OsString]) -> Result<Startup, StartupError> {
-    const USAGE: &str = "Usage: glasswing check [--fix] FILE...\n\
-        Examines snapshots, RDB files and append-only files (or their folder) and prints what is in them: exit code 0\n\
-        when all are whole, 1 otherwise. --fix puts what could be read of a damaged RDB or append-only file in its\n\
-        place; the damaged file stays beside it.\n";
-    let mut asked = CheckArgs { files: Vec::new(), fix: false };
-    for arg in args {
-        match arg.as_bytes() {
-            b"-h" | b"--help" => return Ok(Startup::Print(USAGE.into())),
-            b"--fix" => asked.fix = true,
-            name if name.starts_with(b"--") => {
-                let word = arg.to_string_lossy();
-                return Err(StartupError::plain(format!(
-                    "glasswing check: '{word}' is not understood.\n{USAGE}"
-                )));
-            }
-            _ => asked.files.push(PathBuf::from(arg)),
-        }
-    }
-    if asked.files.is_empty() { Err(StartupError::plain(USAGE)) } else { Ok(Startup::Check(asked)) }
-}
-
-fn convert(args: &[OsString]) -> Result<Startup, StartupError> {
-    const USAGE: &str = "Usage: glasswing convert FROM TO\n\
-        Writes all keys and libraries that FROM holds to TO, which nothing is called yet. No server is needed.\n\
-        \n\
-        FROM  a snapshot, an RDB file, an append-only folder (or its manifest), or the single append-only file of a\n\
-        \x20     Redis before 7. It is only read; end the server that writes it first.\n\
-        TO    its name says what is made:\n\
-        \x20       NAME.rdb            an RDB file, which Redis 7.0 loads\n\
-        \x20       appendonlydir       an append-only folder of Redis 7: a base, an empty increment, a manifest;\n\
-        \x20       NAME/               the same under another name\n\
-        \x20       NAME/FILE.manifest  the same for another appendfilename\n\
-        \x20       NAME.aof            one file of commands, as Redis before 7 has it, and for redis-cli --pipe\n\
-        \x20       any other name      a snapshot\n";
-    match args {
-        [help] if matches!(help.as_bytes(), b"-h" | b"--help") => Ok(Startup::Print(USAGE.into())),
-        [from, to] => Ok(Startup::Convert(ConvertArgs { from: from.into(), to: to.into() })),
-        _ => Err(StartupError::plain(USAGE)),
-    }
-}
-
-fn restore(args: &[OsString]) -> Result<Startup, StartupError> {
-    const USAGE: &str = "Usage: glasswing restore --at TIME FOLDER\n\
-        Brings an append-only folder (or the one of a manifest) back to what it was at the end of a second. It needs\n\
-        the times that are written with aof-timestamp-enabled yes, and goes back to the base at the earliest.\n\
-        The log as it was is copied beside it first, as FOLDER.before-restore-<when>. End the server before.\n\
-        \n\
-        TIME  seconds since 1970 (1700000000), or a time with its zone (2023-11-14T22:13:20Z,\n\
-        \x20     2023-11-14T23:13:20+01:00)\n";
-    let refused = |why: String| StartupError::plain(format!("glasswing restore: {why}\n{USAGE}"));
-    let (mut at, mut folder) = (None, None);
-    let mut rest = args.iter();
-    while let Some(arg) = rest.next() {
-        let word = arg.to_string_lossy();
-        let time = match word.strip_prefix("--at=") {
-            Some(time) => Some(time.to_owned()),
-            None if word == "--at" => {
-                let next = rest.next().ok_or_else(|| refused("--at needs a TIME.".to_owned()))?;
-                Some(next.to_string_lossy().into_owned())
-            }
-            None => None,
-        };
-        if let Some(time) = time {
-            at = Some(unix_s(&time).ok_or_else(|| refused(format!("'{time}' is no TIME.")))?);
-        } else if matches!(&*word, "-h" | "--help") {
-            return Ok(Startup::Print(USAGE.into()));
-        } else if word.starts_with("--") || folder.is_some() {
-            return Err(refused(format!("'{word}' is not understood.")));
-        } else {
-            folder = Some(PathBuf::from(arg));
-        }
-    }
-    match (at, folder) {
-        (Some(at_unix_s), Some(folder)) => Ok(Startup::Restore(RestoreArgs { at_unix_s, folder })),
-        _ => Err(StartupError::plain(USAGE)),
-    }
-}
-
-/// A moment as people write it, in seconds since 1970.
-fn unix_s(text: &str) -> Option<u64> {
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let time = match digits {
-        true => jiff::Timestamp::from_second(text.parse().ok()?).ok()?,
-        false => text.parse::<jiff::Timestamp>().ok()?,
-    };
-    u64::try_from(time.as_second()).ok()
-}
-
-fn healthcheck(args: &[OsString], env: &[(String, String)]) -> Result<Startup, StartupError> {
-    const USAGE: &str = "Usage: glasswing healthcheck [--url URL] [--timeout SECONDS] [the server's own arguments]\n\
-        Asks a running server whether it is ready: exit code 0 when it is, 1 when it is not. Without --url it asks\n\
-        /readyz on this machine, at the admin-port that the server's file, options and environment name (8080).\n";
-    let (mut url, mut timeout) = (None, Duration::from_secs(3));
-    let mut of_server: Vec<OsString> = Vec::new();
-    let mut rest = args.iter();
-    while let Some(arg) = rest.next() {
-        let word = arg.to_string_lossy();
-        let (name, inline) = match word.split_once('=') {
-            Some((name, value)) => (name, Some(value.to_owned())),
-            None => (&*word, None),
-        };
-        let mut value =
-            || inline.clone().or_else(|| rest.next().map(|word| word.to_string_lossy().into_owned()));
-        let refuse =
-            || StartupError::plain(format!("glasswing healthcheck: '{word}' is not understood.\n{USAGE}"));
-        match name {
-            "-h" | "--help" => return Ok(Startup::Print(USAGE.into())),
-            "--url" => url = Some(value().ok_or_else(refuse)?),
-            "--timeout" => {
-                let seconds =
-                    value().and_then(|text| text.parse().ok()).filter(|seconds| (1..=3600).contains(seconds));
-                timeout = Duration::from_secs(seconds.ok_or_else(refuse)?);
-            }
-            _ => of_server.push(arg.clone()),
-        }
-    }
-    let url = match url {
-        Some(url) => url,
-        // Standard input belongs to the server.
-        None => {
-            let read = read(&of_server, env, &mut std::io::empty())?;
-            match read.loader.settled()?.admin_port {
-                0 => {
-                    return Err(StartupError::plain(
-                        "The admin port is off (admin-port 0): nothing can be asked.\n",
-                    ));
-                }
-                port => format!("http://127.0.0.1:{port}/readyz"),
-            }
-        }
-    };
-    Ok(Startup::Healthcheck(HealthcheckArgs { url, timeout }))
+/// The admin port of a server that is started like this. Its standard input is its own.
+pub(super) fn admin_port(args: &[OsString], env: &[(String, String)]) -> Result<u16, StartupError> {
+    Ok(read(args, env, &mut std::io::empty())?.loader.settled()?.admin_port)
 }
