@@ -187,6 +187,7 @@ impl Server for Host {
                 refused("oom-score-adj", reason, &error)
             })?;
         }
+        super::title::change(new, self.config.config_file().as_deref());
         rights::apply_config(&self.acl, old, new);
         self.log.set_level(log_level(new.loglevel));
         self.stats.set_latency_tracking(new.latency_tracking);

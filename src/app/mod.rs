@@ -31,6 +31,7 @@ mod run;
 mod saving;
 mod signals;
 mod syncing;
+mod title;
 mod tools;
 mod users;
 

@@ -151,6 +151,9 @@ fn serve(config: Config, prepared: Prepared, log: log::LogHandle) -> Result<i32,
     if in_background {
         background::leave_terminal()?;
     }
+    if let Err(error) = super::title::show(&settings, config.config_file().as_deref()) {
+        tracing::debug!("The process title cannot be set: {error}");
+    }
     supervisor.started();
     tracing::warn!("oO0OoO0OoO0Oo Glasswing is starting oO0OoO0OoO0Oo");
     super::limits::at_start(&config)?;

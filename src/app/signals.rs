@@ -24,8 +24,7 @@ impl fmt::Display for Asked {
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    /// A closed terminal sends it. Caught and never looked at: as in Redis it ends nothing.
-    _hang_up: Signal,
+    hang_up: Signal,
 }
 
 impl Signals {
@@ -34,15 +33,22 @@ impl Signals {
         Ok(Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            _hang_up: signal(SignalKind::hangup())?,
+            hang_up: signal(SignalKind::hangup())?,
         })
     }
 
-    /// Waits for a signal.
+    /// Waits for a signal that asks to end, and answers SIGHUP meanwhile.
+    ///
+    /// A closed terminal sends it: as in Redis it ends nothing. Who rotates logs sends it too, after the file was moved
+    /// away. As the log opens its file for each line there is nothing to open again, and the line that says so
+    /// is the first of the new file, which is there from then on.
     pub(super) async fn asked_to_end(&mut self) -> Asked {
-        tokio::select! {
-            _ = self.terminate.recv() => Asked::Terminate,
-            _ = self.interrupt.recv() => Asked::Interrupt,
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return Asked::Terminate,
+                _ = self.interrupt.recv() => return Asked::Interrupt,
+                _ = self.hang_up.recv() => tracing::info!("Received SIGHUP: the log goes on here"),
+            }
         }
     }
 

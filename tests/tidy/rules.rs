@@ -77,6 +77,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("store/shard.rs", "the raw table of a shard, whose lock the caller holds"),
     ("script/current.rs", "the context of the command that runs, reached from callbacks that outlive it"),
     ("strand.rs", "a stack of its own for work that borrows from its caller"),
+    ("app/title.rs", "the kernel is told where the process's title is"),
     ("store/prefetch.rs", "a hint to the processor about an address"),
 ];
 

@@ -10,8 +10,8 @@ macro_rules! process_rows {
     supervised: Supervised = Supervised::No => "supervised" one_of(Supervised::NAMES) [IMMUTABLE] "Tell a service manager when the server is ready; auto goes by NOTIFY_SOCKET and UPSTART_JOB.";
     pidfile: String = String::new() => "pidfile" optional_text() [IMMUTABLE] "File that holds the process id while the server runs; with daemonize yes it is /var/run/redis.pid where none is named.";
     always_show_logo: bool = false => "always-show-logo" yes_no() [IMMUTABLE STORED] "Redis's logo in the log.";
-    set_proc_title: bool = true => "set-proc-title" yes_no() [IMMUTABLE STORED] "Redis's process title.";
-    proc_title_template: String = "{title} {listen-addr} {server-mode}".into() => "proc-title-template" checked(title_template) [APPLIED STORED] "What Redis's process title shows.";
+    set_proc_title: bool = true => "set-proc-title" yes_no() [IMMUTABLE] "Show a title in the place of the process's arguments, among which may be a password.";
+    proc_title_template: String = "{title} {listen-addr} {server-mode}".into() => "proc-title-template" checked(title_template) [APPLIED] "What the process's title shows: text with {title}, {listen-addr}, {server-mode}, {port}, {tls-port}, {unixsocket}, {config-file}.";
     hz: u32 = 10 => "hz" capped(0, INT_MAX, 1, 500) [] "How often a second background work runs; held between 1 and 500.";
     dynamic_hz: bool = true => "dynamic-hz" yes_no() [STORED] "Run background work more often when there are many clients.";
     io_threads: u32 = 1 => "io-threads" int(1, 128) [IMMUTABLE STORED] "Redis's I/O threads; see workers.";
