@@ -106,7 +106,7 @@ fn a_package_that_does_no_work_is_seen() {
         ),
         (
             "data/list.rs",
-            "use serde::Serialize; #[derive(Serialize)] struct L; #[derive(Serialize)] struct M;",
+            "use serde::Serialize; #[derive(Serialize)] struct L; #[derive(Serialize)] struct M; #[derive(Serialize)] struct N;",
         ),
         (
             "persist/save.rs",
