@@ -46,7 +46,7 @@ fn a_wrong_setting_is_refused_with_its_place_and_a_hint() {
         (Launch::new().with(&["--maxmemory-policy", "most"]), &["allkeys-lru"]),
         (Launch::new().env("GLASSWING_PROT", "1"), &["environment", "GLASSWING_PROT", "'port'"]),
         (Launch::new().settings("requirepass \"open\n"), &["Unbalanced quotes", "line 1"]),
-        (Launch::new().settings("hz 10\nmaxclients 5\0000\n"), &["line 2", "NUL byte", "text file"]),
+        (Launch::new().settings("hz 10\nmaxclients 5\0 60\n"), &["line 2", "NUL byte", "text file"]),
         (
             Launch::new().settings("port 1\nuser ann on >secret bar\n"),
             &["line 2", ">>> 'user ann on (hidden) bar'", "Error in user declaration 'bar': Syntax error"],

@@ -57,6 +57,9 @@ fn kind_of(announced: &Announced) -> (bool, bool, bool) {
     (announced.without_data, announced.without_functions, announced.capabilities.eof)
 }
 
+/// What a payload is made of: the keys, unless none are wanted, and the code of the libraries.
+type Contents = (Option<Arc<Capture>>, Vec<Vec<u8>>);
+
 impl Host {
     /// Milliseconds of the clock that only grows.
     pub(super) fn monotonic_ms(&self) -> u64 {
@@ -148,7 +151,7 @@ impl Host {
 
     /// The instant: nobody runs, so what was done is in the payload, and what comes is in the stream behind it. `None`
     /// if it is called off before.
-    fn instant_of(&self, group: &Group, progress: &Progress) -> Option<(Option<Arc<Capture>>, Vec<Vec<u8>>)> {
+    fn instant_of(&self, group: &Group, progress: &Progress) -> Option<Contents> {
         let _whole = self.world.whole_unless(|| progress.is_cancelled())?;
         let capture = (!group.wants.without_data).then(|| self.store.begin_capture());
         let libraries = if group.wants.without_functions { Vec::new() } else { self.libraries() };
