@@ -134,6 +134,8 @@ pub struct Client {
     pub watched_bytes: AtomicUsize,
     /// What its channels and patterns take, bytes.
     pub subscribed_bytes: AtomicUsize,
+    /// What the prefixes take whose keys it hears of (CLIENT TRACKING), bytes.
+    pub prefix_bytes: AtomicUsize,
     /// What it takes as the table of clients has counted it.
     pub counted_bytes: AtomicUsize,
     /// Number of channels that it listens to.
@@ -212,6 +214,7 @@ impl Client {
             watched: AtomicUsize::new(0),
             watched_bytes: AtomicUsize::new(0),
             subscribed_bytes: AtomicUsize::new(0),
+            prefix_bytes: AtomicUsize::new(0),
             counted_bytes: AtomicUsize::new(0),
             channels: AtomicUsize::new(0),
             patterns: AtomicUsize::new(0),
@@ -393,7 +396,7 @@ impl Client {
             + self.link.get().map_or(0, |link| link.waiting_bytes())
     }
 
-    /// Bytes that it takes: buffers, queued commands, watched keys, subscriptions.
+    /// Bytes that it takes: buffers, queued commands, watched keys, subscriptions, tracked prefixes.
     pub fn memory(&self) -> usize {
         let load = |figure: &AtomicUsize| figure.load(Ordering::Relaxed);
         let queued = load(&self.queued_bytes)
@@ -404,6 +407,7 @@ impl Client {
             + queued
             + load(&self.watched_bytes)
             + load(&self.subscribed_bytes)
+            + load(&self.prefix_bytes)
     }
 
     /// Closes it from anywhere.

@@ -199,6 +199,8 @@ pub trait Clients: Send + Sync {
     fn all(&self) -> Vec<Arc<Client>>;
     /// One of them.
     fn find(&self, id: u64) -> Option<Arc<Client>>;
+    /// What others have sent to it has made it take more: if all clients together are limited, it counts at once.
+    fn count_anew(&self, client: &Client);
     /// Holds back writes, or all commands, until a time in milliseconds since 1970.
     fn pause(&self, writes_only: bool, until_ms: u64);
     /// Ends the pause.

@@ -484,6 +484,7 @@ impl Clients for FakeServer {
     fn find(&self, id: u64) -> Option<Arc<Client>> {
         (id == self.client.id).then(|| Arc::clone(&self.client))
     }
+    fn count_anew(&self, _: &Client) {}
     fn pause(&self, _: bool, _: u64) {}
     fn unpause(&self) {}
     fn paused(&self, _: u64) -> Option<Pause> {

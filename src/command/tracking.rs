@@ -194,6 +194,7 @@ impl Tracking {
             let every = wanted.prefixes.is_empty().then(Box::default);
             for prefix in wanted.prefixes.into_iter().chain(every) {
                 if caching.prefixes.insert(prefix.clone()) {
+                    client.prefix_bytes.fetch_add(prefix_bytes(&prefix), Ordering::Relaxed);
                     self.listen(client, prefix);
                 }
             }
@@ -209,6 +210,7 @@ impl Tracking {
         caching.prefixes.iter().for_each(|prefix| self.ignore(client, prefix));
         FLAGS.into_iter().for_each(|flag| client.set(flag, false));
         client.redirect.store(0, Ordering::Relaxed);
+        client.prefix_bytes.store(0, Ordering::Relaxed);
         self.clients.fetch_sub(1, Ordering::Relaxed);
         listened
     }
@@ -249,6 +251,11 @@ impl Tracking {
             telling.listeners(&listeners, stale);
         }
     }
+}
+
+/// What one prefix costs the client that listens to it: its name here and in the table of listeners, and a place in each.
+fn prefix_bytes(prefix: &[u8]) -> usize {
+    2 * (prefix.len() + size_of::<Box<[u8]>>()) + size_of::<Vec<Arc<Client>>>() + size_of::<Arc<Client>>()
 }
 
 /// What is told: its bytes are made once for all who hear it.
@@ -397,6 +404,7 @@ impl Telling<'_> {
                 let bounds = self.limits.pubsub;
                 let limit = Limit { hard_bytes: bounds.hard_bytes, soft_bytes: bounds.soft_bytes };
                 client.send_message(encoded, limit);
+                self.clients.count_anew(client);
             }
         }
     }

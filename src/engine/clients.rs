@@ -112,7 +112,7 @@ impl ClientTable {
         self.part(worker).len()
     }
 
-    /// Counts anew what a client takes. Its worker calls this, or who evicts.
+    /// Counts anew what a client takes. Its worker calls this, or whoever holds its part of the table.
     pub fn count_bytes(&self, client: &Client) {
         // As in Redis, replicas have a limit of their own.
         let uncounted = client.any(ClientFlag::Killed as u32 | ClientFlag::Replica as u32);
@@ -176,6 +176,16 @@ impl Clients for ClientTable {
 
     fn find(&self, id: u64) -> Option<Arc<Client>> {
         (0..self.parts.len()).find_map(|worker| self.part(worker).get(&id).cloned())
+    }
+
+    fn count_anew(&self, client: &Client) {
+        // Nothing has been counted while there was no limit. Who has been struck off must not be counted again.
+        if self.bytes() > 0 {
+            let part = self.part(client.worker);
+            if part.contains_key(&client.id) {
+                self.count_bytes(client);
+            }
+        }
     }
 
     fn pause(&self, writes_only: bool, until_ms: u64) {

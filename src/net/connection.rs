@@ -2,11 +2,14 @@
 //!
 //! An idle connection holds no buffer. It reads into the worker's buffer, runs what came, writes the
 //! replies at once, and keeps only what is left: part of a request, or replies that the socket did not
-//! take. While replies are pending it reads nothing, so a client that does not read is bounded.
+//! take. As in Redis, more is read and run although replies are pending: a client may send all of a long pipeline
+//! before it reads. But not without end: where more than 64 MiB (`writing::PILE_BYTES`) wait, nothing is read from it until they
+//! are taken. Whatever `client-output-buffer-limit` says, or `maxmemory-clients` for all together, closes it before.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,8 +18,9 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::ReadBuf;
+use tokio::time::Sleep;
 
-use crate::command::client::{Client, ClientFlag, UNCOUNTED_OUTPUT_BYTES};
+use crate::command::client::{Client, ClientFlag};
 use crate::engine::memory;
 use crate::engine::{Connection, Engine, Next, Ran};
 use crate::observe::Counter;
@@ -26,15 +30,12 @@ use super::stream::Stream;
 use super::worker::{Apart, Shared};
 
 mod follow;
+mod replies;
 mod wait;
+mod writing;
 
-/// More replies than these are written although inline commands follow, bytes.
-const HELD_FOR_LINES: usize = 64 << 10;
+use replies::Replies;
 
-/// A buffer for replies that has grown beyond this is given back.
-const KEPT_REPLY_BYTES: usize = 1024 * 1024;
-/// The same where the replies are kept elsewhere until they can be written.
-const KEPT_BESIDE_HELD_BYTES: usize = 64 * 1024;
 /// Room made for a request that came in pieces, when its length is unknown.
 const PIECE_BYTES: usize = 16 * 1024;
 
@@ -48,8 +49,8 @@ pub(super) async fn serve(shared: Rc<RefCell<Shared>>, stream: Stream, client: A
         stream,
         client,
         rest: BytesMut::new(),
-        pending: Vec::new(),
-        written: 0,
+        pending: Replies::default(),
+        patience: None,
     };
     // An error is the peer's going away, in one form or another.
     let _ = task.run().await;
@@ -70,9 +71,10 @@ struct Task {
     connection: Box<Connection>,
     /// Input that has not been consumed.
     rest: BytesMut,
-    /// Replies that the socket has not taken, from `written` on.
-    pending: Vec<u8>,
-    written: usize,
+    /// Replies that the socket has not taken.
+    pending: Replies,
+    /// Until when more than the soft limit of them may wait.
+    patience: Option<Pin<Box<Sleep>>>,
 }
 
 /// Waits for the keyspace; `None` once a script runs for so long that its clients are to be told.
@@ -100,12 +102,12 @@ impl Task {
         let mut next = Next::Input(0);
         loop {
             if !self.holds_back(&next)
-                && let Err(error) = self.flush().await
+                && let Err(error) = self.flush(&next).await
             {
                 if !goes_on_unheard(&error, &next) {
                     return Err(error);
                 }
-                (self.pending, self.written) = (Vec::new(), 0);
+                self.pending = Replies::default();
             }
             next = match next {
                 Next::Close | Next::Drop => return Ok(()),
@@ -167,7 +169,12 @@ impl Task {
         if self.client.has(ClientFlag::Overflowed) {
             return Poll::Ready(Err(self.cut_off()));
         }
-        if self.client.has_mail() {
+        if !self.pending.is_empty() {
+            // More may be run while they wait.
+            let _ = self.poll_flush(cx)?;
+        }
+        let all_written = self.pending.is_empty();
+        if all_written && self.client.has_mail() {
             let shared = Rc::clone(&self.shared);
             let out = &mut shared.borrow_mut().out;
             self.client.take_mail_into(out);
@@ -177,14 +184,18 @@ impl Task {
                 return Poll::Ready(Ok(Woken::Mail));
             }
         }
-        if self.client.has(ClientFlag::Replica)
+        if all_written
+            && self.client.has(ClientFlag::Replica)
             && let Some(woken) = self.send_stream(cx)?
         {
             return Poll::Ready(Ok(woken));
         }
         if !self.rest.is_empty() {
             let read = ready!(self.poll_more(cx, hint))?;
-            if read == 0 || self.is_too_large_an_argument() {
+            if read == 0 {
+                return Poll::Ready(Ok(Woken::Ran(Next::Close)));
+            }
+            if self.is_too_large_an_argument() {
                 return Poll::Ready(Ok(Woken::Closed));
             }
             return Poll::Ready(Ok(Woken::Ran(self.run_rest(false))));
@@ -196,9 +207,11 @@ impl Task {
         ready!(self.stream.poll_read(cx, &mut buffer))?;
         let read = buffer.filled().len();
         if read == 0 {
-            return Poll::Ready(Ok(Woken::Closed));
+            // It sends no more, and may still read what waits for it.
+            return Poll::Ready(Ok(Woken::Ran(Next::Close)));
         }
         self.count_read(read);
+        self.put_mail_first();
         let follows = self.client.has(ClientFlag::Replica);
         let ran = worker.run(&mut self.connection, &input[..read], out, false);
         if follows && !out.is_empty() {
@@ -212,6 +225,12 @@ impl Task {
             }
             return Poll::Ready(Ok(Woken::Ran(self.after(ran))));
         }
+        if let Some(limit) = memory::limit_of_clients(worker.settings())
+            && self.engine.clients.bytes() > limit
+        {
+            // What was sent to others may be too much: they go before anybody hears that it was done.
+            evict_clients(&self.engine, self.client.worker, limit);
+        }
         let began = if worker.wants_writing() { self.engine.clock.stamp() } else { 0 };
         let wrote = self.write_now(cx, out);
         if began > 0 {
@@ -220,6 +239,13 @@ impl Task {
         match wrote {
             Err(error) if !goes_on_unheard(&error, &ran.next) => Poll::Ready(Err(error)),
             _ => Poll::Ready(Ok(Woken::Ran(self.after(ran)))),
+        }
+    }
+
+    /// What others have sent while replies waited goes before the replies of what is run now.
+    fn put_mail_first(&mut self) {
+        if !self.pending.is_empty() && self.client.has_mail() {
+            self.take_mail();
         }
     }
 
@@ -251,6 +277,7 @@ impl Task {
                 return Next::Close;
             }
         }
+        self.put_mail_first();
         let shared = Rc::clone(&self.shared);
         let mut shared = shared.borrow_mut();
         let Shared { worker, out, .. } = &mut *shared;
@@ -286,9 +313,11 @@ impl Task {
                 return Next::Close;
             }
         };
-        let (worker, out) = (&mut apart.worker, &mut self.pending);
+        self.put_mail_first();
+        let mut out = Vec::new();
+        let worker = &mut apart.worker;
         let (connection, rest) = (&mut self.connection, &self.rest);
-        let mut strand = Strand::new(stack, || worker.run(connection, rest, out, true));
+        let mut strand = Strand::new(stack, || worker.run(connection, rest, &mut out, true));
         let mut how = Resumed::GoOn;
         let ran = loop {
             if let Some(ran) = strand.resume(how) {
@@ -300,6 +329,7 @@ impl Task {
             }
         };
         apart.stack = strand.into_stack();
+        self.hold(&mut out);
         if apart.worker.wants_writing() {
             apart.worker.wrote(None);
         }
@@ -349,7 +379,7 @@ impl Task {
                 figure.store(now, Ordering::Relaxed);
             }
         }
-        self.client.output_pending.store(self.pending.len() - self.written, Ordering::Relaxed);
+        self.note_pending();
         let settings = self.engine.config.current();
         if memory::limit_of_clients(&settings).is_some_and(|limit| self.is_evicted(limit)) {
             return Next::Close;
@@ -391,162 +421,6 @@ impl Task {
         }
         self.client.has(ClientFlag::Killed)
     }
-
-    /// Writes the worker's buffer of replies; keeps what the socket does not take.
-    fn write_now(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> io::Result<()> {
-        if out.is_empty() {
-            return Ok(());
-        }
-        if out.len() > UNCOUNTED_OUTPUT_BYTES && self.is_too_much(out.len()) {
-            *out = Vec::new();
-            return Err(self.cut_off());
-        }
-        // What waits for the log leaves with the rest, once it is safe.
-        let logging = self.engine.status.logging.any();
-        if self.pending.is_empty() && (!logging || self.engine.log.settle()) {
-            match self.stream.poll_write(cx, out) {
-                Poll::Ready(Ok(written)) => {
-                    self.count_written(written);
-                    if written < out.len() && out.len() > KEPT_BESIDE_HELD_BYTES {
-                        // What is long is not copied.
-                        (self.pending, self.written) = (std::mem::take(out), written);
-                    } else if written < out.len() {
-                        self.pending.extend_from_slice(&out[written..]);
-                    }
-                }
-                Poll::Ready(Err(error)) => {
-                    out.clear();
-                    return Err(error);
-                }
-                Poll::Pending => self.hold(out),
-            }
-        } else {
-            self.hold(out);
-        }
-        out.clear();
-        shrink(out);
-        Ok(())
-    }
-
-    /// Whether the replies of one batch are beyond the client's hard limit: it is cut off before it gets a part of
-    /// them, as Redis does, whatever its socket would take.
-    fn is_too_much(&self, bytes: usize) -> bool {
-        let limit = self.client.output_limit(&self.engine.config.current().client_output_buffer_limit);
-        let total = (self.pending.len() - self.written + bytes) as u64;
-        self.client.has(ClientFlag::Overflowed) || (limit.hard_bytes > 0 && total > limit.hard_bytes)
-    }
-
-    fn count_written(&self, written: usize) {
-        let stats = self.engine.stats.worker(self.client.worker);
-        stats.add(Counter::NetOutputBytes, written as u64);
-        stats.incr(Counter::WritesProcessed);
-    }
-
-    /// Whether replies wait until all of what was read has run, as in Redis: where a client is cut off by a hard limit
-    /// it gets nothing of what goes beyond it, and somebody who speaks HTTP, which is seen in a later line, gets nothing.
-    fn holds_back(&self, next: &Next) -> bool {
-        match next {
-            Next::Drop => return true,
-            Next::Again if !self.rest.is_empty() => {}
-            _ => return false,
-        }
-        let limit = self.client.output_limit(&self.engine.config.current().client_output_buffer_limit);
-        let waiting = self.pending.len();
-        let lines_follow = self.rest[0] != b'*' && waiting <= HELD_FOR_LINES;
-        lines_follow || (limit.hard_bytes > 0 && waiting as u64 <= limit.hard_bytes)
-    }
-
-    /// Keeps replies that are not written yet. What the worker's buffer has grown for them is not kept beside them.
-    fn hold(&mut self, out: &mut Vec<u8>) {
-        if self.pending.is_empty() && out.len() > out.capacity() / 2 {
-            self.pending = std::mem::take(out);
-            return;
-        }
-        self.pending.append(out);
-        if out.capacity() > KEPT_BESIDE_HELD_BYTES {
-            *out = Vec::new();
-        }
-    }
-
-    /// Writes all pending replies. Nothing is read meanwhile. A client that lets more wait than
-    /// `client-output-buffer-limit` allows is closed.
-    async fn flush(&mut self) -> io::Result<()> {
-        if self.pending.is_empty() {
-            return Ok(());
-        }
-        if self.engine.status.logging.any() && !self.engine.log.settle() {
-            let end = self.engine.log.end();
-            poll_fn(|cx| self.engine.log.poll_safe(end, cx)).await;
-        }
-        let limit = self.client.output_limit(&self.engine.config.current().client_output_buffer_limit);
-        if limit.hard_bytes > 0 && self.pending.len() as u64 > limit.hard_bytes {
-            return Err(self.cut_off());
-        }
-        let mut patience = None;
-        poll_fn(|cx| {
-            self.client.set_waker(cx.waker());
-            while self.written < self.pending.len() {
-                if self.client.has(ClientFlag::Killed) {
-                    return Poll::Ready(Err(io::Error::from(io::ErrorKind::ConnectionAborted)));
-                }
-                if self.client.has(ClientFlag::Overflowed) {
-                    return Poll::Ready(Err(self.cut_off()));
-                }
-                let mail = self.client.mail_bytes.load(Ordering::Relaxed);
-                let waiting = (self.pending.len() - self.written + mail) as u64;
-                // The time runs from the moment at which too much waits, and anew once it was less.
-                if limit.soft_bytes == 0 || waiting <= limit.soft_bytes {
-                    patience = None;
-                } else if patience
-                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience_of(limit.soft_s))))
-                    .as_mut()
-                    .poll(cx)
-                    .is_ready()
-                {
-                    return Poll::Ready(Err(self.cut_off()));
-                }
-                let Poll::Ready(written) = self.stream.poll_write(cx, &self.pending[self.written..])? else {
-                    // Redis lets 1,024 bytes wait for who has not authenticated. The socket alone holds more.
-                    if !self.connection.session.authenticated {
-                        return Poll::Ready(Err(self.cut_off()));
-                    }
-                    return Poll::Pending;
-                };
-                if written == 0 {
-                    return Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero)));
-                }
-                self.written += written;
-                self.count_written(written);
-                self.client.output_pending.store(self.pending.len() - self.written, Ordering::Relaxed);
-            }
-            Poll::Ready(Ok(()))
-        })
-        .await?;
-        self.written = 0;
-        self.pending = Vec::new();
-        Ok(())
-    }
-
-    /// The client does not take its replies: the connection ends.
-    fn cut_off(&self) -> io::Error {
-        self.engine.stats.worker(self.client.worker).incr(Counter::OutputBufferDisconnections);
-        tracing::warn!(
-            client = self.client.id,
-            address = %self.client.address,
-            waiting_bytes = self.client.waiting_bytes(),
-            "Client closed for overcoming of output buffer limits."
-        );
-        io::Error::from(io::ErrorKind::ConnectionAborted)
-    }
-
-    fn take_mail(&mut self) {
-        self.client.take_mail_into(&mut self.pending);
-        self.note_pending();
-    }
-
-    fn note_pending(&self) {
-        self.client.output_pending.store(self.pending.len() - self.written, Ordering::Relaxed);
-    }
 }
 
 /// Closes the clients that take most, and counts them.
@@ -562,16 +436,4 @@ fn goes_on_unheard(error: &io::Error, next: &Next) -> bool {
             next,
             Next::Again | Next::Permit | Next::Whole | Next::Saver | Next::Memory | Next::Later(_)
         )
-}
-
-/// How long more than the soft limit may wait. Redis counts whole seconds and never ends it early by anybody's clock.
-fn patience_of(soft_s: u64) -> Duration {
-    Duration::from_secs(soft_s) + Duration::from_millis(100)
-}
-
-/// Gives back a buffer that one large reply has grown.
-fn shrink(out: &mut Vec<u8>) {
-    if out.capacity() > KEPT_REPLY_BYTES {
-        *out = Vec::new();
-    }
 }

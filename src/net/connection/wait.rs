@@ -30,6 +30,7 @@ impl Task {
             if !self.engine.clients.may_be_paused() || time.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Ok(true));
             }
+            let _ = self.poll_flush(cx)?;
             self.poll_gone(cx).map_ok(|()| false)
         })
         .await;
@@ -62,9 +63,9 @@ impl Task {
                     error.then_some("UNBLOCKED client unblocked via CLIENT UNBLOCK")
                 }
             };
-            let mut pending = std::mem::take(&mut self.pending);
-            let won = self.shared.borrow_mut().worker.unpark(&mut self.connection, error, &mut pending);
-            self.pending = pending;
+            let mut out = Vec::new();
+            let won = self.shared.borrow_mut().worker.unpark(&mut self.connection, error, &mut out);
+            self.pending.take(&mut out);
             if !won {
                 // What served it may have been changed in its name.
                 self.client.written_to.store(self.engine.server.replication().end(), Ordering::Relaxed);
@@ -79,6 +80,8 @@ impl Task {
         if self.client.has(ClientFlag::Killed) {
             return Poll::Ready(Ok(Event::Gone));
         }
+        // What came before it asked to wait.
+        let _ = self.poll_flush(cx)?;
         if self.connection.parked.as_ref().is_none_or(Parked::is_served) {
             return Poll::Ready(Ok(Event::Served));
         }
@@ -123,9 +126,7 @@ impl Task {
         };
         let stats = self.engine.stats.worker(self.client.worker);
         stats.took(command, self.engine.clock.stamp().saturating_sub(began));
-        let mut encoder =
-            crate::resp::Encoder::with_buffer(std::mem::take(&mut self.pending), self.connection.protocol);
-        let mark = encoder.len();
+        let mut encoder = crate::resp::Encoder::new(self.connection.protocol);
         match reply {
             Ok(reply) => reply.write(&mut encoder),
             Err(error) => {
@@ -135,10 +136,9 @@ impl Task {
                 encoder.error(&text);
             }
         }
-        if silent {
-            encoder.truncate(mark);
+        if !silent {
+            self.pending.take(&mut encoder.into_vec());
         }
-        self.pending = encoder.into_vec();
     }
 }
 
