@@ -280,7 +280,7 @@ impl<'a> Told<'a> {
     /// For a client that speaks RESP3.
     fn push(&self) -> Bytes {
         let encode = || {
-            let mut out = Encoder::new(Protocol::Resp3);
+            let mut out = self.encoder(Protocol::Resp3);
             out.push(2);
             out.bulk(b"invalidate");
             self.write(out)
@@ -291,13 +291,26 @@ impl<'a> Told<'a> {
     /// For one that listens and speaks RESP2.
     fn message(&self) -> Bytes {
         let encode = || {
-            let mut out = Encoder::new(Protocol::Resp2);
+            let mut out = self.encoder(Protocol::Resp2);
             out.array(3);
             out.bulk(b"message");
             out.bulk(CHANNEL);
             self.write(out)
         };
         self.message.get_or_init(encode).clone()
+    }
+
+    /// With room for all of it and hardly more: it may wait in many mailboxes, and memory is short when keys are
+    /// evicted, each of which is told of.
+    fn encoder(&self, protocol: Protocol) -> Encoder {
+        const AROUND_ALL: usize = 80;
+        const AROUND_A_KEY: usize = 16;
+        let keys: &[&[u8]] = match self.what {
+            What::Keys(keys) => keys,
+            What::All => &[],
+        };
+        let room = keys.iter().map(|key| key.len() + AROUND_A_KEY).sum::<usize>();
+        Encoder::with_buffer(Vec::with_capacity(AROUND_ALL + room), protocol)
     }
 
     fn write(&self, mut out: Encoder) -> Bytes {

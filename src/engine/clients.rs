@@ -169,13 +169,16 @@ impl Clients for ClientTable {
     fn all(&self) -> Vec<Arc<Client>> {
         let mut all: Vec<Arc<Client>> = (0..self.parts.len())
             .flat_map(|worker| self.part(worker).values().cloned().collect::<Vec<_>>())
+            // Who is being closed is gone for everybody, whenever its worker comes to it.
+            .filter(|client| !client.has(ClientFlag::Killed))
             .collect();
         all.sort_unstable_by_key(|client| client.id);
         all
     }
 
     fn find(&self, id: u64) -> Option<Arc<Client>> {
-        (0..self.parts.len()).find_map(|worker| self.part(worker).get(&id).cloned())
+        let client = (0..self.parts.len()).find_map(|worker| self.part(worker).get(&id).cloned())?;
+        (!client.has(ClientFlag::Killed)).then_some(client)
     }
 
     fn count_anew(&self, client: &Client) {
