@@ -87,6 +87,7 @@ pub fn cpu_ratio(workload: &str, pipeline: u32) -> Option<Target> {
         ("lrange_100" | "lrange_300" | "lrange_600", 16) => Some(Target::at_most(0.60, 0.40)),
         ("xadd" | "xreadgroup" | "xack", 16) => Some(Target::at_most(0.70, 0.55)),
         ("publish_1" | "publish_100", 16) => Some(Target::at_most(0.80, 0.60)),
+        ("set_tracked", 16) => Some(Target::at_most(0.80, 0.60)),
         ("eval", 16) => Some(Target::at_most(1.00, 0.80)),
         ("sinter" | "zunionstore", 1) => Some(Target::at_most(0.70, 0.40)),
         ("bitcount" | "bitop" | "pfcount" | "geosearch", 1) => Some(Target::at_most(0.80, 0.30)),
@@ -105,7 +106,15 @@ pub fn workers_throughput_ratio(workload: &str, pipeline: u32) -> Option<Target>
     }
 }
 
-/// The same with the append-only file, synced every second.
+/// Server CPU per command over Redis's, both over TLS, one worker.
+pub fn tls_cpu_ratio(workload: &str, pipeline: u32) -> Option<Target> {
+    matches!((workload, pipeline), ("get", 1 | 16)).then_some(Target::at_most(0.80, 0.60))
+}
+
+/// New connections a second over TLS with two workers, over Redis's, all on the same cores.
+pub const TLS_CONNECTIONS_RATIO: Target = Target::at_least(1.0, 2.0);
+
+/// The same as the workloads with the append-only file, synced every second.
 pub fn everysec_cpu_ratio(workload: &str, pipeline: u32) -> Option<Target> {
     ((workload, pipeline) == ("set", 16)).then_some(Target::at_most(0.65, 0.50))
 }
@@ -175,6 +184,12 @@ mod tests {
         assert_eq!(cpu_ratio("get", 1), Some(Target::at_most(1.0, 0.9)));
         assert_eq!(cpu_ratio("incr", 1), None);
         assert_eq!(cpu_ratio("ping", 16), None);
+        assert_eq!(cpu_ratio("set_tracked", 16), Some(Target::at_most(0.8, 0.6)));
+        assert_eq!(cpu_ratio("set_tracked", 1), None);
+        assert_eq!(tls_cpu_ratio("get", 1), Some(Target::at_most(0.8, 0.6)));
+        assert_eq!(tls_cpu_ratio("get", 16), Some(Target::at_most(0.8, 0.6)));
+        assert_eq!(tls_cpu_ratio("set", 16), None);
+        assert_eq!(TLS_CONNECTIONS_RATIO.standing(1.99), Standing::Accepted);
         assert_eq!(keys_cpu_ratio(1_000_000), None);
     }
 }

@@ -140,7 +140,7 @@ pub fn deliver(client: &mut Client, count: u64) -> Outcome<()> {
 }
 
 /// A number that looks like chance, always the same for the same `index`: the finalizer of SplitMix64.
-fn scattered(index: u64) -> u64 {
+pub fn scattered(index: u64) -> u64 {
     let mut mixed = index.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

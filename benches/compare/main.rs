@@ -5,22 +5,26 @@
 //! speak RESP, and uses nothing of the library.
 //!
 //! In reading order: `options` (the command line), `process` (servers as children on their
-//! cores), `resp` and `fill` (a small client), `rows`, `subscribers`,
-//! `workload` and `parse` (redis-benchmark),
+//! cores), `secure` (their certificates), `resp` and `fill` (a small client), `rows`, `subscribers`,
+//! `workload` and `parse` (redis-benchmark), `tracked` and `newcomers` (loads that it cannot make),
 //! `stats`, `acceptance` (the targets), `modes` (what is measured), `report` (what is written).
 
 mod acceptance;
+mod batch;
 mod fill;
 mod machine;
 mod modes;
+mod newcomers;
 mod options;
 mod parse;
 mod process;
 mod report;
 mod resp;
 mod rows;
+mod secure;
 mod stats;
 mod subscribers;
+mod tracked;
 mod workload;
 
 use std::process::ExitCode;

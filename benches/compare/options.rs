@@ -11,8 +11,8 @@ Compares Glasswing with other servers of the Redis family, side by side.
 
     cargo bench --bench compare -- [options]
 
-  --mode LIST            workloads (default), types, workers, everysec, always, keys, memory, expiry,
-                         hold, or all; everysec and always write to the folder that TMPDIR names,
+  --mode LIST            workloads (default), types, workers, tls, everysec, always, keys, memory,
+                         expiry, hold, or all; everysec and always write to the folder that TMPDIR names,
                          or /tmp
   --workloads LIST       get,set,...: every pipeline of it that is in the table; get@1: that one;
                          'all' for every workload there is (see below)
@@ -44,7 +44,7 @@ Compares Glasswing with other servers of the Redis family, side by side.
   --out DIR              where report.json and report.html go (default target/compare)
 
 Workloads: ping set get incr lpush rpush lpop rpop sadd hset spop zadd zpopmin mset
-lrange_100 lrange_300 lrange_500 lrange_600 xadd xreadgroup xack publish_1 publish_100 eval
+lrange_100 lrange_300 lrange_500 lrange_600 xadd xreadgroup xack publish_1 publish_100 set_tracked eval
 sinter zunionstore bitcount bitop pfcount geosearch sort hgetall smembers, each with
 @PIPELINE (without: what its table says, else 16).
 ";
@@ -58,6 +58,8 @@ pub enum Mode {
     Types,
     /// Two workers against two io-threads, every core shared with the load.
     Workers,
+    /// GET over TLS, and new connections over TLS.
+    Tls,
     /// SET with the append-only file, synced every second.
     Everysec,
     /// SET with the append-only file, synced before the reply.
@@ -72,10 +74,11 @@ pub enum Mode {
     Hold,
 }
 
-const MODES: [(&str, Mode); 9] = [
+const MODES: [(&str, Mode); 10] = [
     ("workloads", Mode::Workloads),
     ("types", Mode::Types),
     ("workers", Mode::Workers),
+    ("tls", Mode::Tls),
     ("everysec", Mode::Everysec),
     ("always", Mode::Always),
     ("keys", Mode::Keys),
@@ -104,6 +107,8 @@ pub struct ServerSpec {
     pub label: String,
     /// Whether it understands our own options.
     pub ours: bool,
+    /// Where its certificate and key are, where it is to listen for TLS as well.
+    pub certificates: Option<PathBuf>,
     /// More arguments, after the common ones.
     pub args: Vec<String>,
 }
@@ -180,6 +185,7 @@ impl Options {
                 path: PathBuf::from(env!("CARGO_BIN_EXE_glasswing")),
                 label: String::new(),
                 ours: true,
+                certificates: None,
                 args: Vec::new(),
             },
             workers: 1,
@@ -319,6 +325,7 @@ fn ours(path: &str) -> ServerSpec {
         path: PathBuf::from(path),
         label: String::new(),
         ours: stem.is_some_and(|stem| stem.starts_with("glasswing")),
+        certificates: None,
         args: Vec::new(),
     }
 }

@@ -16,6 +16,7 @@ use nix::unistd::Pid;
 use crate::Outcome;
 use crate::options::ServerSpec;
 use crate::resp::Client;
+use crate::secure;
 
 /// What must be gone when a signal ends this program, since no destructor runs then.
 static LEFT_BEHIND: Mutex<(Vec<Pid>, Vec<PathBuf>)> = Mutex::new((Vec::new(), Vec::new()));
@@ -105,13 +106,19 @@ pub fn run_on(cores: &[usize]) -> Outcome<()> {
 }
 
 /// A directory that is gone with its owner.
-struct Scratch(PathBuf);
+pub struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new() -> Outcome<Scratch> {
+    /// A new one, empty.
+    pub fn new() -> Outcome<Scratch> {
         let dir = tempfile::Builder::new().prefix("compare-").tempdir()?.keep();
         left_behind(|_, dirs| dirs.push(dir.clone()));
         Ok(Scratch(dir))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 }
 
@@ -144,6 +151,8 @@ pub struct Server {
     pub command_line: String,
     /// Where it listens, on loopback.
     pub port: u16,
+    /// Where it listens for clients that speak TLS, if it does.
+    pub tls_port: Option<u16>,
     clock: ClockId,
     // Before the directory: the process is gone when its files go.
     process: Owned,
@@ -169,7 +178,8 @@ impl Server {
     fn start_once(spec: &ServerSpec, placement: &Placement) -> Outcome<Server> {
         let scratch = Scratch::new()?;
         let port = free_port()?;
-        let args = arguments(spec, placement, port, &scratch.0)?;
+        let tls_port = spec.certificates.is_some().then(free_port).transpose()?;
+        let args = arguments(spec, placement, port, tls_port, &scratch.0)?;
         let log = scratch.0.join("log");
         let mut command = Command::new(&spec.path);
         let words = File::create(&log)?;
@@ -180,8 +190,9 @@ impl Server {
         Ok(Server {
             label: if spec.label.is_empty() { version.clone() } else { spec.label.clone() },
             version,
-            command_line: args_for_show(spec, &args, port, &scratch.0),
+            command_line: args_for_show(spec, &args, port, tls_port, &scratch.0),
             port,
+            tls_port,
             clock: clock_getcpuclockid(process.pid)?,
             process,
             _scratch: scratch,
@@ -256,7 +267,13 @@ fn free_port() -> Outcome<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
-fn arguments(spec: &ServerSpec, placement: &Placement, port: u16, dir: &Path) -> Outcome<Vec<String>> {
+fn arguments(
+    spec: &ServerSpec,
+    placement: &Placement,
+    port: u16,
+    tls_port: Option<u16>,
+    dir: &Path,
+) -> Outcome<Vec<String>> {
     let port = port.to_string();
     let dir = dir.to_string_lossy();
     let mut args: Vec<String> =
@@ -269,22 +286,28 @@ fn arguments(spec: &ServerSpec, placement: &Placement, port: u16, dir: &Path) ->
         let workers = placement.workers.to_string();
         args.extend(["--workers", &workers, "--admin-port", &admin].map(str::to_owned));
     }
+    if let (Some(folder), Some(port)) = (&spec.certificates, tls_port) {
+        args.extend(secure::arguments(folder, port));
+    }
     args.extend(spec.args.iter().cloned());
     Ok(args)
 }
 
-fn args_for_show(spec: &ServerSpec, args: &[String], port: u16, dir: &Path) -> String {
+fn args_for_show(spec: &ServerSpec, args: &[String], port: u16, tls_port: Option<u16>, dir: &Path) -> String {
     let name = spec.path.file_name().unwrap_or(spec.path.as_os_str()).to_string_lossy();
     let (port, dir) = (port.to_string(), dir.to_string_lossy());
+    let tls_port = tls_port.map(|port| port.to_string());
+    let certificates = spec.certificates.as_ref().map(|folder| folder.to_string_lossy());
     let mut line = name.into_owned();
     for arg in args {
         line.push(' ');
-        line.push_str(match arg.as_str() {
-            "" => "\"\"",
-            arg if arg == port => "PORT",
-            arg if arg == dir => "DIR",
-            arg => arg,
-        });
+        match (arg.as_str(), &certificates) {
+            ("", _) => line.push_str("\"\""),
+            (arg, _) if arg == port || tls_port.as_deref() == Some(arg) => line.push_str("PORT"),
+            (arg, _) if arg == dir => line.push_str("DIR"),
+            (arg, Some(folder)) => line.push_str(&arg.replace(&**folder, "DIR")),
+            (arg, None) => line.push_str(arg),
+        }
     }
     line
 }

@@ -1,4 +1,4 @@
-//! A small RESP2 client: enough to fill a server, to ask it what it is, and to time a command.
+//! A small client, of RESP2 and as much of RESP3 as caches need: enough to fill a server, to ask it what it is, and to time a command.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -21,7 +21,7 @@ pub enum Reply {
     Nil,
     /// An error, without its `-`.
     Error(String),
-    /// An array.
+    /// An array; in RESP3 also what the server says by itself, and a map, whose keys and values alternate.
     Array(Vec<Reply>),
 }
 
@@ -83,6 +83,7 @@ fn decode(bytes: &[u8], at: &mut usize) -> Outcome<Option<Reply>> {
     let text = String::from_utf8_lossy(rest);
     Ok(Some(match kind {
         b'+' => Reply::Text(rest.to_vec()),
+        b'_' => Reply::Nil,
         b'-' => Reply::Error(text.into_owned()),
         b':' => Reply::Integer(text.parse()?),
         b'$' => match usize::try_from(text.parse::<i64>()?) {
@@ -94,11 +95,11 @@ fn decode(bytes: &[u8], at: &mut usize) -> Outcome<Option<Reply>> {
                 Reply::Text(body)
             }
         },
-        b'*' => match usize::try_from(text.parse::<i64>()?) {
+        b'*' | b'>' | b'%' => match usize::try_from(text.parse::<i64>()?) {
             Err(_) => Reply::Nil,
             Ok(count) => {
                 let mut items = Vec::new();
-                for _ in 0..count {
+                for _ in 0..if *kind == b'%' { 2 * count } else { count } {
                     match decode(bytes, at)? {
                         Some(item) => items.push(item),
                         None => return Ok(None),
@@ -135,14 +136,26 @@ impl Client {
 
     /// Sends one command and waits for its reply. An error reply is a failure.
     pub fn command(&mut self, args: &[&str]) -> Outcome<Reply> {
-        self.out.clear();
         let bytes: Vec<&[u8]> = args.iter().map(|arg| arg.as_bytes()).collect();
-        encode(&mut self.out, &bytes);
-        self.stream.write_all(&self.out)?;
+        let mut command = std::mem::take(&mut self.out);
+        command.clear();
+        encode(&mut command, &bytes);
+        self.send(&command)?;
+        self.out = command;
+        self.reply().map_err(|error| format!("{}: {error}", args.join(" ")).into())
+    }
+
+    /// Writes commands that are already encoded.
+    pub fn send(&mut self, commands: &[u8]) -> Outcome<()> {
+        Ok(self.stream.write_all(commands)?)
+    }
+
+    /// Waits for the next reply, or for what the server says by itself. An error reply is a failure.
+    pub fn reply(&mut self) -> Outcome<Reply> {
         let mut read = [0; 4096];
         loop {
             match self.decoder.next_reply()? {
-                Some(Reply::Error(error)) => return Err(format!("{}: {error}", args.join(" ")).into()),
+                Some(Reply::Error(error)) => return Err(error.into()),
                 Some(reply) => return Ok(reply),
                 None => match self.stream.read(&mut read)? {
                     0 => return Err("the server closed the connection".into()),

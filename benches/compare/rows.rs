@@ -28,6 +28,8 @@ pub enum Before {
     StreamDelivered,
     /// So many clients that listen to a channel.
     Subscribers(usize),
+    /// Every key that the load may pick, as a string; the load is `tracked`, not redis-benchmark.
+    StringsToTrack,
     /// Two sets of ten thousand members, half of them in both.
     Sets,
     /// Two sorted sets of ten thousand members, half of them in both.
@@ -48,7 +50,7 @@ pub enum Before {
 pub struct Row {
     /// What options and reports call it.
     pub name: &'static str,
-    /// What redis-benchmark's `-t` calls it, or the command itself.
+    /// What redis-benchmark's `-t` calls it, or the command itself; nothing where it makes no such load.
     pub asked: &'static [&'static str],
     /// What is there before.
     pub before: Before,
@@ -82,7 +84,7 @@ const fn heavy(name: &'static str, asked: &'static [&'static str], before: Befor
 const SCRIPT: &str = "redis.call('set', KEYS[1], ARGV[1]) return redis.call('get', KEYS[1])";
 
 /// Every workload there is.
-pub static ROWS: [Row; 33] = [
+pub static ROWS: [Row; 34] = [
     light("ping", &["-t", "ping_mbulk"], Before::Empty),
     light("set", &["-t", "set"], Before::Strings),
     light("get", &["-t", "get"], Before::Strings),
@@ -112,6 +114,7 @@ pub static ROWS: [Row; 33] = [
     light("xack", &["XACK", "mystream", "mygroup", "__rand_int__-1"], Before::StreamDelivered),
     light("publish_1", &["PUBLISH", "mychannel", "sixteen bytes it"], Before::Subscribers(1)),
     middling("publish_100", &["PUBLISH", "mychannel", "sixteen bytes it"], Before::Subscribers(100)),
+    light("set_tracked", &[], Before::StringsToTrack),
     light("eval", &["EVAL", SCRIPT, "1", "key:__rand_int__", "value"], Before::Strings),
     heavy("sinter", &["SINTER", "myset:1", "myset:2"], Before::Sets),
     heavy("zunionstore", &["ZUNIONSTORE", "result", "2", "myzset:1", "myzset:2"], Before::SortedSets),
@@ -179,7 +182,7 @@ impl Row {
         let client = &mut client;
         match self.before {
             Before::Empty => {}
-            Before::Strings => fill::strings(client, 0..keys, value)?,
+            Before::Strings | Before::StringsToTrack => fill::strings(client, 0..keys, value)?,
             Before::Counters => fill::counters(client, keys)?,
             Before::ListToEmpty => fill::list(client, b"mylist", enough, value)?,
             Before::ListToRead => fill::list(client, b"mylist", 1_000, value)?,

@@ -4,9 +4,9 @@ use std::process::{Command, Stdio};
 
 use crate::options::Options;
 use crate::process::{Owned, Placement, Server};
-use crate::rows::{ROWS, Row};
+use crate::rows::{Before, ROWS, Row};
 use crate::subscribers::Subscribers;
-use crate::{Outcome, parse};
+use crate::{Outcome, parse, secure, tracked};
 
 /// Those of strings and lists that have a target.
 const WITH_TARGET: [(&str, u32); 9] = [
@@ -21,9 +21,9 @@ const WITH_TARGET: [(&str, u32); 9] = [
     ("set", 1),
 ];
 
-/// Collections, streams, channels and scripts. What answers with many elements goes without a pipeline: sixteen such
+/// Collections, streams, channels, caches of clients and scripts. What answers with many elements goes without a pipeline: sixteen such
 /// replies on their way would measure memory.
-const OF_TYPES: [(&str, u32); 23] = [
+const OF_TYPES: [(&str, u32); 24] = [
     ("sadd", 16),
     ("hset", 16),
     ("spop", 16),
@@ -37,6 +37,7 @@ const OF_TYPES: [(&str, u32); 23] = [
     ("xack", 16),
     ("publish_1", 16),
     ("publish_100", 16),
+    ("set_tracked", 16),
     ("eval", 16),
     ("sinter", 1),
     ("zunionstore", 1),
@@ -153,6 +154,12 @@ impl Workload {
     /// generators, connections and requests are shared out, throughput is the sum, and latencies
     /// are those of the slower.
     pub fn run(&self, server: &Server, load: &Load<'_>, keys: u64, requests: u64) -> Outcome<Sample> {
+        if self.row.before == Before::StringsToTrack {
+            if server.tls_port.is_some() {
+                return Err(format!("{}: not measured over TLS", self.id()).into());
+            }
+            return tracked::run(server, load, self.pipeline, keys, requests);
+        }
         server.wait_for_rest()?;
         let processes = u64::from(load.processes);
         let clients = (u64::from(load.options.clients) / processes).max(1);
@@ -182,7 +189,7 @@ impl Workload {
     fn command(&self, server: &Server, options: &Options, keys: u64, clients: u64, requests: u64) -> Command {
         let mut command = Command::new(&options.redis_benchmark);
         let numbers = [
-            ("-p", u64::from(server.port)),
+            ("-p", u64::from(server.tls_port.unwrap_or(server.port))),
             ("-c", clients),
             ("-n", requests),
             ("-P", u64::from(self.pipeline)),
@@ -191,6 +198,9 @@ impl Workload {
             ("--precision", 3),
         ];
         command.args(["-h", "127.0.0.1"]);
+        if server.tls_port.is_some() {
+            command.args(secure::REDIS_BENCHMARK);
+        }
         for (name, value) in numbers {
             command.arg(name).arg(value.to_string());
         }

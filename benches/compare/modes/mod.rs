@@ -7,6 +7,7 @@ mod hold;
 mod keys;
 mod memory;
 mod spin;
+mod tls;
 mod workloads;
 
 use crate::Outcome;
@@ -43,6 +44,7 @@ fn one(options: &Options, mode: Mode) -> Outcome<(Section, Vec<ServerFacts>)> {
         Mode::Workloads => workloads::run(options),
         Mode::Types => workloads::run_types(options),
         Mode::Workers => workloads::run_workers(options),
+        Mode::Tls => tls::run(options),
         Mode::Everysec => append::run_everysec(options),
         Mode::Always => append::run_always(options),
         Mode::Keys => keys::run(options),
@@ -96,6 +98,13 @@ impl Field {
     /// Servers that are no control.
     fn compared(&self) -> usize {
         self.servers.len() - usize::from(self.control_of.is_some())
+    }
+
+    /// Ours over every peer, and the control over its double.
+    fn pairs(&self) -> Vec<(usize, usize)> {
+        let peers = (1..self.compared()).map(|peer| (0, peer));
+        let control = self.control_of.map(|of| (self.servers.len() - 1, of));
+        peers.chain(control).collect()
     }
 
     fn facts(&self) -> Outcome<Vec<ServerFacts>> {

@@ -59,10 +59,16 @@ pub fn run(options: &Options) -> Outcome<(Section, Vec<ServerFacts>)> {
     )
 }
 
-/// The same for collections, streams, channels and scripts.
+/// The same for collections, streams, channels, caches of clients and scripts.
 pub fn run_types(options: &Options) -> Outcome<(Section, Vec<ServerFacts>)> {
     let workloads = Workload::of_types(&options.workloads)?;
-    run_apart(options, "types", "Collections, streams, channels and scripts", &workloads, &CPU)
+    run_apart(
+        options,
+        "types",
+        "Collections, streams, channels, caches of clients and scripts",
+        &workloads,
+        &CPU,
+    )
 }
 
 /// Some workloads, server and load on cores of their own.
@@ -111,7 +117,7 @@ pub fn run_workers(options: &Options) -> Outcome<(Section, Vec<ServerFacts>)> {
     Ok((section, facts))
 }
 
-fn cores(placement: &Placement) -> String {
+pub(super) fn cores(placement: &Placement) -> String {
     if placement.server_cores == placement.load_cores {
         format!("servers and load share cores {:?}", placement.server_cores)
     } else {
@@ -208,7 +214,7 @@ fn ratio_table(field: &Field, all: &[Measured]) -> Table {
     let words =
         |ratio: Ratio| format!("{:.3} ({:.3} to {:.3})", ratio.of_medians, ratio.lowest, ratio.highest);
     for measured in all {
-        for (one, other) in pairs(field) {
+        for (one, other) in field.pairs() {
             table.rows.push(vec![
                 measured.workload.id(),
                 field.servers[one].label.clone(),
@@ -220,13 +226,6 @@ fn ratio_table(field: &Field, all: &[Measured]) -> Table {
         }
     }
     table
-}
-
-/// Ours over every peer, and the control over its double.
-fn pairs(field: &Field) -> Vec<(usize, usize)> {
-    let peers = (1..field.compared()).map(|peer| (0, peer));
-    let control = field.control_of.map(|of| (field.servers.len() - 1, of));
-    peers.chain(control).collect()
 }
 
 fn plots(field: &Field, all: &[Measured], focus: &Focus) -> Vec<Plot> {
