@@ -28,24 +28,50 @@ pub enum Stale {
     All,
 }
 
+/// So few are looked through one by one: most units make one key stale.
+const FEW: usize = 8;
+
 /// What one unit has made stale, in the order in which it first did.
 #[derive(Default)]
 pub(super) struct StaleKeys {
     list: Vec<Stale>,
+    /// Where each key stands, once they are more than a few.
     places: HashMap<Arc<[u8]>, usize>,
     all: bool,
 }
 
 impl StaleKeys {
+    fn place_of(&self, key: &Arc<[u8]>) -> Option<usize> {
+        if self.list.len() > FEW {
+            return self.places.get(key).copied();
+        }
+        self.list.iter().position(|stale| matches!(stale, Stale::Key { key: known, .. } if known == key))
+    }
+
+    /// Puts a key at the end.
+    fn push(&mut self, stale: Stale) {
+        self.list.push(stale);
+        let new = match self.list.len() {
+            ..=FEW => return,
+            length if length == FEW + 1 => 0,
+            length => length - 1,
+        };
+        for (place, stale) in self.list.iter().enumerate().skip(new) {
+            if let Stale::Key { key, .. } = stale {
+                self.places.insert(Arc::clone(key), place);
+            }
+        }
+    }
+
     fn add(&mut self, stale: Stale) {
         match stale {
             Stale::All if self.all => {}
             Stale::All => {
                 self.all = true;
-                self.list.push(Stale::All);
+                self.push(Stale::All);
             }
             Stale::Key { key, readers, by } => {
-                let known = self.places.get(&key).and_then(|&place| self.list.get_mut(place));
+                let known = self.place_of(&key).and_then(|place| self.list.get_mut(place));
                 if let Some(Stale::Key { readers: before, by: who, .. }) = known {
                     // Who has read it again meanwhile hears of it once.
                     let news: Vec<u64> =
@@ -54,8 +80,7 @@ impl StaleKeys {
                     *who = by;
                     return;
                 }
-                self.places.insert(Arc::clone(&key), self.list.len());
-                self.list.push(Stale::Key { key, readers, by });
+                self.push(Stale::Key { key, readers, by });
             }
         }
     }
@@ -259,5 +284,28 @@ impl View<'_> {
     /// What has become stale, in order; empties the list.
     pub fn take_stale(&mut self) -> Vec<Stale> {
         self.told.as_mut().map(|told| std::mem::take(&mut told.stale).list).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_key_is_told_once_in_order_however_many_there_are() {
+        for count in [1, FEW, FEW + 1, 3 * FEW] {
+            let mut stale = StaleKeys::default();
+            let key = |number: usize| Arc::from(format!("key:{number}").into_bytes());
+            // Twice, with a reader more the second time, and everything in between.
+            for reader in [1, 2] {
+                for number in 0..count {
+                    stale.add(Stale::Key { key: key(number), readers: vec![reader], by: By::Command });
+                }
+                stale.add(Stale::All);
+            }
+            let told = |number| Stale::Key { key: key(number), readers: vec![1, 2], by: By::Command };
+            let expected: Vec<Stale> = (0..count).map(told).chain([Stale::All]).collect();
+            assert_eq!(stale.list, expected, "{count}");
+        }
     }
 }
