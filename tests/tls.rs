@@ -116,6 +116,20 @@ fn connect(
     identity: Option<&Identity>,
     versions: &[&'static SupportedProtocolVersion],
 ) -> io::Result<Stream> {
+    let mut stream = begin(port, authority, identity, versions)?;
+    while stream.conn.is_handshaking() {
+        stream.conn.complete_io(&mut stream.sock)?;
+    }
+    Ok(stream)
+}
+
+/// Connects, and has said nothing yet.
+fn begin(
+    port: u16,
+    authority: &Authority,
+    identity: Option<&Identity>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> io::Result<Stream> {
     let mut roots = RootCertStore::empty();
     let root = CertificateDer::from_pem_slice(authority.pem.as_bytes()).expect("a certificate");
     roots.add(root).expect("an authority");
@@ -138,11 +152,7 @@ fn connect(
     socket.set_nodelay(true)?;
     let name = ServerName::try_from("localhost").expect("a name");
     let connection = ClientConnection::new(Arc::new(config), name).expect("a connection");
-    let mut stream = StreamOwned::new(connection, socket);
-    while stream.conn.is_handshaking() {
-        stream.conn.complete_io(&mut stream.sock)?;
-    }
-    Ok(stream)
+    Ok(StreamOwned::new(connection, socket))
 }
 
 fn ping(mut stream: Stream) -> io::Result<Stream> {
@@ -176,6 +186,32 @@ fn both_versions_are_spoken_beside_the_plain_port() {
     assert_eq!(secured.server.client().line("GET key"), "\"value\"");
     let shown = secured.open().line("CLIENT LIST");
     assert!(shown.contains(&format!("laddr=127.0.0.1:{}", secured.port)), "{shown}");
+}
+
+#[test]
+fn who_says_goodbye_right_behind_the_handshake_is_answered() {
+    let secured = Secured::start(&[]);
+    let stream = begin(secured.port, &secured.authority, Some(&secured.client), &[&rustls::version::TLS13]);
+    let mut stream = stream.expect("a connection");
+    let mut packet = Vec::new();
+    stream.conn.write_tls(&mut packet).expect("a greeting");
+    stream.sock.write_all(&packet).expect("it takes bytes");
+    while stream.conn.is_handshaking() {
+        stream.conn.read_tls(&mut stream.sock).expect("the server's part");
+        stream.conn.process_new_packets().expect("a good one");
+    }
+    // The client's part, a command and the end go in one write.
+    packet.clear();
+    stream.conn.writer().write_all(&encode(&["SET", "key", "value"])).expect("room");
+    stream.conn.send_close_notify();
+    while stream.conn.wants_write() {
+        stream.conn.write_tls(&mut packet).expect("a record");
+    }
+    stream.sock.write_all(&packet).expect("it takes bytes");
+    let mut reply = [0; 5];
+    stream.read_exact(&mut reply).expect("a reply");
+    assert_eq!(&reply, b"+OK\r\n");
+    assert_eq!(secured.server.client().line("GET key"), "\"value\"");
 }
 
 #[test]

@@ -14,13 +14,13 @@ use bytes::BytesMut;
 use rustls::ServerConfig;
 use rustls::server::UnbufferedServerConnection;
 use socket2::SockRef;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::command::client::{Client, ClientFlag};
 
-use super::records::{Established, Forward, Session, say, say_goodbye};
+use super::records::{Established, Forward, Session, TlsStream, say, say_goodbye};
 
 /// A handshake is a few thousand bytes; a long chain of certificates some more.
 const MOST_BYTES: usize = 64 * 1024;
@@ -79,7 +79,7 @@ async fn serve(mut receiver: UnboundedReceiver<Arriving>) {
             let done = Done(Some(done));
             let forward = Arc::new(Forward::default());
             client.set_waker(&Waker::from(Arc::clone(&forward)));
-            let mut agreeing = std::pin::pin!(tokio::time::timeout(patience, agree(socket, config)));
+            let mut agreeing = std::pin::pin!(tokio::time::timeout(patience, agree_on(socket, config)));
             let result = poll_fn(|cx| {
                 forward.point_at(cx.waker());
                 if client.has(ClientFlag::Killed) {
@@ -117,12 +117,21 @@ impl Drop for Done {
     }
 }
 
-async fn agree(
+async fn agree_on(
     socket: std::net::TcpStream,
     config: Arc<ServerConfig>,
 ) -> Result<(std::net::TcpStream, Session), String> {
     let words = |error: io::Error| error.to_string();
     let mut socket = TcpStream::from_std(socket).map_err(words)?;
+    let session = agree(&mut socket, config).await?;
+    Ok((socket.into_std().map_err(words)?, session))
+}
+
+async fn agree(
+    socket: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    config: Arc<ServerConfig>,
+) -> Result<Session, String> {
+    let words = |error: io::Error| error.to_string();
     let tls = UnbufferedServerConnection::new(config).map_err(|error| error.to_string())?;
     let mut session = Session::new(tls);
     let mut incoming = BytesMut::new();
@@ -141,12 +150,25 @@ async fn agree(
         let sent = socket.write_all(&std::mem::take(&mut session.outgoing)).await;
         shaken.map_err(|error| error.to_string())?;
         sent.map_err(words)?;
-        if session.is_over() {
+        // Who says good-bye right behind the handshake is answered what came before it.
+        if session.is_over() && session.is_shaking() {
             return Err("the client closed the connection in the handshake".to_owned());
         }
     }
     session.incoming = incoming.to_vec();
-    Ok((socket.into_std().map_err(words)?, session))
+    Ok(session)
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
+    /// The server's side of a connection over any stream of bytes: it agrees as on a thread for handshakes, and what
+    /// comes back opens and seals as a worker does. The fuzz target for TLS needs no sockets so.
+    ///
+    /// # Errors
+    /// Why no connection comes of it, in words for the log.
+    pub async fn agreed(mut stream: S, config: Arc<ServerConfig>) -> Result<TlsStream<S>, String> {
+        let session = agree(&mut stream, config).await?;
+        Ok(TlsStream::over(stream, session))
+    }
 }
 
 impl Established {

@@ -22,7 +22,8 @@ use crate::clock::Clock;
 use crate::config::Settings;
 
 pub(super) use handshake::{Arriving, Handshakes};
-pub(super) use records::{Established, TlsStream};
+pub(super) use records::Established;
+pub use records::{Room, TlsStream};
 
 /// A connection that this server opened to another one.
 pub type ToServer = rustls::StreamOwned<rustls::ClientConnection, std::net::TcpStream>;

@@ -34,7 +34,7 @@ thread_local! {
 }
 
 /// Where opened bytes go.
-pub(crate) trait Room {
+pub trait Room {
     /// How many bytes it takes.
     fn room(&self) -> usize;
     /// Takes so many at most.
@@ -271,8 +271,8 @@ impl Wake for Forward {
 
 /// A connection on its worker's runtime.
 #[derive(Debug)]
-pub struct TlsStream {
-    socket: TcpStream,
+pub struct TlsStream<S = TcpStream> {
+    socket: S,
     session: Session,
     /// Until the task of the connection has been seen.
     forward: Option<Arc<Forward>>,
@@ -284,12 +284,22 @@ impl TlsStream {
         Ok(TlsStream { socket: TcpStream::from_std(socket)?, session, forward: Some(forward) })
     }
 
+    /// Says good-bye, if nothing waits before it: without it the other side takes the end for a fault.
+    pub(crate) fn close(&mut self) {
+        say_goodbye(&mut self.session, &SockRef::from(&self.socket));
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
+    pub(super) fn over(socket: S, session: Session) -> TlsStream<S> {
+        TlsStream { socket, session, forward: None }
+    }
+
     /// Reads and opens what is there: how many bytes, 0 at the end.
-    pub(crate) fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        room: &mut impl Room,
-    ) -> Poll<io::Result<usize>> {
+    ///
+    /// # Errors
+    /// The socket's, and what is no TLS or breaks its rules. The connection is over then.
+    pub fn poll_read(&mut self, cx: &mut Context<'_>, room: &mut impl Room) -> Poll<io::Result<usize>> {
         if let Some(forward) = self.forward.take() {
             forward.point_at(cx.waker());
             // Whatever woke the task of the handshake in its last moment is looked at once more.
@@ -370,7 +380,10 @@ impl TlsStream {
 
     /// Seals and writes: how many bytes have gone altogether. When the socket is full some are sealed already: the
     /// next call has to begin with the same bytes.
-    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    ///
+    /// # Errors
+    /// The socket's, and [`io::ErrorKind::BrokenPipe`] once the connection is over.
+    pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.session.promised == 0 && !bytes.is_empty() {
             let piece = &bytes[..bytes.len().min(SEAL_BYTES)];
             let whole = OUTGOING.with_borrow_mut(|into| self.seal_and_send(cx, piece, into))?;
@@ -418,11 +431,6 @@ impl TlsStream {
             (session.outgoing, session.sent) = (Vec::new(), 0);
         }
         Poll::Ready(Ok(()))
-    }
-
-    /// Says good-bye, if nothing waits before it: without it the other side takes the end for a fault.
-    pub(crate) fn close(&mut self) {
-        say_goodbye(&mut self.session, &SockRef::from(&self.socket));
     }
 }
 
