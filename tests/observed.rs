@@ -1,17 +1,17 @@
 //! What is seen from outside while a real server works: metrics, readiness, traces.
 
+#[path = "common/collector.rs"]
+mod collector;
 mod common;
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::io::Write as _;
+use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{Receiver, Sender, channel};
 
+use collector::receiver;
 use common::{Launch, PATIENCE, Server, until};
 use glasswing::resp::Value;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::Span;
-use prost::Message as _;
 
 /// A sample of the metrics, by its name with its labels; 0 when it is not there.
 fn sample(server: &Server, name: &str) -> f64 {
@@ -210,54 +210,6 @@ fn not_ready_while_it_loads() {
     assert_eq!(server.client().line("DBSIZE"), "(integer) 1000000");
     assert_eq!(server.http("GET", "/startupz").0, 200);
     assert_eq!(sample(&server, "redis_loading_dump_file"), 0.0);
-}
-
-/// Answers every export and hands its spans on.
-fn receiver() -> (String, Receiver<Span>) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    let endpoint = format!("http://{}", listener.local_addr().expect("its address"));
-    let (sender, spans) = channel();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let sender = sender.clone();
-            std::thread::spawn(move || take_exports(stream, &sender));
-        }
-    });
-    (endpoint, spans)
-}
-
-fn take_exports(stream: TcpStream, sender: &Sender<Span>) {
-    let mut writer = stream.try_clone().expect("a second handle");
-    let mut reader = BufReader::new(stream);
-    while let Some(body) = read_body(&mut reader) {
-        let request = ExportTraceServiceRequest::decode(&*body).expect("protobuf");
-        let scopes = request.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
-        // Nobody listens any more when the test has seen enough.
-        scopes.flat_map(|scope| scope.spans).for_each(|span| drop(sender.send(span)));
-        if writer.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").is_err() {
-            return;
-        }
-    }
-}
-
-fn read_body(reader: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).ok()? == 0 {
-            return None;
-        }
-        let line = line.trim_end().to_ascii_lowercase();
-        if let Some(value) = line.strip_prefix("content-length: ") {
-            length = value.parse().ok()?;
-        }
-        if line.is_empty() {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    Some(body)
 }
 
 fn traced(endpoint: &str) -> Launch {

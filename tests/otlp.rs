@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use glasswing::observe::trace::{CommandSpan, Stages, TraceSettings, Tracer};
+use glasswing::observe::trace::{Caller, CommandSpan, PartSpan, Stages, TraceSettings, Tracer};
 use glasswing::observe::{Counter, Stats};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
@@ -161,12 +161,24 @@ fn command(name: &'static str) -> CommandSpan<'static> {
         name,
         db: 3,
         start_unix_nanos: START,
-        stages: Stages { parse_nanos: 4_000, lock_wait_nanos: 100, run_nanos: 30_000, write_nanos: 8_000 },
+        stages: Stages {
+            parse_nanos: 4_000,
+            lock_wait_nanos: 100,
+            run_nanos: 30_000,
+            blocked_nanos: 0,
+            write_nanos: 8_000,
+        },
         keys: 2,
+        key_names: &[],
         batch: 16,
         worker: 1,
         client: 77,
         error: None,
+        caller: None,
+        only_slow: false,
+        queued: None,
+        calls: None,
+        parts: &[],
     }
 }
 
@@ -184,7 +196,7 @@ fn a_command_arrives_with_the_stages_that_mattered() {
     ];
     let tracer = Tracer::new(&settings(&endpoint, &more), stats.clone(), now).expect("a tracer");
     let mut worker = tracer.worker(1);
-    assert!(worker.sample());
+    assert!(worker.sample(None));
     worker.command(&command("mget"));
     worker.command(&CommandSpan {
         error: Some("WRONGTYPE Operation against a key holding the wrong kind of value"),
@@ -231,6 +243,7 @@ fn a_command_arrives_with_the_stages_that_mattered() {
     let status = get.status.as_ref().expect("a status");
     assert_eq!((status.code(), status.message.as_str()), (StatusCode::Error, "WRONGTYPE"));
     assert_eq!(attribute(&get.attributes, "error.type").as_deref(), Some("WRONGTYPE"));
+    assert_eq!(attribute(&get.attributes, "db.response.status_code").as_deref(), Some("WRONGTYPE"));
     assert_eq!(stats.counter(Counter::SpansRecorded), 6);
     assert_eq!(stats.counter(Counter::SpansDropped), 0);
 }
@@ -270,15 +283,66 @@ fn a_caller_with_a_trace_of_its_own_decides() {
     let tracer =
         Tracer::new(&settings(&endpoint, &more), Arc::new(Stats::new(1, &[])), now).expect("a tracer");
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
-    drop(tracer.request("sampled", Some(&format!("00-{trace}-00f067aa0ba902b7-01"))));
-    drop(tracer.request("not sampled", Some(&format!("00-{trace}-00f067aa0ba902b7-00"))));
-    drop(tracer.request("broken header", Some("00-nonsense")));
+    let caller =
+        |flags| Caller::parse(format!("00-{trace}-00f067aa0ba902b7-{flags}").as_bytes(), Some(b"a=1"));
+    drop(tracer.request("sampled", caller("01").as_ref()));
+    drop(tracer.request("not sampled", caller("00").as_ref()));
     drop(tracer.request("without", None));
     let arrived = arrived(&tracer, &requests);
     assert_eq!(arrived.names(), ["sampled"]);
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     assert_eq!(hex(&arrived.named("sampled").trace_id), trace);
     assert_eq!(hex(&arrived.named("sampled").parent_span_id), "00f067aa0ba902b7");
+    assert_eq!(arrived.named("sampled").trace_state, "a=1");
+}
+
+#[test]
+fn a_command_in_a_callers_trace_arrives_with_what_it_ran() {
+    let (endpoint, requests) = receiver();
+    let more = [("OTEL_TRACES_SAMPLER", "parentbased_always_off")];
+    let tracer =
+        Tracer::new(&settings(&endpoint, &more), Arc::new(Stats::new(1, &[])), now).expect("a tracer");
+    let mut worker = tracer.worker(0);
+    let caller = |flags| {
+        let text = format!("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-{flags}");
+        Caller::parse(text.as_bytes(), None).expect("it is well-formed")
+    };
+    assert!(worker.sample(Some(&caller("01"))) && !worker.sample(Some(&caller("00"))));
+    let part = |name, from, nanos, error| PartSpan { name, start_unix_nanos: START + from, nanos, error };
+    worker.command(&CommandSpan {
+        caller: Some(&caller("01")),
+        queued: Some(2),
+        parts: &[part("get", 5_000, 900, None), part("incr", 6_000, 800, Some("ERR value 'secret' is not"))],
+        ..command("exec")
+    });
+    let arrived = arrived(&tracer, &requests);
+    let exec = arrived.named("exec");
+    assert_eq!((exec.trace_id[0], exec.parent_span_id[1]), (0x4b, 0xf0));
+    assert_eq!(attribute(&exec.attributes, "db.operation.batch.size").as_deref(), Some("2"));
+    let get = arrived.named("get");
+    assert_eq!((&get.parent_span_id, &get.trace_id), (&exec.span_id, &exec.trace_id));
+    assert_eq!((get.start_time_unix_nano, get.end_time_unix_nano), (START + 5_000, START + 5_900));
+    let incr = arrived.named("incr");
+    assert_eq!(incr.parent_span_id, exec.span_id);
+    assert_eq!(incr.status.as_ref().expect("a status").message, "ERR");
+}
+
+#[test]
+fn a_wait_is_a_stage() {
+    let (endpoint, requests) = receiver();
+    let tracer =
+        Tracer::new(&settings(&endpoint, &[ALL]), Arc::new(Stats::new(1, &[])), now).expect("a tracer");
+    let stages = Stages { run_nanos: 10_000, blocked_nanos: 9_000_000, ..Stages::default() };
+    tracer.worker(0).command(&CommandSpan { stages, ..command("blpop") });
+    let arrived = arrived(&tracer, &requests);
+    assert_eq!(arrived.names(), ["blocked", "blpop"]);
+    let blocked = arrived.named("blocked");
+    assert_eq!(
+        (blocked.start_time_unix_nano, blocked.end_time_unix_nano),
+        (START + 10_000, START + 9_010_000)
+    );
+    let blpop = arrived.named("blpop");
+    assert_eq!(attribute(&blpop.attributes, "glasswing.blocked_ns").as_deref(), Some("9000000"));
 }
 
 #[test]
@@ -290,8 +354,11 @@ fn the_cap_holds_and_counts() {
     let tracer = Tracer::new(&settings, stats.clone(), now).expect("a tracer");
     let worker = tracer.worker(0);
     // Four spans each: two fit into ten, the third is left out as a whole.
-    for _ in 0..100 {
-        worker.command(&command("get"));
+    let caller = Caller::parse(b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", None);
+    for turn in 0..100 {
+        // Who asks for it by a trace of their own, or is slow, gets no more.
+        let (caller, only_slow) = (caller.as_ref().filter(|_| turn % 2 == 0), turn % 3 == 0);
+        worker.command(&CommandSpan { caller, only_slow, ..command("get") });
     }
     drop(tracer.background("save"));
     drop(tracer.background("save"));
@@ -307,7 +374,7 @@ fn record_many(tracer: &Tracer) -> u64 {
     let mut worker = tracer.worker(0);
     let mut spans = 0;
     for _ in 0..10_000 {
-        assert!(worker.sample());
+        assert!(worker.sample(None));
         worker.command(&CommandSpan {
             stages: Stages { run_nanos: 1_000, ..Stages::default() },
             ..command("set")
@@ -378,7 +445,7 @@ fn an_endpoint_that_cannot_work_is_refused() {
 fn without_traces_nothing_is_sampled() {
     let tracer = Tracer::off();
     let mut worker = tracer.worker(0);
-    assert!((0..100_000).all(|_| !worker.sample()));
+    assert!((0..100_000).all(|_| !worker.sample(None)));
     worker.command(&command("get"));
     let span = tracer.background("save");
     span.text("a", "b");
@@ -399,7 +466,7 @@ fn a_collector_over_tls_gets_spans_only_if_its_certificate_is_trusted() {
         let more = [ALL, ("OTEL_EXPORTER_OTLP_CERTIFICATE", path.to_str().expect("a name"))];
         let tracer = Tracer::new(&settings(&endpoint, &more), stats.clone(), now).expect("a tracer");
         let mut worker = tracer.worker(0);
-        assert!(worker.sample());
+        assert!(worker.sample(None));
         worker.command(&command("get"));
         let arrived = arrived(&tracer, &requests);
         assert_eq!(arrived.names().contains(&"get"), arrives);

@@ -6,6 +6,8 @@ use std::pin::Pin;
 
 use serde::Serialize;
 
+use crate::observe::trace::Caller;
+
 use super::console::Console;
 
 /// The server as the admin port sees it.
@@ -63,9 +65,8 @@ pub trait Control: Console {
     /// A request's work panicked and was answered with 500: count it.
     fn panicked(&self);
 
-    /// Begins a trace of a request, in the caller's trace where it sent a `traceparent`. It ends when
-    /// it is dropped.
-    fn trace(&self, name: &str, traceparent: Option<&str>) -> Box<dyn RequestTrace>;
+    /// Begins a trace of a request, in the caller's trace where it said one. It ends when it is dropped.
+    fn trace(&self, name: &str, caller: Option<&Caller>) -> Box<dyn RequestTrace>;
 }
 
 /// The trace of one request.

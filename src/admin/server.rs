@@ -10,13 +10,15 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tracing::Instrument;
+
+use crate::observe::trace::Caller;
 
 use super::connection::{self, Serving};
 use super::console::LiveFigures;
@@ -158,8 +160,7 @@ fn is_of_the_wire(error: &axum::Error) -> bool {
 async fn finish(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let route = route_of(request.uri().path()).map_or("unknown", |route| route.path);
-    let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
-    let trace = shared.control.trace(&format!("{method} {route}"), traceparent);
+    let trace = shared.control.trace(&format!("{method} {route}"), caller_of(request.headers()).as_ref());
     let span = tracing::info_span!(
         "admin_request",
         http.request.method = %method,
@@ -174,6 +175,14 @@ async fn finish(State(shared): State<Shared>, request: Request, next: Next) -> R
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response
+}
+
+/// The caller's place in its trace, where it says one. Of two it cannot be known which one is meant.
+fn caller_of(headers: &HeaderMap) -> Option<Caller> {
+    let mut parents = headers.get_all("traceparent").iter();
+    let (Some(parent), None) = (parents.next(), parents.next()) else { return None };
+    let states: Vec<_> = headers.get_all("tracestate").iter().map(HeaderValue::as_bytes).collect();
+    Caller::parse(parent.as_bytes(), Some(&states.join(&b',')))
 }
 
 async fn unknown_path(uri: Uri) -> Problem {

@@ -12,7 +12,7 @@ use crate::admin::{
 };
 use crate::command::ports::SaveRefusal;
 use crate::observe::metrics::CONTENT_TYPE;
-use crate::observe::trace::BackgroundSpan;
+use crate::observe::trace::{BackgroundSpan, Caller};
 use crate::observe::{Counter, SlowEntry};
 use crate::persist::jobs::{JobId, JobKind};
 
@@ -131,8 +131,8 @@ impl Control for Admin {
         self.0.stats.outside().incr(Counter::PanicsCaught);
     }
 
-    fn trace(&self, name: &str, traceparent: Option<&str>) -> Box<dyn RequestTrace> {
-        Box::new(Traced(self.0.tracer.request(name, traceparent)))
+    fn trace(&self, name: &str, caller: Option<&Caller>) -> Box<dyn RequestTrace> {
+        Box::new(Traced(self.0.tracer.request(name, caller)))
     }
 }
 

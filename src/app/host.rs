@@ -118,6 +118,10 @@ pub(super) fn log_level(level: ConfiguredLevel) -> LogLevel {
 }
 
 impl Server for Host {
+    fn is_traced(&self) -> bool {
+        self.tracer.is_on()
+    }
+
     fn scripts(&self) -> &dyn crate::command::ports::Scripts {
         &self.scripts
     }

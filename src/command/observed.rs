@@ -39,6 +39,11 @@ pub fn notable_ns(settings: &Settings) -> u64 {
     slow.min(spike)
 }
 
+/// Whether what took so long is slow to the slow log.
+pub fn is_slow(settings: &Settings, took_ns: u64) -> bool {
+    u64::try_from(settings.slowlog_log_slower_than_us).is_ok_and(|micros| took_ns / 1_000 >= micros)
+}
+
 impl<'a> Call<'a> {
     /// The arguments with what is secret hidden.
     fn shown(&self) -> impl ExactSizeIterator<Item = &'a [u8]> {
@@ -81,8 +86,7 @@ impl<'a> Call<'a> {
     ) -> Option<Arc<SlowStages>> {
         let event = if self.row.flags.has(Flags::FAST) { "fast-command" } else { "command" };
         stats.spikes().note(event, settings.latency_monitor_threshold_ms, unix_ms, took_ns);
-        let slow_us = u64::try_from(settings.slowlog_log_slower_than_us).ok()?;
-        if took_ns / 1_000 < slow_us || self.row.flags.has(Flags::SKIP_SLOWLOG) {
+        if !is_slow(settings, took_ns) || self.row.flags.has(Flags::SKIP_SLOWLOG) {
             return None;
         }
         let stages = Arc::new(SlowStages::new(lock_wait_ns, took_ns.saturating_sub(lock_wait_ns)));

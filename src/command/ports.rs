@@ -35,6 +35,10 @@ pub trait Server: Send + Sync {
     fn reset_statistics(&self) {
         self.stats().reset();
     }
+    /// Whether traces are sent anywhere.
+    fn is_traced(&self) -> bool {
+        false
+    }
     /// The clock.
     fn clock(&self) -> &Clock;
     /// Saving.

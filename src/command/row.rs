@@ -241,6 +241,8 @@ bits! {
         LEAVES_MULTI = 33, "";
         /// What CLIENT CACHING has said is still about the command that follows.
         KEEPS_CACHING = 32, "";
+        /// What CLIENT TRACEPARENT has said is still about the command that follows.
+        KEEPS_CALLER = 34, "";
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 
 use crate::acl::{Acl, User};
+use crate::observe::trace::Caller;
 use crate::pubsub::{Kind, PubSub};
 use crate::resp::Span;
 use crate::store::WatchFlag;
@@ -145,6 +146,8 @@ pub struct Session {
     pub no_touch: bool,
     /// CLIENT TRACKING: what it reads it may cache.
     pub tracking: Option<Box<Caching>>,
+    /// CLIENT TRACEPARENT: in whose trace the next command is, or the transaction. Never there while traces are off.
+    pub caller: Option<Box<Caller>>,
 }
 
 impl Session {
@@ -227,6 +230,7 @@ impl Session {
             reply_mode: ReplyMode::On,
             no_touch: false,
             tracking: None,
+            caller: None,
         }
     }
 

@@ -406,6 +406,9 @@ impl Server for FakeServer {
     fn stats(&self) -> &Stats {
         &self.stats
     }
+    fn is_traced(&self) -> bool {
+        true
+    }
     fn clock(&self) -> &Clock {
         &self.clock
     }

@@ -7,7 +7,7 @@
 //! them. A client is claimed by one compare-and-swap, because several of its keys may change at once.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -57,6 +57,8 @@ struct Errand {
     serve: Serve,
     /// The client does not want to hear of it (CLIENT REPLY).
     silent: bool,
+    /// The error that it was served with.
+    failure: OnceLock<Box<str>>,
 }
 
 /// Queues the client at its keys. The unit still holds them.
@@ -79,6 +81,7 @@ pub fn park_as(ctx: &mut Context<'_>, how: ParkAs, args: &Args<'_>) -> Parked {
         command: ctx.command,
         serve: park.serve,
         silent: ctx.session.reply_mode.is_silent(),
+        failure: OnceLock::new(),
     };
     let make = if how.hears_of_loss { Waiter::hearing_of_loss } else { Waiter::new };
     let waiter = Arc::new(make(Box::new(errand)));
@@ -233,6 +236,8 @@ fn serve(scope: &Scope<'_>, ctx: &mut Context<'_>, errand: &Errand, key: Key<'_>
             out.error(&text);
             scope.stats.failed(errand.command);
             scope.stats.error(&text);
+            // Who waits is served once.
+            let _ = errand.failure.set(text.as_ref().into());
         }
     }
     let took_ns = scope.engine.clock.stamp().saturating_sub(began);
@@ -293,6 +298,12 @@ impl Parked {
     /// Whether somebody has served the client: its answer is in its mailbox.
     pub fn is_served(&self) -> bool {
         self.waiter.is_served()
+    }
+
+    /// The error that the client was served with, if it was one.
+    pub fn failure(&self) -> Option<&str> {
+        let errand = self.waiter.errand.downcast_ref::<Errand>()?;
+        errand.failure.get().map(|text| &**text)
     }
 
     /// Whether what the client waits for is so. If not, it is woken when it may be.

@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::command::client::{Client, ClientFlag};
+use crate::command::client::ClientFlag;
 use crate::command::context::Replay;
 use crate::command::observed::{Call, notable_ns};
 use crate::command::row::Flags;
 use crate::command::session::{Multi, Queued};
 use crate::command::{Args, CommandError, Context, KeyAt, Registry, Reply, Session, keys, rights};
+use crate::observe::trace::parts::{self, Part};
 use crate::observe::{Counter, Refusal};
 use crate::resp::Encoder;
 use crate::store::{KeyHash, Store};
@@ -95,8 +96,13 @@ pub fn exec(scope: &Scope<'_>, session: &mut Session, out: &mut Encoder, command
         ctx.out.array(multi.queue.len());
         silence(&mut ctx, mark);
         ctx.session.show_multi(Some(multi.queue.len()));
+        let traced = parts::is_on();
+        if traced {
+            parts::note_queue(multi.queue.len());
+        }
+        let seen_from_ns = if traced || scope.monitored { 0 } else { notable_ns(scope.settings) };
         for (queued, keys) in multi.queue.iter().zip(&plans) {
-            run_queued(scope, &mut ctx, queued, keys);
+            run_queued(scope, &mut ctx, queued, keys, seen_from_ns);
         }
         ctx.session.show_multi(None);
     }
@@ -141,8 +147,8 @@ fn queued_args(queued: &Queued) -> Args<'_> {
     Args::new(&queued.request, &queued.spans, &[])
 }
 
-/// Runs one queued command inside the unit.
-fn run_queued(scope: &Scope<'_>, ctx: &mut Context<'_>, queued: &Queued, keys: &[KeyAt]) {
+/// Runs one queued command inside the unit. If it takes as long as `seen_from_ns` somebody wants to know of it.
+fn run_queued(scope: &Scope<'_>, ctx: &mut Context<'_>, queued: &Queued, keys: &[KeyAt], seen_from_ns: u64) {
     let began = scope.engine.clock.stamp();
     ctx.command = queued.command;
     ctx.in_transaction = true;
@@ -157,12 +163,14 @@ fn run_queued(scope: &Scope<'_>, ctx: &mut Context<'_>, queued: &Queued, keys: &
         Ok(()) => unit::call(ctx, &args),
         Err(error) => Err(error),
     };
+    let mut failure = None;
     match outcome {
         Ok(Reply::Park(park)) => park.on_timeout.write(ctx.out),
         Ok(reply) => reply.write(ctx.out),
         Err(error) => {
             ctx.out.truncate(mark);
             unit::failed(scope, ctx, &error);
+            failure = Some(error);
         }
     }
     silence(ctx, mark);
@@ -179,23 +187,22 @@ fn run_queued(scope: &Scope<'_>, ctx: &mut Context<'_>, queued: &Queued, keys: &
     let took_ns = scope.engine.clock.stamp().saturating_sub(began);
     scope.stats.record(queued.command, took_ns);
     scope.stats.incr(Counter::CommandsProcessed);
-    if scope.monitored || took_ns >= notable_ns(scope.settings) {
-        observe(scope, &ctx.session.client, queued, &args, database, took_ns);
+    if took_ns >= seen_from_ns {
+        let client = &ctx.session.client;
+        if parts::is_on() {
+            let name = ctx.registry.get(queued.command).full_name;
+            let error = failure.map(|error| error.text().into_owned());
+            parts::note(Part { name, began, nanos: took_ns, error });
+        }
+        let call = Call { row: ctx.registry.get(queued.command).row, args: &args, client, by_script: false };
+        observe(scope, call, database, took_ns);
     }
 }
 
 /// Shows a queued command to the monitors and notes it if it was slow.
 #[cold]
-fn observe(
-    scope: &Scope<'_>,
-    client: &Client,
-    queued: &Queued,
-    args: &Args<'_>,
-    database: usize,
-    took_ns: u64,
-) {
+fn observe(scope: &Scope<'_>, call: Call<'_>, database: usize, took_ns: u64) {
     let engine = scope.engine;
-    let call = Call { row: engine.registry.get(queued.command).row, args, client, by_script: false };
     if scope.monitored {
         call.show(engine.server.pubsub(), &engine.clock, scope.settings, database);
     }
@@ -245,7 +252,7 @@ pub fn runs_inside_multi(flags: Flags) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::client::Address;
+    use crate::command::client::{Address, Client};
 
     #[test]
     fn a_queue_that_walks_over_keys_takes_the_whole_keyspace() {

@@ -9,6 +9,7 @@ use crate::command::error::NOREPLICAS;
 use crate::command::observed::{Call, notable_ns};
 use crate::command::row::Flags;
 use crate::command::{Args, CommandError, Context, KeyAt, Reply, keys, rights, tracking};
+use crate::observe::trace::parts::{self, Part};
 use crate::resp::{Encoder, Protocol, Span};
 use crate::store::Key;
 
@@ -254,6 +255,10 @@ fn run(ctx: &mut Context<'_>, index: usize, args: Args<'_>, reply: &mut Encoder)
     }
     if ctx.server.pubsub().monitors().count() > 0 || took_ns >= notable_ns(ctx.settings) {
         observe(ctx, index, &all, took_ns);
+    }
+    if parts::is_on() {
+        let error = outcome.as_ref().err().map(|error| error.text().into_owned());
+        parts::note(Part { name: registered.full_name, began, nanos: took_ns, error });
     }
     ctx.command = script;
     ctx.in_transaction = in_transaction;

@@ -9,6 +9,7 @@ use glasswing::admin::{
     Check, Control, InfoSection, MetricsText, RequestTrace, SaveJob, SaveRefused, SaveResult, SaveStatus,
     SlowCommand, SlowCommands, VersionInfo, WorkerState,
 };
+use glasswing::observe::trace::Caller;
 use tokio::sync::watch;
 
 use crate::client::PATIENCE;
@@ -231,7 +232,7 @@ impl Control for Fake {
         self.panics.fetch_add(1, Ordering::SeqCst);
     }
 
-    fn trace(&self, _: &str, _: Option<&str>) -> Box<dyn RequestTrace> {
+    fn trace(&self, _: &str, _: Option<&Caller>) -> Box<dyn RequestTrace> {
         Box::new(Untraced)
     }
 }

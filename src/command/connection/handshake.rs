@@ -181,6 +181,7 @@ fn reset(ctx: &mut Context<'_>, _: Args<'_>) -> Outcome {
     session.forgets_watches = true;
     session.reply_mode = ReplyMode::On;
     session.no_touch = false;
+    session.caller = None;
     session.client.set(ClientFlag::NoTouch, false);
     session.client.edit_text(|text| text.name.clear());
     speak(ctx, Protocol::Resp2);

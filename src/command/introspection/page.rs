@@ -29,8 +29,9 @@ pub fn markdown(registry: &Registry) -> String {
     page += "\n## What differs\n\n| command | difference |\n|---|---|\n";
     let differing = sorted(registry).into_iter().filter(|command| !command.row.differs.is_empty());
     differing.for_each(|command| page += &line(&[&name(command.full_name), command.row.differs]));
-    for name_of_newer in known.difference(&of_redis) {
-        page += &line(&[&name(name_of_newer), "Redis 7.0 does not have it yet."]);
+    let newer = sorted(registry).into_iter().filter(|command| command.row.differs.is_empty());
+    for newer in newer.filter(|command| !of_redis.contains(command.full_name)) {
+        page += &line(&[&name(newer.full_name), "Redis 7.0 does not have it yet."]);
     }
 
     let missing: Vec<String> = of_redis.difference(&known).map(|missing| name(missing)).collect();

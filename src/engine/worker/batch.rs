@@ -11,6 +11,7 @@ use crate::resp::{Protocol, ProtocolError, RequestDecoder, Span};
 
 use super::super::blocked::Parked;
 use super::super::shared::Engine;
+use super::sampled::Sampled;
 
 /// The engine's side of one connection.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct Connection {
     pub protocol: Protocol,
     /// A blocking command that has not been served.
     pub parked: Option<Parked>,
+    /// Its command that waits and is traced.
+    pub(super) awaited: Option<Box<Sampled>>,
     pub(super) decoder: RequestDecoder,
     /// Where in the input the request begins that `decoder` has partly seen.
     pub(super) partial_at: usize,
@@ -33,6 +36,7 @@ impl Connection {
             session: Session::connected(client, acl),
             protocol: Protocol::Resp2,
             parked: None,
+            awaited: None,
             decoder: RequestDecoder::default(),
             partial_at: 0,
         }

@@ -22,6 +22,7 @@ impl Worker {
             if parked.leave(&engine, moment) {
                 self.stats().took(parked.command, parked.ran_ns);
             }
+            self.waited(connection, None);
             self.note_unparked(connection, &parked);
         }
         let scope = Scope::new(&engine, self.index, &self.settings, moment);
@@ -67,6 +68,7 @@ impl Worker {
             }
             *out = encoder.into_vec();
         }
+        self.waited(connection, error.filter(|_| won).or(parked.failure()));
         won
     }
 

@@ -19,7 +19,7 @@ use super::super::transaction;
 use super::super::unit::{self, Ended, Scope};
 use super::Worker;
 use super::batch::{Awaited, Batch, Connection, Next, Step};
-use super::sampled::{Sampled, error_of};
+use super::sampled::{Came, Seen, error_of};
 
 /// Between two lines about connections that speak HTTP.
 const SLIP_LOG_PERIOD_MS: u64 = 60_000;
@@ -159,7 +159,7 @@ impl Worker {
                 return Step::Stop(self.slip(&session.client, out));
             }
             session.client.last_command.store(usize::MAX, Ordering::Relaxed);
-            self.refuse(session, out, gate::unknown(&engine.registry, args), None);
+            self.refuse(session, out, batch, gate::unknown(&engine.registry, args), None, args);
             batch.count(self.wall.stamp());
             return Step::Done;
         };
@@ -197,7 +197,7 @@ impl Worker {
             if refused.0 == Refusal::UnknownCommand {
                 session.client.last_command.store(usize::MAX, Ordering::Relaxed);
             }
-            self.refuse(session, out, refused, Some(index));
+            self.refuse(session, out, batch, refused, Some(index), args);
             if flags.has(Flags::EXECUTES_QUEUE) {
                 self.abandon(session, batch);
             }
@@ -231,12 +231,20 @@ impl Worker {
             ..Scope::new(engine, self.index, &self.settings, moment)
         };
         let ended = if flags.has(Flags::EXECUTES_QUEUE) {
+            self.note_parts();
             transaction::exec(&scope, session, out, index);
             Ended::Replied
-        } else if flags.has(Flags::TRIES) && !batch.whole {
-            // What monitors were shown cannot be undone.
-            let tried = (!batch.monitored).then(|| unit::attempt(&scope, session, out, index, args));
-            match tried.flatten() {
+        } else if flags.has(Flags::TRIES) {
+            self.note_parts();
+            let tried = if batch.whole {
+                Some(unit::run(&scope, session, out, index, args))
+            } else if batch.monitored {
+                // What monitors were shown cannot be undone.
+                None
+            } else {
+                unit::attempt(&scope, session, out, index, args)
+            };
+            match tried {
                 Some(ended) => ended,
                 None => return Step::Before(Next::Whole),
             }
@@ -285,18 +293,16 @@ impl Worker {
                 self.note(call, moment, ran_ns, lock_wait_ns);
             }
         }
-        if self.tracer.sample() {
-            self.sampled.push(Sampled {
-                name: registered.full_name,
-                database: session.database as u32,
-                client: session.client.id,
-                keys: args.keys().len(),
-                batch: batch.commands + 1,
-                began: batch.stamp,
-                lock_wait_nanos: lock_wait_ns,
-                run_nanos: ran_ns.saturating_sub(lock_wait_ns),
+        if self.tracer.is_on() {
+            let seen = Seen {
+                command: Some(index),
+                args,
+                ran_ns,
+                lock_wait_ns,
+                came: Came::with(&ended),
                 error: error_of(out, mark),
-            });
+            };
+            connection.awaited = self.trace_seen(session, batch, seen);
         }
         batch.count(stamp);
         batch.executed += 1;
@@ -383,11 +389,13 @@ impl Worker {
     /// Counts and writes a refusal of the ladder.
     #[cold]
     fn refuse(
-        &self,
+        &mut self,
         session: &mut Session,
         out: &mut Encoder,
+        batch: &Batch<'_>,
         refused: gate::Refused,
         command: Option<usize>,
+        args: &Args<'_>,
     ) {
         let (reason, error) = refused;
         session.refuse_multi();
@@ -403,6 +411,12 @@ impl Worker {
         // The container of a subcommand that is not known was not meant itself.
         if let Some(command) = command.filter(|_| reason != Refusal::UnknownCommand) {
             stats.rejected(command);
+        }
+        if self.tracer.is_on() {
+            let ran_ns = self.wall.stamp().saturating_sub(batch.stamp);
+            let error = Some(text.into_owned());
+            let seen = Seen { command, args, ran_ns, lock_wait_ns: 0, came: Came::Refused, error };
+            self.trace_seen(session, batch, seen);
         }
         self.after(session, out, mark);
     }

@@ -127,15 +127,20 @@ impl Task {
         let stats = self.engine.stats.worker(self.client.worker);
         stats.took(command, self.engine.clock.stamp().saturating_sub(began));
         let mut encoder = crate::resp::Encoder::new(self.connection.protocol);
-        match reply {
-            Ok(reply) => reply.write(&mut encoder),
+        let failure = match reply {
+            Ok(reply) => {
+                reply.write(&mut encoder);
+                None
+            }
             Err(error) => {
                 let text = error.text();
                 stats.failed(command);
                 stats.error(&text);
                 encoder.error(&text);
+                Some(text.into_owned())
             }
-        }
+        };
+        self.shared.borrow_mut().worker.waited(&mut self.connection, failure.as_deref());
         if !silent {
             self.pending.take(&mut encoder.into_vec());
         }

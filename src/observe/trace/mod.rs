@@ -7,9 +7,14 @@
 //! level does not touch them. Both end in the same queue and on the same plain thread, which
 //! talks to the endpoint; nobody else ever waits for it.
 //!
-//! Spans carry names, sizes and times: never a key or a value.
+//! Whoever calls may hand the place in its own trace over, which ours then continue.
+//!
+//! Spans carry names, sizes and times: never a value, and keys only where a setting allows it.
 
 mod client;
+mod command;
+mod context;
+pub mod parts;
 mod queue;
 mod sampling;
 mod settings;
@@ -17,16 +22,12 @@ mod settings;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use opentelemetry::propagation::TextMapPropagator as _;
-use opentelemetry::trace::{
-    Span as _, SpanKind, Status, TraceContextExt as _, Tracer as _, TracerProvider as _,
-};
+use opentelemetry::trace::{Status, TraceContextExt as _, TracerProvider as _};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::resource::TelemetryResourceDetector;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
 use tracing::Dispatch;
@@ -35,6 +36,8 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 
+pub use self::command::{CommandSpan, PartSpan, Stages};
+pub use self::context::Caller;
 use self::queue::Bounded;
 use self::sampling::Cap;
 pub use self::sampling::{Draw, Sampling};
@@ -45,10 +48,6 @@ use super::stats::Stats;
 
 /// The target of the spans of `tracing` that become traces.
 pub const TARGET: &str = "glasswing::span";
-
-/// A stage of a command becomes a span of its own from this share of the whole on: a
-/// twentieth. All stages are attributes anyway.
-const STAGE_SHARE: u64 = 20;
 
 /// Why traces could not be set up.
 #[derive(Debug)]
@@ -61,59 +60,6 @@ impl fmt::Display for TraceError {
 }
 
 impl std::error::Error for TraceError {}
-
-/// How long the stages of a command took, in nanoseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stages {
-    /// From bytes to arguments.
-    pub parse_nanos: u64,
-    /// Waiting for the locks of its shards.
-    pub lock_wait_nanos: u64,
-    /// The handler.
-    pub run_nanos: u64,
-    /// The one write of the batch that the command was in; 0 where that happens in a later turn (docs/traces.md).
-    pub write_nanos: u64,
-}
-
-impl Stages {
-    /// The whole, in nanoseconds.
-    pub fn total_nanos(self) -> u64 {
-        self.named().iter().map(|(_, nanos)| nanos).sum()
-    }
-
-    /// In the order in which they happen.
-    fn named(self) -> [(&'static str, u64); 4] {
-        [
-            ("parse", self.parse_nanos),
-            ("lock_wait", self.lock_wait_nanos),
-            ("run", self.run_nanos),
-            ("write", self.write_nanos),
-        ]
-    }
-}
-
-/// A command that was sampled and has run.
-#[derive(Clone, Copy, Debug)]
-pub struct CommandSpan<'a> {
-    /// Its name, as in the table of commands.
-    pub name: &'static str,
-    /// The database that was selected.
-    pub db: u32,
-    /// When its first stage began, in nanoseconds since 1970.
-    pub start_unix_nanos: u64,
-    /// How long each stage took.
-    pub stages: Stages,
-    /// How many keys it named.
-    pub keys: usize,
-    /// How many commands ran in its batch, itself included.
-    pub batch: usize,
-    /// The worker that ran it.
-    pub worker: usize,
-    /// The id of the client, as CLIENT ID answers it.
-    pub client: u64,
-    /// The error's text without the leading `-`; only its code is sent.
-    pub error: Option<&'a str>,
-}
 
 /// Makes spans, or costs nothing when traces are off.
 #[derive(Clone, Debug, Default)]
@@ -197,16 +143,15 @@ impl Tracer {
     /// A span for a request to the admin port. A caller that sent a `traceparent` header (W3C
     /// Trace Context) gets it into its trace, and decides whether it is sampled where the
     /// sampler is parent-based.
-    pub fn request(&self, name: &str, traceparent: Option<&str>) -> BackgroundSpan {
-        self.start(name, "server", traceparent)
+    pub fn request(&self, name: &str, caller: Option<&Caller>) -> BackgroundSpan {
+        self.start(name, "server", caller)
     }
 
-    fn start(&self, name: &str, kind: &str, traceparent: Option<&str>) -> BackgroundSpan {
+    fn start(&self, name: &str, kind: &str, caller: Option<&Caller>) -> BackgroundSpan {
         let Some(on) = &self.on else { return BackgroundSpan::none() };
-        let parent = traceparent.and_then(parent_of);
-        let sampled = match &parent {
-            Some(parent) if on.sampling.parent_based => parent.span().span_context().is_sampled(),
-            _ => on.background.lock().unwrap_or_else(PoisonError::into_inner).hit(),
+        let sampled = match caller {
+            Some(caller) => on.sampling.takes(caller),
+            None => on.background.lock().unwrap_or_else(PoisonError::into_inner).hit(),
         };
         if !sampled || !on.admit(1, (on.now)()) {
             return BackgroundSpan::none();
@@ -215,9 +160,9 @@ impl Tracer {
             &on.dispatch,
             || tracing::info_span!(target: TARGET, parent: None, "work", otel.name = name, otel.kind = kind),
         );
-        if let Some(parent) = parent {
+        if let Some(caller) = caller {
             // It fails only for a span that has started or is off, which this is not.
-            let _ = span.set_parent(parent);
+            let _ = span.set_parent(Context::new().with_remote_span_context(caller.span_context()));
         }
         BackgroundSpan { span, on: Some(on.clone()) }
     }
@@ -241,44 +186,9 @@ impl On {
         }
         admitted
     }
-
-    fn command(&self, command: &CommandSpan<'_>) {
-        let total = command.stages.total_nanos();
-        let matters = |nanos: u64| nanos > 0 && nanos.saturating_mul(STAGE_SHARE) >= total;
-        let stages = command.stages.named();
-        let children = stages.iter().filter(|(_, nanos)| matters(*nanos)).count();
-        if !self.admit(1 + children as u64, command.start_unix_nanos) {
-            return;
-        }
-        let mut start = command.start_unix_nanos;
-        let mut span = self
-            .tracer
-            .span_builder(command.name)
-            .with_kind(SpanKind::Server)
-            .with_start_time(at(start))
-            .with_attributes(attributes(command))
-            .start_with_context(&self.tracer, &Context::new());
-        if let Some(error) = command.error {
-            let code = error.split(' ').next().unwrap_or_default().to_owned();
-            span.set_attribute(KeyValue::new("error.type", code.clone()));
-            span.set_status(Status::error(code));
-        }
-        let context = Context::new().with_span(span);
-        for (name, nanos) in stages {
-            if matters(nanos) {
-                self.tracer
-                    .span_builder(name)
-                    .with_start_time(at(start))
-                    .start_with_context(&self.tracer, &context)
-                    .end_with_timestamp(at(start + nanos));
-            }
-            start += nanos;
-        }
-        context.span().end_with_timestamp(at(start));
-    }
 }
 
-/// What a worker asks. It belongs to one thread, so a question is one subtraction.
+/// What a worker asks. It belongs to one thread, so to draw is one subtraction.
 #[derive(Debug)]
 pub struct WorkerTracer {
     tracer: Tracer,
@@ -286,10 +196,20 @@ pub struct WorkerTracer {
 }
 
 impl WorkerTracer {
-    /// Whether the next command is to be traced. Always false when traces are off.
+    /// Whether traces are sent anywhere: if not, nothing else need be asked.
     #[inline]
-    pub fn sample(&mut self) -> bool {
-        self.draw.hit()
+    pub fn is_on(&self) -> bool {
+        self.tracer.is_on()
+    }
+
+    /// Whether the next command is to be traced: its caller's trace says so, or chance. Always false when
+    /// traces are off.
+    #[inline]
+    pub fn sample(&mut self, caller: Option<&Caller>) -> bool {
+        match caller {
+            Some(caller) => self.tracer.on.as_ref().is_some_and(|on| on.sampling.takes(caller)),
+            None => self.draw.hit(),
+        }
     }
 
     /// Traces a command that was sampled and has run.
@@ -371,35 +291,4 @@ fn resource(settings: &TraceSettings) -> Resource {
         .with_attributes(further)
         .with_service_name(settings.service_name.clone())
         .build()
-}
-
-/// The names are those of OpenTelemetry's conventions for Redis where it has one
-/// (<https://opentelemetry.io/docs/specs/semconv/database/redis/>).
-fn attributes(command: &CommandSpan<'_>) -> Vec<KeyValue> {
-    let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-    let stages = command.stages;
-    vec![
-        KeyValue::new("db.system.name", "redis"),
-        KeyValue::new("db.operation.name", command.name),
-        KeyValue::new("db.namespace", command.db.to_string()),
-        KeyValue::new("glasswing.keys", number(command.keys as u64)),
-        KeyValue::new("glasswing.batch", number(command.batch as u64)),
-        KeyValue::new("glasswing.worker", number(command.worker as u64)),
-        KeyValue::new("glasswing.client", number(command.client)),
-        KeyValue::new("glasswing.parse_ns", number(stages.parse_nanos)),
-        KeyValue::new("glasswing.lock_wait_ns", number(stages.lock_wait_nanos)),
-        KeyValue::new("glasswing.run_ns", number(stages.run_nanos)),
-        KeyValue::new("glasswing.write_ns", number(stages.write_nanos)),
-    ]
-}
-
-fn at(unix_nanos: u64) -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_nanos(unix_nanos)
-}
-
-/// The caller's span, when the header can be read.
-fn parent_of(traceparent: &str) -> Option<Context> {
-    let carrier = HashMap::from([("traceparent".to_owned(), traceparent.to_owned())]);
-    let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &carrier);
-    context.span().span_context().is_valid().then_some(context)
 }

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::context::Caller;
+
 /// What share of the work is traced.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampling {
@@ -18,6 +20,17 @@ impl Default for Sampling {
     /// One command in a thousand, parent-based.
     fn default() -> Self {
         Self { ratio: 0.001, parent_based: true, background: 1.0 }
+    }
+}
+
+impl Sampling {
+    /// Whether work in a caller's trace is traced. Where the caller does not decide, the trace's id does,
+    /// so that of one trace all spans are kept, or none.
+    pub(super) fn takes(&self, caller: &Caller) -> bool {
+        if self.parent_based {
+            return caller.is_sampled();
+        }
+        caller.lot() < (self.ratio * (1_u64 << 63) as f64) as u64
     }
 }
 
@@ -121,6 +134,25 @@ mod tests {
             let bound = 5.0 * (expected * (1.0 - ratio)).sqrt();
             assert!((hits - expected).abs() < bound, "{hits} for {expected}");
         }
+    }
+
+    #[test]
+    fn of_one_trace_all_is_kept_or_nothing() {
+        let caller = |half: &str, flags: &str| {
+            let text = format!("00-4bf92f3577b34da6{half}-00f067aa0ba902b7-{flags}");
+            Caller::parse(text.as_bytes(), None).expect("it is well-formed")
+        };
+        let by = |ratio, parent_based| Sampling { ratio, parent_based, background: ratio };
+        for (ratio, half, kept) in [
+            (0.0, "0000000000000000", false),
+            (0.25, "3fffffffffffffff", true),
+            (0.25, "4000000000000000", false),
+            (1.0, "ffffffffffffffff", true),
+        ] {
+            assert_eq!(by(ratio, false).takes(&caller(half, "00")), kept, "{ratio} {half}");
+        }
+        assert!(by(0.0, true).takes(&caller("ffffffffffffffff", "01")));
+        assert!(!by(1.0, true).takes(&caller("0000000000000000", "00")));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod kill;
 mod list;
 mod pause;
+mod trace;
 mod tracking;
 mod yourself;
 
@@ -32,6 +33,7 @@ pub const CLIENT: Command = Command {
     group: Group::Connection,
     run: unknown_subcommand,
     subcommands: &[
+        trace::TRACEPARENT,
         tracking::CACHING,
         tracking::GETREDIR,
         tracking::TRACKING,
@@ -137,6 +139,8 @@ fn show_help(ctx: &mut Context<'_>, _: Args<'_>) -> Outcome {
             "    Assign the name <name> to the current connection.",
             "UNBLOCK <clientid> [TIMEOUT|ERROR]",
             "    Unblock the specified blocked client.",
+            "TRACEPARENT <traceparent> [<tracestate>]",
+            "    Put the next command, or transaction, of the current connection into a trace.",
             "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
             "         [OPTIN] [OPTOUT] [NOLOOP]",
             "    Control server assisted client side caching.",
@@ -158,7 +162,7 @@ mod tests {
     fn help_begins_and_ends_as_everywhere() {
         let help = Bench::new().line("CLIENT HELP");
         assert!(help.starts_with(" 1) CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\n"));
-        assert!(help.ends_with(") HELP\n52)     Prints this help."), "{help}");
+        assert!(help.ends_with(") HELP\n54)     Prints this help."), "{help}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! CLIENT TRACKING and what belongs to it.
 
 use crate::command::client::ClientFlag;
-use crate::command::row::{Command, Group};
+use crate::command::row::{Command, Flags, Group};
 use crate::command::session::Session;
 use crate::command::tracking::{self, Wanted};
 use crate::command::{Args, CommandError, Context, Outcome, Reply};
@@ -30,7 +30,7 @@ pub const CACHING: Command = Command {
     summary: "Instruct the server about tracking or not keys in the next request",
     since: "6.0.0",
     group: Group::Connection,
-    flags: COMMON,
+    flags: COMMON.with(Flags::KEEPS_CALLER),
     run: caching,
     ..Command::BASE
 };

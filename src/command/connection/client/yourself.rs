@@ -2,7 +2,7 @@
 //! and NO-TOUCH.
 
 use crate::command::client::{Client, ClientFlag};
-use crate::command::row::{Command, Group};
+use crate::command::row::{Command, Flags, Group};
 use crate::command::session::ReplyMode;
 use crate::command::{Args, CommandError, Context, Outcome, Reply};
 
@@ -56,7 +56,7 @@ pub const REPLY: Command = Command {
     summary: "Instruct the server whether to reply to commands",
     since: "3.2.0",
     group: Group::Connection,
-    flags: COMMON,
+    flags: COMMON.with(Flags::KEEPS_CALLER),
     run: reply,
     ..Command::BASE
 };
