@@ -446,6 +446,28 @@ fn the_query_buffer_of_a_client() {
 }
 
 #[test]
+fn what_clients_provoke_is_logged_only_so_often() {
+    const CLIENTS: usize = 300;
+    let mut server = Launch::new().admin().with(&["--client-query-buffer-limit", "1mb"]).start();
+    // A request that is longer than a client may send closes it, with a line in the log.
+    let too_much = [b"*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$4000000\r\n".to_vec(), vec![b'x'; 2 << 20]].concat();
+    for _ in 0..CLIENTS {
+        let mut connection = stream(server.port());
+        // It may be closed before all of it is sent.
+        let _ = connection.write_all(&too_much);
+        let mut rest = Vec::new();
+        let _ = connection.read_to_end(&mut rest);
+    }
+    let kept_back = server.metric("glasswing_log_lines_suppressed_total")[0].1 as usize;
+    server.signal(nix::sys::signal::Signal::SIGTERM);
+    let log = server.ended().1;
+    let written = log.iter().filter(|line| line.contains("reached max query buffer length")).count();
+    assert_eq!(written + kept_back, CLIENTS, "each was either written or counted");
+    assert!(kept_back > 0, "{written} lines were written");
+    assert!(log.iter().any(|line| line.contains("lines like the next one were kept back")) || written <= 20);
+}
+
+#[test]
 fn a_byte_at_a_time() {
     let server = Server::start(&[]);
     let mut slow = server.client();

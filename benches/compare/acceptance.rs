@@ -92,6 +92,7 @@ pub fn cpu_ratio(workload: &str, pipeline: u32) -> Option<Target> {
         ("sinter" | "zunionstore", 1) => Some(Target::at_most(0.70, 0.40)),
         ("bitcount" | "bitop" | "pfcount" | "geosearch", 1) => Some(Target::at_most(0.80, 0.30)),
         ("sort" | "hgetall" | "smembers", 1) => Some(Target::at_most(0.70, 0.50)),
+        ("set_lru" | "set_lfu", 16) => Some(Target::at_most(0.70, 0.50)),
         _ => None,
     }
 }
@@ -152,6 +153,21 @@ pub const EXPIRY_SECONDS: Target = Target::at_most(2.0, 2.0);
 /// Another client's p99.9 meanwhile, over its usual one.
 pub const EXPIRY_P999_RATIO: Target = Target::at_most(2.0, 2.0);
 
+/// CPU per command for a user with ten patterns, over the default user's.
+pub const USER_CPU_RATIO: Target = Target::at_most(1.03, 1.01);
+/// Resident memory and `used_memory` after a fill, the larger over the smaller.
+pub const USED_AGREES: Target = Target::at_most(1.10, 1.05);
+/// p99 of clients that behave while others do not, over their p99 alone.
+pub const ABUSE_P99_RATIO: Target = Target::at_most(1.5, 1.1);
+/// Microseconds that a worker may evict in one go.
+pub const EVICTION_HOLD_US: Target = Target::at_most(1_000.0, 600.0);
+
+/// Megabytes by which `used_memory` may exceed a limit.
+pub fn overshoot_mb(limit_bytes: u64) -> Target {
+    let most = (limit_bytes as f64 / 100.0).max(f64::from(8 << 20)) / f64::from(1 << 20);
+    Target::at_most(most, most / 2.0)
+}
+
 #[cfg(test)]
 #[allow(
     unused_imports,
@@ -191,5 +207,11 @@ mod tests {
         assert_eq!(tls_cpu_ratio("set", 16), None);
         assert_eq!(TLS_CONNECTIONS_RATIO.standing(1.99), Standing::Accepted);
         assert_eq!(keys_cpu_ratio(1_000_000), None);
+    }
+
+    #[test]
+    fn the_limit_of_memory_may_be_exceeded_by_a_hundredth_or_8_mb() {
+        assert_eq!(overshoot_mb(100 << 20).accepted, 8.0);
+        assert_eq!(overshoot_mb(1 << 30).accepted, 10.24);
     }
 }

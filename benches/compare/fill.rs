@@ -4,10 +4,14 @@
 use std::ops::Range;
 
 use crate::Outcome;
-use crate::resp::{Client, encode};
+use crate::resp::{Client, Reply, encode};
 
 /// Commands in one write.
 const BATCH: u64 = 500;
+/// A user with ten patterns, and its password.
+pub const USER: &str = "ten";
+/// The limit of memory of workloads that run at one.
+const FULL_BYTES: &str = "104857600";
 /// Elements that one RPUSH, SADD or ZADD carries at most.
 const ELEMENTS: u64 = 100;
 
@@ -137,6 +141,40 @@ pub fn deliver(client: &mut Client, count: u64) -> Outcome<()> {
         client.command(&command)?;
     }
     Ok(())
+}
+
+/// A user that may do everything with the keys of ten patterns; those of redis-benchmark match the last.
+pub fn user(client: &mut Client) -> Outcome<()> {
+    let password = format!(">{USER}");
+    let patterns: Vec<String> = (1..10).map(|number| format!("~service{number}:*")).collect();
+    let mut command = vec!["ACL", "SETUSER", USER, "reset", "on", &password, "+@all", "&*"];
+    command.extend(patterns.iter().map(String::as_str));
+    command.push("~key:*");
+    client.command(&command).map(|_| ())
+}
+
+/// Sets a limit of 100 MB and a policy, and strings until keys are evicted; if that has been done before, nothing.
+pub fn until_full(client: &mut Client, policy: &str, value: &[u8]) -> Outcome<()> {
+    const AT_ONCE: u64 = 100_000;
+    let limit = client.command(&["CONFIG", "GET", "maxmemory"])?;
+    let has = client.command(&["CONFIG", "GET", "maxmemory-policy"])?;
+    let is = |reply: &Reply, wanted: &str| match reply {
+        Reply::Array(pair) => pair.last() == Some(&Reply::Text(wanted.as_bytes().to_vec())),
+        _ => false,
+    };
+    if is(&limit, FULL_BYTES) && is(&has, policy) {
+        return Ok(());
+    }
+    client.command(&["FLUSHALL", "SYNC"])?;
+    client.command(&["CONFIG", "SET", "maxmemory", FULL_BYTES, "maxmemory-policy", policy])?;
+    client.command(&["CONFIG", "RESETSTAT"])?;
+    for start in (0..100 * AT_ONCE).step_by(usize::try_from(AT_ONCE)?) {
+        strings(client, start..start + AT_ONCE, value)?;
+        if client.info("stats", "evicted_keys")?.is_some_and(|evicted| evicted != "0") {
+            return Ok(());
+        }
+    }
+    Err("the limit of memory was not reached".into())
 }
 
 /// A number that looks like chance, always the same for the same `index`: the finalizer of SplitMix64.

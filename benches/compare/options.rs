@@ -11,8 +11,8 @@ Compares Glasswing with other servers of the Redis family, side by side.
 
     cargo bench --bench compare -- [options]
 
-  --mode LIST            workloads (default), types, workers, tls, everysec, always, keys, memory,
-                         expiry, hold, or all; everysec and always write to the folder that TMPDIR names,
+  --mode LIST            workloads (default), types, workers, tls, everysec, always, keys, memory, expiry,
+                         hold, eviction, users, used, soak, abuse, or all; everysec and always write to the folder that TMPDIR names,
                          or /tmp
   --workloads LIST       get,set,...: every pipeline of it that is in the table; get@1: that one;
                          'all' for every workload there is (see below)
@@ -40,13 +40,17 @@ Compares Glasswing with other servers of the Redis family, side by side.
   --expiring N           keys that expire together in mode expiry (default 1000000)
   --hold-keys LIST       keys in mode hold (default 1000000,10000000)
   --hold-rate N          SETs a second in mode hold (default 20000)
+  --soak-seconds N       how long mode soak lasts (default 300)
+  --soak-limit-mb N      its limit of memory (default 1024)
+  --idle N               idle connections of mode abuse (default 10000), a tenth as many slow ones
+                         and a hundredth as many hostile ones
   --quick                small counts and short rounds: to try the program, not to measure
   --out DIR              where report.json and report.html go (default target/compare)
 
 Workloads: ping set get incr lpush rpush lpop rpop sadd hset spop zadd zpopmin mset
 lrange_100 lrange_300 lrange_500 lrange_600 xadd xreadgroup xack publish_1 publish_100 set_tracked eval
-sinter zunionstore bitcount bitop pfcount geosearch sort hgetall smembers, each with
-@PIPELINE (without: what its table says, else 16).
+sinter zunionstore bitcount bitop pfcount geosearch sort hgetall smembers, at the limit of memory
+set_lru set_lfu, and as a user with ten patterns get_user set_user, each with @PIPELINE (without: what its table says, else 16).
 ";
 
 /// One kind of measurement.
@@ -72,9 +76,19 @@ pub enum Mode {
     Expiry,
     /// Latency while a save runs.
     Hold,
+    /// SET at the limit of memory.
+    Eviction,
+    /// What the rules of a user cost.
+    Users,
+    /// Whether `used_memory` is what the process takes.
+    Used,
+    /// Mixed writes at a limit of memory.
+    Soak,
+    /// Clients that behave beside thousands that do not.
+    Abuse,
 }
 
-const MODES: [(&str, Mode); 10] = [
+const MODES: [(&str, Mode); 15] = [
     ("workloads", Mode::Workloads),
     ("types", Mode::Types),
     ("workers", Mode::Workers),
@@ -85,6 +99,11 @@ const MODES: [(&str, Mode); 10] = [
     ("memory", Mode::Memory),
     ("expiry", Mode::Expiry),
     ("hold", Mode::Hold),
+    ("eviction", Mode::Eviction),
+    ("users", Mode::Users),
+    ("used", Mode::Used),
+    ("soak", Mode::Soak),
+    ("abuse", Mode::Abuse),
 ];
 
 /// Which server is started twice, to show the noise.
@@ -158,6 +177,12 @@ pub struct Options {
     pub hold_keys: Vec<u64>,
     /// SETs a second in mode hold.
     pub hold_rate: u64,
+    /// How long mode soak lasts.
+    pub soak: Duration,
+    /// Its limit of memory.
+    pub soak_limit_bytes: u64,
+    /// Idle connections of mode abuse.
+    pub idle: usize,
     /// Small counts: nothing that is measured counts.
     pub quick: bool,
     /// Where the report goes.
@@ -200,6 +225,9 @@ impl Options {
             expiring: 1_000_000,
             hold_keys: vec![1_000_000, 10_000_000],
             hold_rate: 20_000,
+            soak: Duration::from_secs(300),
+            soak_limit_bytes: 1 << 30,
+            idle: 10_000,
             quick: false,
             out: PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target/compare")),
             command_line: String::new(),
@@ -246,6 +274,9 @@ impl Options {
         self.connections = 200;
         self.expiring = 100_000;
         self.hold_keys = vec![100_000];
+        self.soak = Duration::from_secs(16);
+        self.soak_limit_bytes = 64 << 20;
+        self.idle = 500;
     }
 
     fn set(&mut self, name: &str, value: &str) -> Outcome<()> {
@@ -272,6 +303,9 @@ impl Options {
             "--expiring" => self.expiring = within(name, value, 1, 20_000_000)?,
             "--hold-keys" => self.hold_keys = list(value)?,
             "--hold-rate" => self.hold_rate = within(name, value, 1, 200_000)?,
+            "--soak-seconds" => self.soak = Duration::from_secs(within(name, value, 8, 86_400)?),
+            "--soak-limit-mb" => self.soak_limit_bytes = within(name, value, 32, 65_536)? << 20,
+            "--idle" => self.idle = within(name, value, 100, 15_000)?,
             "--out" => self.out = PathBuf::from(value),
             _ => return Err(format!("unknown option {name} (--help lists them)").into()),
         }

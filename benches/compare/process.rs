@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
@@ -105,6 +106,16 @@ pub fn run_on(cores: &[usize]) -> Outcome<()> {
     sched_setaffinity(Pid::from_raw(0), &set).map_err(|error| format!("cores {cores:?}: {error}").into())
 }
 
+/// Lets this process, and what it starts, have so many open files.
+pub fn raise_file_limit(wanted: u64) -> Outcome<()> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if soft < wanted {
+        setrlimit(Resource::RLIMIT_NOFILE, wanted, hard.max(wanted))
+            .map_err(|error| format!("{wanted} open files, and the hard limit is {hard}: {error}"))?;
+    }
+    Ok(())
+}
+
 /// A directory that is gone with its owner.
 pub struct Scratch(PathBuf);
 
@@ -153,6 +164,8 @@ pub struct Server {
     pub port: u16,
     /// Where it listens for clients that speak TLS, if it does.
     pub tls_port: Option<u16>,
+    /// Where its admin port is, if it is ours.
+    pub admin_port: Option<u16>,
     clock: ClockId,
     // Before the directory: the process is gone when its files go.
     process: Owned,
@@ -179,7 +192,8 @@ impl Server {
         let scratch = Scratch::new()?;
         let port = free_port()?;
         let tls_port = spec.certificates.is_some().then(free_port).transpose()?;
-        let args = arguments(spec, placement, port, tls_port, &scratch.0)?;
+        let admin_port = if spec.ours { Some(free_port()?) } else { None };
+        let args = arguments(spec, placement, port, tls_port, admin_port, &scratch.0);
         let log = scratch.0.join("log");
         let mut command = Command::new(&spec.path);
         let words = File::create(&log)?;
@@ -193,6 +207,7 @@ impl Server {
             command_line: args_for_show(spec, &args, port, tls_port, &scratch.0),
             port,
             tls_port,
+            admin_port,
             clock: clock_getcpuclockid(process.pid)?,
             process,
             _scratch: scratch,
@@ -214,6 +229,24 @@ impl Server {
     /// Resident bytes.
     pub fn rss_bytes(&self) -> Outcome<u64> {
         Ok(self.status("VmRSS:")? * 1024)
+    }
+
+    /// The most resident bytes there ever were.
+    pub fn peak_rss_bytes(&self) -> Outcome<u64> {
+        Ok(self.status("VmHWM:")? * 1024)
+    }
+
+    /// A metric without labels, as the admin port tells it.
+    pub fn metric(&self, name: &str) -> Outcome<f64> {
+        use std::io::{Read, Write};
+        let port = self.admin_port.ok_or("only a server of ours has an admin port")?;
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(START_PATIENCE))?;
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(value.ok_or_else(|| format!("no metric {name}"))?.trim().parse()?)
     }
 
     /// Threads at this moment.
@@ -272,17 +305,18 @@ fn arguments(
     placement: &Placement,
     port: u16,
     tls_port: Option<u16>,
+    admin_port: Option<u16>,
     dir: &Path,
-) -> Outcome<Vec<String>> {
+) -> Vec<String> {
     let port = port.to_string();
     let dir = dir.to_string_lossy();
     let mut args: Vec<String> =
         ["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", &dir]
             .map(str::to_owned)
             .to_vec();
-    if spec.ours {
+    if let Some(admin) = admin_port {
         // The admin port is on, as it is for users: its thread's CPU time is counted.
-        let admin = free_port()?.to_string();
+        let admin = admin.to_string();
         let workers = placement.workers.to_string();
         args.extend(["--workers", &workers, "--admin-port", &admin].map(str::to_owned));
     }
@@ -290,7 +324,7 @@ fn arguments(
         args.extend(secure::arguments(folder, port));
     }
     args.extend(spec.args.iter().cloned());
-    Ok(args)
+    args
 }
 
 fn args_for_show(spec: &ServerSpec, args: &[String], port: u16, tls_port: Option<u16>, dir: &Path) -> String {

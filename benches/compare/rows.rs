@@ -44,6 +44,10 @@ pub enum Before {
     Numbers,
     /// A hash of a thousand fields.
     Hash,
+    /// As many strings as a limit of memory allows under this policy; what an earlier run has left there stays.
+    Full(&'static str),
+    /// Every key that the load may pick, as a string, and a user with ten patterns of keys.
+    StringsAndUser,
 }
 
 /// A workload.
@@ -84,7 +88,7 @@ const fn heavy(name: &'static str, asked: &'static [&'static str], before: Befor
 const SCRIPT: &str = "redis.call('set', KEYS[1], ARGV[1]) return redis.call('get', KEYS[1])";
 
 /// Every workload there is.
-pub static ROWS: [Row; 34] = [
+pub static ROWS: [Row; 38] = [
     light("ping", &["-t", "ping_mbulk"], Before::Empty),
     light("set", &["-t", "set"], Before::Strings),
     light("get", &["-t", "get"], Before::Strings),
@@ -130,6 +134,11 @@ pub static ROWS: [Row; 34] = [
     heavy("sort", &["SORT", "numbers"], Before::Numbers),
     middling("hgetall", &["HGETALL", "myhash"], Before::Hash),
     heavy("smembers", &["SMEMBERS", "myset:1"], Before::Sets),
+    // Ten million names where some hundred thousand fit: nearly every SET is of a new key and evicts another.
+    light("set_lru", &["-r", "10000000", "-t", "set"], Before::Full("allkeys-lru")),
+    light("set_lfu", &["-r", "10000000", "-t", "set"], Before::Full("allkeys-lfu")),
+    light("get_user", &["--user", fill::USER, "-a", fill::USER, "-t", "get"], Before::StringsAndUser),
+    light("set_user", &["--user", fill::USER, "-a", fill::USER, "-t", "set"], Before::StringsAndUser),
 ];
 
 impl Row {
@@ -178,6 +187,10 @@ impl Row {
         value: &[u8],
     ) -> Outcome<Option<Subscribers>> {
         let mut client = server.connect()?;
+        if let Before::Full(policy) = self.before {
+            return fill::until_full(&mut client, policy, value).map(|()| None);
+        }
+        client.command(&["CONFIG", "SET", "maxmemory", "0", "maxmemory-policy", "noeviction"])?;
         client.command(&["FLUSHALL", "SYNC"])?;
         let client = &mut client;
         match self.before {
@@ -213,6 +226,11 @@ impl Row {
             Before::Places => fill::places(client, 100_000)?,
             Before::Numbers => fill::numbers(client, 100_000)?,
             Before::Hash => fill::hash(client, 1_000, value)?,
+            Before::Full(_) => {}
+            Before::StringsAndUser => {
+                fill::strings(client, 0..keys, value)?;
+                fill::user(client)?;
+            }
         }
         Ok(None)
     }

@@ -142,6 +142,7 @@ fn memory(host: &Host, figures: &mut Figures) {
     let (total_ns, current_ns) = host.status.memory.exceeded(host.clock.stamp());
     figures.eviction_exceeded_ms = total_ns / 1_000_000;
     figures.eviction_exceeded_now_ms = current_ns / 1_000_000;
+    figures.eviction_longest_hold_ns = host.status.memory.longest_hold_ns();
     let tables: usize = (0..host.store.databases()).map(|number| host.store.counts(number).table_bytes).sum();
     let overhead = figures.used_memory_startup
         + tables as u64

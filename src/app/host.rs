@@ -196,9 +196,8 @@ impl Server for Host {
         self.log.set_level(log_level(new.loglevel));
         self.stats.set_latency_tracking(new.latency_tracking);
         if let Some(limit) = crate::engine::memory::limit_of_clients(new) {
-            let outside = self.stats.outside();
-            let count = || outside.incr(crate::observe::Counter::EvictedClients);
-            crate::engine::memory::evict_clients(&self.clients, limit, count);
+            let now = self.clock.stamp();
+            crate::engine::memory::evict_clients(&self.clients, limit, &self.stats, now);
         }
         if new.maxmemory_bytes != 0 && old.maxmemory_bytes != new.maxmemory_bytes {
             crate::observe::memory::start();

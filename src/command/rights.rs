@@ -24,12 +24,15 @@ fn needs(access: Access) -> Needs {
     if changes { read.with(Needs::WRITE) } else { read }
 }
 
-/// What a command does with its one key, when that is all there is to ask about its arguments.
+/// What a command does with its one key at most, when that is all there is to ask about its arguments: who may do that
+/// may do less. What it really does may follow from its options (`SET` with `GET`), which are looked at for the others.
 pub(super) fn one_key(row: &Command) -> Option<Needs> {
     match (row.keys, row.channels) {
-        (Keys::One(access), Channels::None) if !access.any(Access::VARIABLE_FLAGS | Access::NOT_KEY) => {
-            Some(needs(access))
+        (Keys::One(access), Channels::None) if access.has(Access::NOT_KEY) => None,
+        (Keys::One(access), Channels::None) if access.has(Access::VARIABLE_FLAGS) => {
+            Some(needs(access).with(Needs::READ).with(Needs::WRITE))
         }
+        (Keys::One(access), Channels::None) => Some(needs(access)),
         _ => None,
     }
 }

@@ -5,16 +5,19 @@
 //! the next command, and between batches. A write is let pass meanwhile, as in Redis, but not when the limit is
 //! exceeded by more than a little: then it waits, and other clients have their turn.
 //!
+//! How long a worker evicts in one go is kept (`glasswing_eviction_longest_hold_seconds`), since that is what its
+//! clients wait for. What the system's scheduler took away meanwhile is left out as far as it is known.
+//!
 //! Not counted is what is on its way out: values that wait to be freed on another thread, and what a running
 //! save holds until it is written. Evicting for them would only empty the keyspace.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::clock::Stamp;
+use crate::clock::{Clock, Stamp};
 use crate::command::ports::Clients;
 use crate::config::{MaxmemoryPolicy, MemoryLimit, Settings};
-use crate::observe::Counter;
+use crate::observe::{Counter, Limited, Stats};
 use crate::replica::Replication;
 use crate::store::{EvictionRule, EvictionStep, Evictor, Moment, Store, Worth};
 
@@ -27,6 +30,14 @@ use super::{blocked, notify};
 const LOOK_EVERY: u32 = 8;
 /// A write waits once the limit is exceeded by this, or by a 256th of it if that is more.
 const SLACK_BYTES: u64 = 1 << 20;
+/// A hold that is no longer than this is taken for what it looks like; of a longer one the thread's own time is asked for.
+const SHORT_NS: u64 = 250_000;
+/// The thread's own time is read again after this: a hold is overestimated by no more than that, and the price is at most
+/// 5,000 calls of the system a second.
+const MARKED_FOR_NS: u64 = 200_000;
+
+/// Clients that were closed to make room.
+static EVICTED_CLIENTS: Limited = Limited::new();
 
 /// What is known of the server's memory.
 pub struct Memory {
@@ -34,6 +45,47 @@ pub struct Memory {
     /// Since when the limit has been exceeded, 0 when it is not.
     exceeded_since: AtomicU64,
     exceeded_ns: AtomicU64,
+    /// The longest time that a worker evicted in one go.
+    longest_hold_ns: AtomicU64,
+}
+
+/// What one worker keeps for evicting.
+#[derive(Debug)]
+pub struct Evicting {
+    evictor: Evictor,
+    mark: CpuMark,
+}
+
+impl Evicting {
+    /// With nothing in the pool.
+    pub fn new(seed: u64) -> Evicting {
+        Evicting { evictor: Evictor::new(seed), mark: CpuMark::default() }
+    }
+}
+
+/// A moment at which the time that the thread itself has run was read. Reading it is a call of the system, too dear for each
+/// eviction, so a hold that turns out to be long is held against the last mark.
+#[derive(Debug, Default)]
+struct CpuMark {
+    at: Stamp,
+    cpu_ns: u64,
+}
+
+impl CpuMark {
+    /// Before a hold that begins at `began`.
+    fn refresh(&mut self, clock: &Clock, began: Stamp) {
+        if self.at == 0 || began.saturating_sub(self.at) > MARKED_FOR_NS {
+            *self = CpuMark { at: began.max(1), cpu_ns: clock.thread_cpu_ns() };
+        }
+    }
+
+    /// How long a hold of `wall_ns` that has just ended kept the thread itself busy, at most.
+    fn held_ns(&self, clock: &Clock, wall_ns: u64) -> u64 {
+        if wall_ns <= SHORT_NS {
+            return wall_ns;
+        }
+        wall_ns.min(clock.thread_cpu_ns().saturating_sub(self.cpu_ns))
+    }
 }
 
 impl std::fmt::Debug for Memory {
@@ -64,7 +116,12 @@ pub enum Room {
 impl Memory {
     /// The memory that `used` tells of.
     pub fn new(used: impl Fn() -> u64 + Send + Sync + 'static) -> Memory {
-        Memory { used: Box::new(used), exceeded_since: AtomicU64::new(0), exceeded_ns: AtomicU64::new(0) }
+        Memory {
+            used: Box::new(used),
+            exceeded_since: AtomicU64::new(0),
+            exceeded_ns: AtomicU64::new(0),
+            longest_hold_ns: AtomicU64::new(0),
+        }
     }
 
     /// Bytes in use.
@@ -80,8 +137,21 @@ impl Memory {
         (self.exceeded_ns.load(Ordering::Relaxed) + current, current)
     }
 
-    /// Forgets how long the limit has been exceeded (CONFIG RESETSTAT).
+    /// The longest time that a worker evicted in one go, nanoseconds.
+    pub fn longest_hold_ns(&self) -> u64 {
+        self.longest_hold_ns.load(Ordering::Relaxed)
+    }
+
+    fn held(&self, nanos: u64) {
+        // Mostly it is none of the longest, and nothing is written.
+        if nanos > self.longest_hold_ns() {
+            self.longest_hold_ns.fetch_max(nanos, Ordering::Relaxed);
+        }
+    }
+
+    /// Forgets how long the limit has been exceeded and keys were evicted (CONFIG RESETSTAT).
     pub fn reset(&self) {
+        self.longest_hold_ns.store(0, Ordering::Relaxed);
         self.exceeded_ns.store(0, Ordering::Relaxed);
         self.exceeded_since.store(0, Ordering::Relaxed);
     }
@@ -135,7 +205,7 @@ fn patience_ns(tenacity: u32) -> u64 {
 pub fn make_room(
     engine: &Engine,
     settings: &Arc<Settings>,
-    evictor: &mut Evictor,
+    evicting: &mut Evicting,
     moment: Moment,
     worker: usize,
 ) -> Room {
@@ -147,7 +217,7 @@ pub fn make_room(
     if engine.status.loading.load(Ordering::Relaxed) || engine.clients.paused(moment.now_ms).is_some() {
         return Room::Enough;
     }
-    let room = evict(engine, settings, evictor, moment, worker);
+    let room = evict(engine, settings, evicting, moment, worker);
     memory.note(room != Room::Enough, || engine.clock.stamp());
     room
 }
@@ -169,7 +239,7 @@ fn by_far(engine: &Engine, settings: &Settings) -> bool {
 fn evict(
     engine: &Engine,
     settings: &Arc<Settings>,
-    evictor: &mut Evictor,
+    evicting: &mut Evicting,
     moment: Moment,
     worker: usize,
 ) -> Room {
@@ -178,6 +248,26 @@ fn evict(
     }
     let Some(rule) = rule_of(settings) else { return Room::None };
     let began = engine.clock.stamp();
+    evicting.mark.refresh(&engine.clock, began);
+    let room = evict_by(engine, settings, rule, &mut evicting.evictor, moment, (worker, began));
+    let wall_ns = engine.clock.stamp().saturating_sub(began);
+    let held_ns = evicting.mark.held_ns(&engine.clock, wall_ns);
+    engine.status.memory.held(held_ns);
+    engine.stats.worker(worker).add(Counter::EvictionNanos, held_ns);
+    let threshold_ms = settings.latency_monitor_threshold_ms;
+    engine.stats.spikes().note("eviction-cycle", threshold_ms, moment.now_ms, wall_ns);
+    room
+}
+
+/// Evicts by a rule until the rest fits, or its time is up: for this worker, which began at that stamp.
+fn evict_by(
+    engine: &Engine,
+    settings: &Arc<Settings>,
+    rule: EvictionRule,
+    evictor: &mut Evictor,
+    moment: Moment,
+    (worker, began): (usize, Stamp),
+) -> Room {
     let patience = patience_ns(settings.maxmemory_eviction_tenacity);
     let mut steps = 0u32;
     loop {
@@ -233,10 +323,12 @@ pub fn limit_of_clients(settings: &Settings) -> Option<usize> {
 
 /// Closes clients until all of them together take no more than `maxmemory-clients`.
 #[cold]
-pub fn evict_clients(clients: &ClientTable, limit_bytes: usize, count: impl Fn()) {
+pub fn evict_clients(clients: &ClientTable, limit_bytes: usize, stats: &Stats, now: Stamp) {
     for client in clients.evict(limit_bytes) {
-        count();
-        tracing::info!(client = client.id, address = %client.address, "Evicting client");
+        stats.outside().incr(Counter::EvictedClients);
+        EVICTED_CLIENTS.write(stats, now, || {
+            tracing::info!(client = client.id, address = %client.address, "Evicting client");
+        });
     }
 }
 
@@ -346,6 +438,29 @@ mod tests {
         rig.send(me, "PING");
         assert_eq!(rig.engine.status.memory.exceeded(now).1, 0);
         assert!(rig.engine.status.memory.exceeded(now).0 >= 499_000_000);
+    }
+
+    #[test]
+    fn of_a_long_hold_the_time_that_the_thread_did_not_have_is_left_out() {
+        // A clock that is moved by hand moves for a thread only while it runs: here it never does by itself.
+        let clock = Clock::manual();
+        let mut mark = CpuMark::default();
+        mark.refresh(&clock, clock.stamp());
+        clock.advance_ms(2);
+        assert_eq!(mark.held_ns(&clock, 5_000_000), 2_000_000, "three milliseconds were somebody else's");
+        assert_eq!(mark.held_ns(&clock, 1_000_000), 1_000_000, "what lies before the hold does not count");
+        assert_eq!(mark.held_ns(&clock, SHORT_NS), SHORT_NS);
+        mark.refresh(&clock, clock.stamp());
+        assert_eq!(mark.held_ns(&clock, 5_000_000), 0);
+    }
+
+    #[test]
+    fn the_longest_hold_is_kept_until_it_is_reset() {
+        let memory = Memory::new(|| 0);
+        [300, 200].into_iter().for_each(|nanos| memory.held(nanos));
+        assert_eq!(memory.longest_hold_ns(), 300);
+        memory.reset();
+        assert_eq!(memory.longest_hold_ns(), 0);
     }
 
     #[test]

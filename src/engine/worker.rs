@@ -18,9 +18,9 @@ use crate::config::{MaxmemoryPolicy, Settings};
 use crate::observe::trace::WorkerTracer;
 use crate::observe::{Counter, SlowStages, WorkerStats};
 use crate::resp::{Encoder, RequestLimits, Span};
-use crate::store::{Evictor, KeyHash, Moment, Usage};
+use crate::store::{KeyHash, Moment, Usage};
 
-use super::memory::{self, Room};
+use super::memory::{self, Evicting, Room};
 use super::shared::Engine;
 use super::tracking;
 
@@ -72,7 +72,7 @@ pub struct Worker {
     seed: u64,
     /// The shard from which tracked keys are forgotten next.
     tracked_from: usize,
-    evictor: Evictor,
+    evicting: Evicting,
     tracer: WorkerTracer,
     /// Commands of this batch that are traced once their replies are written.
     sampled: Vec<Sampled>,
@@ -110,7 +110,7 @@ impl Worker {
             elements: Vec::new(),
             seed: engine.store.hash(&index.to_le_bytes()) | 1,
             tracked_from: 0,
-            evictor: Evictor::new(engine.store.hash(&(index as u64 + 1).to_le_bytes())),
+            evicting: Evicting::new(engine.store.hash(&(index as u64 + 1).to_le_bytes())),
             tracer: engine.tracer.worker(index),
             sampled: Vec::new(),
             notable_ns: u64::MAX,
@@ -328,7 +328,7 @@ impl Worker {
         // A worker's work like a batch: it waits while somebody holds the keyspace.
         let Some(_permit) = engine.world.try_work(self.index) else { return false };
         let moment = self.moment_now();
-        let room = memory::make_room(&engine, &self.settings, &mut self.evictor, moment, self.index);
+        let room = memory::make_room(&engine, &self.settings, &mut self.evicting, moment, self.index);
         matches!(room, Room::Evicting { .. }) && !engine.world.is_wanted()
     }
 

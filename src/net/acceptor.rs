@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::command::client::{Address, Client};
 use crate::engine::Engine;
-use crate::observe::{Counter, Refusal};
+use crate::observe::{Counter, Limited, Refusal};
 
 use super::listener::BoundListener;
 use super::stream::Accepted;
@@ -61,6 +61,9 @@ impl std::fmt::Debug for Acceptor {
         f.debug_struct("Acceptor").field("workers", &self.workers.len()).finish_non_exhaustive()
     }
 }
+
+/// Handshakes that failed.
+static HANDSHAKES: Limited = Limited::new();
 
 const PROTECTED: &str = "-DENIED Redis is running in protected mode because protected mode is enabled and no \
 password is set for the default user. In this mode connections are only accepted from the loopback interface. \
@@ -263,11 +266,10 @@ impl Acceptor {
             }
             Err(error) => {
                 acceptor.engine.stats.outside().refused(Refusal::TlsHandshake);
-                tracing::warn!(
-                    client = waiting.id,
-                    address = %waiting.address,
-                    "Error accepting a client connection: {error}"
-                );
+                let (client, address) = (waiting.id, &waiting.address);
+                HANDSHAKES.write(&acceptor.engine.stats, acceptor.engine.clock.stamp(), || {
+                    tracing::warn!(client, %address, "Error accepting a client connection: {error}");
+                });
                 acceptor.engine.clients.remove(&waiting);
             }
         };

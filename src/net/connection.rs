@@ -23,7 +23,7 @@ use tokio::time::Sleep;
 use crate::command::client::{Client, ClientFlag};
 use crate::engine::memory;
 use crate::engine::{Connection, Engine, Next, Ran};
-use crate::observe::Counter;
+use crate::observe::{Counter, Limited};
 use crate::strand::{Resumed, Stack, Strand};
 
 use super::stream::Stream;
@@ -38,6 +38,8 @@ use replies::Replies;
 
 /// Room made for a request that came in pieces, when its length is unknown.
 const PIECE_BYTES: usize = 16 * 1024;
+/// Clients that were closed for what they send.
+static TOO_MUCH_INPUT: Limited = Limited::new();
 
 /// Serves a connection until it ends.
 pub(super) async fn serve(shared: Rc<RefCell<Shared>>, stream: Stream, client: Arc<Client>) {
@@ -229,7 +231,8 @@ impl Task {
             && self.engine.clients.bytes() > limit
         {
             // What was sent to others may be too much: they go before anybody hears that it was done.
-            evict_clients(&self.engine, self.client.worker, limit);
+            let (engine, now) = (&self.engine, self.engine.clock.stamp());
+            memory::evict_clients(&engine.clients, limit, &engine.stats, now);
         }
         let began = if worker.wants_writing() { self.engine.clock.stamp() } else { 0 };
         let wrote = self.write_now(cx, out);
@@ -406,27 +409,21 @@ impl Task {
     /// Says that the client is closed because of `client-query-buffer-limit`.
     fn note_too_much_input(&self) {
         self.engine.stats.worker(self.client.worker).incr(Counter::QueryBufferDisconnections);
-        tracing::warn!(
-            client = self.client.id,
-            address = %self.client.address,
-            "Closing client that reached max query buffer length"
-        );
+        let (client, address) = (self.client.id, &self.client.address);
+        TOO_MUCH_INPUT.write(&self.engine.stats, self.engine.clock.stamp(), || {
+            tracing::warn!(client, %address, "Closing client that reached max query buffer length");
+        });
     }
 
     /// Counts what the client takes; if that is too much for all together, some are closed. Whether it is one of them.
     fn is_evicted(&self, limit: usize) -> bool {
         self.engine.clients.count_bytes(&self.client);
         if self.engine.clients.bytes() > limit {
-            evict_clients(&self.engine, self.client.worker, limit);
+            let (engine, now) = (&self.engine, self.engine.clock.stamp());
+            memory::evict_clients(&engine.clients, limit, &engine.stats, now);
         }
         self.client.has(ClientFlag::Killed)
     }
-}
-
-/// Closes the clients that take most, and counts them.
-pub(super) fn evict_clients(engine: &Engine, worker: usize, limit: usize) {
-    let stats = engine.stats.worker(worker);
-    memory::evict_clients(&engine.clients, limit, || stats.incr(Counter::EvictedClients));
 }
 
 /// Whether what a client has sent is still run though it no longer takes a reply: it may have gone without reading.

@@ -178,7 +178,7 @@ async fn keep_house(
             // What was sent to those who do not read has grown without their doing.
             engine.clients.each_of(index, |client| engine.clients.count_bytes(client));
             if engine.clients.bytes() > limit {
-                connection::evict_clients(&engine, index, limit);
+                memory::evict_clients(&engine.clients, limit, &engine.stats, engine.clock.stamp());
             }
         }
         engine.server.scripts().tidy();

@@ -45,6 +45,8 @@ listed! {
         ExpiryCycleNanos,
         /// Keys removed to make room.
         EvictedKeys,
+        /// Nanoseconds that workers spent on removing them.
+        EvictionNanos,
         /// Clients closed to make room (`maxmemory-clients`).
         EvictedClients,
         /// Bytes read from clients.

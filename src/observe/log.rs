@@ -15,7 +15,7 @@ use std::fmt::{self, Write as _};
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::Timestamp;
@@ -392,44 +392,6 @@ impl Visit for Parts {
     }
 }
 
-/// Bounds how often something that clients can provoke is logged. One stands beside each such
-/// line, as a `static`.
-#[derive(Debug)]
-pub struct Limited {
-    per_second: u64,
-    /// The second, as the low 40 bits of its number, above 24 bits of lines in it.
-    window: AtomicU64,
-    suppressed: AtomicU64,
-}
-
-/// Bits of `Limited::window` that count lines.
-const LINE_BITS: u32 = 24;
-
-impl Limited {
-    /// At most so many lines a second (at most 2^24 - 1).
-    pub const fn new(per_second: u64) -> Self {
-        Self { per_second, window: AtomicU64::new(0), suppressed: AtomicU64::new(0) }
-    }
-
-    /// Whether a line may be written at this time, and if so how many were kept back since the
-    /// last one that was: `Some(0)` mostly. Whoever gets None counts a
-    /// `Counter::LogLinesSuppressed`.
-    pub fn allow(&self, now_ns: u64) -> Option<u64> {
-        let second = (now_ns / 1_000_000_000) << LINE_BITS;
-        let taken = self.window.fetch_update(Relaxed, Relaxed, |window| {
-            let used = window & ((1 << LINE_BITS) - 1);
-            // A clock that went back gets a window of its own as well.
-            let used = if window - used == second { used } else { 0 };
-            (used < self.per_second).then_some(second | (used + 1))
-        });
-        if taken.is_ok() {
-            return Some(self.suppressed.swap(0, Relaxed));
-        }
-        self.suppressed.fetch_add(1, Relaxed);
-        None
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use jiff::tz::Offset;
@@ -576,20 +538,5 @@ mod tests {
         assert_eq!(LogLevel::parse("NOTICE"), Some(LogLevel::Notice));
         assert_eq!(LogLevel::parse("debug"), Some(LogLevel::Debug));
         assert_eq!(LogLevel::parse("info"), None);
-    }
-
-    #[test]
-    fn a_limit_counts_what_it_keeps_back() {
-        const SECOND: u64 = 1_000_000_000;
-        let limited = Limited::new(2);
-        assert_eq!(limited.allow(5 * SECOND), Some(0));
-        assert_eq!(limited.allow(5 * SECOND + 1), Some(0));
-        assert_eq!(limited.allow(5 * SECOND + 2), None);
-        assert_eq!(limited.allow(6 * SECOND - 1), None);
-        assert_eq!(limited.allow(6 * SECOND), Some(2));
-        assert_eq!(limited.allow(6 * SECOND), Some(0));
-        assert_eq!(limited.allow(6 * SECOND), None);
-        assert_eq!(limited.allow(4 * SECOND), Some(1));
-        assert_eq!(Limited::new(0).allow(SECOND), None);
     }
 }

@@ -52,5 +52,5 @@ pub use strings::{Expiry, WrongType};
 pub use sweep::{Sweep, Swept};
 pub use told::Noted;
 pub use tracked::Stale;
-pub use usage::{Usage, decayed, idle_seconds, idle_since, lru_clock, with_frequency};
+pub use usage::{Usage, decayed, idle_seconds, idle_since, with_frequency};
 pub use view::{By, Key, Loss, Moment, Tally, View};

@@ -1,7 +1,6 @@
 //! What a view can do with string values.
 
 use super::entry::{Entry, EntryKind, MAX_INLINE, Str};
-use super::usage::Usage;
 use super::view::{Key, Place, View};
 
 /// The value under the key is of another type than the command works on.
@@ -101,10 +100,7 @@ impl View<'_> {
             }
         }
         let mut meta = self.fresh_meta(after);
-        if self.moment.usage != Usage::Lru {
-            // As in Redis, how often a key was used outlives its value.
-            meta.lru = lru;
-        }
+        meta.lru = self.moment.usage.replaced(lru, self.moment.now_ms);
         self.replace(place, Entry::string(key.bytes, value, meta));
     }
 

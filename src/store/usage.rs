@@ -1,8 +1,11 @@
 //! How recently or how often a key was used: the 24 bits that eviction chooses by.
 //!
-//! Under an LRU policy they hold seconds (a clock that wraps after 194 days), under LFU 16 bits of
-//! minutes since the counter last decayed and 8 bits of a logarithmic counter. Both as in Redis,
-//! whose OBJECT IDLETIME and OBJECT FREQ show them.
+//! Under an LRU policy they hold 23 bits of seconds (a clock that wraps after 97 days) and whether the key was used
+//! again since it was new; under LFU 16 bits of minutes since the counter last decayed and 8 bits of a logarithmic
+//! counter. Redis has a bit more of seconds in place of the other; its OBJECT IDLETIME and OBJECT FREQ show them.
+//!
+//! The bit is worth more than what it takes. Most keys of a cache are asked for once and never again (one in a scan
+//! always is), and the time of the last use alone lets them push out keys that are used now and then.
 
 /// How an access is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,13 +21,14 @@ pub enum Usage {
     },
 }
 
-const LRU_MASK: u32 = 0xFF_FFFF;
+const LRU_MASK: u32 = 0x7F_FFFF;
+/// Set once a key was used after it was new.
+const REUSED: u32 = 0x80_0000;
 const MINUTES_MASK: u32 = 0xFFFF;
 /// A new key starts here, so that it is not evicted before it had a chance.
 const LFU_START: u32 = 5;
 
-/// The LRU clock: seconds, 24 bits.
-pub fn lru_clock(now_ms: u64) -> u32 {
+fn lru_seconds(now_ms: u64) -> u32 {
     (now_ms / 1_000) as u32 & LRU_MASK
 }
 
@@ -37,7 +41,7 @@ impl Usage {
     #[inline]
     pub fn fresh(self, now_ms: u64) -> u32 {
         match self {
-            Usage::Lru => lru_clock(now_ms),
+            Usage::Lru => lru_seconds(now_ms),
             Usage::Lfu { .. } => minutes(now_ms) << 8 | LFU_START,
         }
     }
@@ -46,18 +50,32 @@ impl Usage {
     #[inline]
     pub fn touched(self, bits: u32, now_ms: u64, random: impl FnOnce() -> u32) -> u32 {
         match self {
-            Usage::Lru => lru_clock(now_ms),
+            Usage::Lru => lru_seconds(now_ms) | REUSED,
             Usage::Lfu { log_factor, decay_minutes } => {
                 let counter = decayed(bits, now_ms, decay_minutes);
                 minutes(now_ms) << 8 | grown(counter, log_factor, random())
             }
         }
     }
+
+    /// The bits of a key whose value is replaced by another: under LFU, as in Redis, how often it was used stays.
+    #[inline]
+    pub fn replaced(self, bits: u32, now_ms: u64) -> u32 {
+        match self {
+            Usage::Lru => lru_seconds(now_ms) | REUSED,
+            Usage::Lfu { .. } => bits,
+        }
+    }
 }
 
 /// Seconds since the last access, from LRU bits.
 pub fn idle_seconds(bits: u32, now_ms: u64) -> u32 {
-    lru_clock(now_ms).wrapping_sub(bits) & LRU_MASK
+    lru_seconds(now_ms).wrapping_sub(bits) & LRU_MASK
+}
+
+/// Whether the key was used after it was new, from LRU bits.
+pub fn is_reused(bits: u32) -> bool {
+    bits & REUSED != 0
 }
 
 /// Minutes since the last access, from LFU bits.
@@ -67,7 +85,8 @@ pub fn idle_minutes(bits: u32, now_ms: u64) -> u32 {
 
 /// LRU bits for a key that was idle for `seconds` already.
 pub fn idle_since(seconds: u64, now_ms: u64) -> u32 {
-    lru_clock(now_ms.saturating_sub(seconds.saturating_mul(1_000)))
+    let seconds = seconds.min(u64::from(LRU_MASK));
+    lru_seconds(now_ms.saturating_sub(seconds * 1_000))
 }
 
 /// LFU bits with a given counter.
@@ -104,6 +123,16 @@ mod tests {
         assert_eq!(idle_seconds(bits, NOW + 42_000), 42);
         assert_eq!(idle_seconds(LRU_MASK, u64::from(LRU_MASK) * 1_000 + 3_000), 3);
         assert_eq!(idle_seconds(idle_since(77, NOW), NOW), 77);
+        assert_eq!(idle_seconds(idle_since(u64::MAX, NOW), NOW), LRU_MASK);
+    }
+
+    #[test]
+    fn what_is_used_again_is_known_and_as_idle_as_what_is_new() {
+        let fresh = Usage::Lru.fresh(NOW);
+        let again = Usage::Lru.touched(fresh, NOW + 1_000, || 0);
+        assert!(!is_reused(fresh) && is_reused(again) && !is_reused(idle_since(7, NOW)));
+        assert_eq!(idle_seconds(again, NOW + 4_000), 3);
+        assert!(is_reused(Usage::Lru.touched(again, NOW + 9_000, || 0)));
     }
 
     #[test]

@@ -3,13 +3,12 @@
 
 use std::time::Duration;
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::{Value, json};
 
 use super::{facts, placement, specs};
 use crate::acceptance::{self, Target};
 use crate::options::Options;
-use crate::process::{Placement, Server};
+use crate::process::{Placement, Server, raise_file_limit};
 use crate::report::{Bar, Plot, Section, ServerFacts, Table, Verdict, grouped};
 use crate::resp::{Client, encode};
 use crate::{Outcome, fill};
@@ -65,7 +64,7 @@ pub fn run(options: &Options) -> Outcome<(Section, Vec<ServerFacts>)> {
     let placement = placement(options);
     let mut probes = probes(options);
     let mut all_facts: Vec<ServerFacts> = Vec::new();
-    raise_file_limit(options.connections as u64)?;
+    raise_file_limit(options.connections as u64 + 100)?;
     for place in 0..specs(options).len() {
         for probe in &mut probes {
             let bytes = measure(options, place, &placement, probe.kind, &mut all_facts)?;
@@ -197,21 +196,6 @@ fn connections(server: &Server, count: usize, speak: bool) -> Outcome<Vec<Client
         last.command(&["PING"])?;
     }
     Ok(open)
-}
-
-fn raise_file_limit(connections: u64) -> Outcome<()> {
-    let wanted = connections + 100;
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    if soft < wanted {
-        setrlimit(Resource::RLIMIT_NOFILE, wanted.min(hard), hard)?;
-    }
-    if hard < wanted {
-        return Err(format!(
-            "{connections} connections want a file limit of {wanted}, the hard limit is {hard}"
-        )
-        .into());
-    }
-    Ok(())
 }
 
 fn section(probes: &[Probe], servers: &[ServerFacts]) -> Section {

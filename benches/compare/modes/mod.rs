@@ -1,13 +1,17 @@
 //! What can be measured. Each mode starts the servers it needs, measures, and gives a section of
 //! the report; none knows how the report is written.
 
+mod abuse;
 mod append;
 mod expiry;
 mod hold;
 mod keys;
 mod memory;
+mod soak;
 mod spin;
 mod tls;
+mod used;
+mod users;
 mod workloads;
 
 use crate::Outcome;
@@ -51,6 +55,11 @@ fn one(options: &Options, mode: Mode) -> Outcome<(Section, Vec<ServerFacts>)> {
         Mode::Memory => memory::run(options),
         Mode::Expiry => expiry::run(options),
         Mode::Hold => hold::run(options),
+        Mode::Eviction => workloads::run_eviction(options),
+        Mode::Users => users::run(options),
+        Mode::Used => used::run(options),
+        Mode::Soak => soak::run(options),
+        Mode::Abuse => abuse::run(options),
     }
 }
 

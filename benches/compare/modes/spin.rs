@@ -74,6 +74,15 @@ impl Random {
         Random(0x9e37_79b9_7f4a_7c15)
     }
 
+    /// Starts from another: for threads that are to differ.
+    pub fn seeded(seed: u64) -> Random {
+        let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ (seed + 1).wrapping_mul(0xbf58_476d_1ce4_e5b9));
+        for _ in 0..8 {
+            random.below(1);
+        }
+        random
+    }
+
     /// 0 to `limit - 1`.
     pub fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;

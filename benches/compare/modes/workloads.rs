@@ -71,6 +71,12 @@ pub fn run_types(options: &Options) -> Outcome<(Section, Vec<ServerFacts>)> {
     )
 }
 
+/// SET where each new key has to evict another.
+pub fn run_eviction(options: &Options) -> Outcome<(Section, Vec<ServerFacts>)> {
+    let workloads = [Workload::new("set_lru", 16)?, Workload::new("set_lfu", 16)?];
+    run_apart(options, "eviction", "SET at a limit of 100 MB", &workloads, &CPU)
+}
+
 /// Some workloads, server and load on cores of their own.
 pub(super) fn run_apart(
     options: &Options,

@@ -187,6 +187,12 @@ fn report(settings: &Settings, events: &[(&'static str, Spikes)], now_unix_s: u6
     if has("expire-cycle") {
         advise("Many keys expire at the same time, or very large ones: spread their expiries.");
     }
+    if has("eviction-cycle") {
+        advise(
+            "Keys are evicted faster than memory is given back: raise maxmemory, or lower \
+             maxmemory-eviction-tenacity, so that it is done in smaller steps.",
+        );
+    }
     if events.iter().any(|(event, _)| event.starts_with("aof-")) {
         advise("The disk is slow to take the log: look at what else writes there, and at appendfsync.");
     }

@@ -8,10 +8,12 @@
 use std::sync::atomic::Ordering;
 
 use crate::command::client::ClientFlag;
+use crate::command::rights;
 use crate::command::session::ReplyMode;
 use crate::command::{Args, Session};
 use crate::resp::Encoder;
 
+use super::super::memory::Room;
 use super::super::unit::{self, Ended, Scope};
 use super::Worker;
 use super::batch::{Batch, Connection, Step};
@@ -24,25 +26,39 @@ impl Worker {
     /// Whether any plain command of this connection may run at once.
     pub(super) fn is_open(&self, session: &Session, batch: &Batch<'_>) -> bool {
         let (engine, status) = (batch.engine, &batch.engine.status);
-        let held_up =
-            batch.whole || batch.limited || batch.busy.is_some() || engine.store.saves().over_limit();
+        let held_up = batch.whole || batch.busy.is_some() || engine.store.saves().over_limit();
         let refused = status.loading.load(Ordering::Relaxed)
             || status.writes_stopped.load(Ordering::Relaxed)
             || status.log_failing.load(Ordering::Relaxed)
             || status.replicas_lacking.load(Ordering::Relaxed);
-        let restricted = !session.authenticated || session.restricted_user().is_some();
-        let special =
-            session.multi.is_some() || session.reply_mode != ReplyMode::On || session.client.any(SPECIAL);
+        let special = !session.authenticated
+            || session.multi.is_some()
+            || session.reply_mode != ReplyMode::On
+            || session.client.any(SPECIAL)
+            // What is evicted for a command comes before its reply.
+            || batch.limited && session.tracking.is_some();
         let watched = batch.monitored || engine.tracer.is_on();
         let caching = session.tracking.as_ref().is_some_and(|caching| caching.is_given);
-        !(held_up || refused || restricted || special || watched || caching)
+        !(held_up || refused || special || watched || caching)
     }
 
-    /// Whether this is such a command, well formed, and nobody has asked for a pause.
+    /// Whether this is such a command, well formed, allowed to its user, and nobody has asked for a pause. What is not
+    /// allowed is refused on the long way, in the right words.
     #[inline]
-    pub(super) fn is_plain(&self, index: usize, args: &Args<'_>) -> bool {
+    pub(super) fn is_plain(&self, index: usize, args: &Args<'_>, session: &Session) -> bool {
         let registered = self.engine.registry.get(index);
-        registered.plain && registered.accepts(args.len()) && !self.engine.clients.may_be_paused()
+        registered.plain
+            && registered.accepts(args.len())
+            && !self.engine.clients.may_be_paused()
+            && session
+                .restricted_user()
+                .is_none_or(|user| rights::check(user, registered, index, args).is_ok())
+    }
+
+    /// Whether memory has room for a command, or is made to have it. If not, the long way says what becomes of the command.
+    #[inline]
+    pub(super) fn has_room(&mut self, batch: &Batch<'_>) -> bool {
+        !batch.limited || self.room(batch) == Room::Enough
     }
 
     /// Runs a plain command.

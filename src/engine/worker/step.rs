@@ -122,7 +122,8 @@ impl Worker {
     ) -> Step {
         if batch.open
             && let Some(index) = command
-            && self.is_plain(index, args)
+            && self.is_plain(index, args, &connection.session)
+            && self.has_room(batch)
         {
             return self.plain(connection, out, batch, index, args);
         }
@@ -336,13 +337,12 @@ impl Worker {
     }
 
     /// Makes room for a command, unless a script holds the keyspace meanwhile.
-    #[cold]
-    fn room(&mut self, batch: &Batch<'_>) -> Room {
+    pub(super) fn room(&mut self, batch: &Batch<'_>) -> Room {
         if batch.busy.is_some() {
             return Room::Enough;
         }
         let moment = self.moment(batch.stamp);
-        memory::make_room(batch.engine, &self.settings, &mut self.evictor, moment, self.index)
+        memory::make_room(batch.engine, &self.settings, &mut self.evicting, moment, self.index)
     }
 
     /// Whether the command has to wait before it may lock anything.

@@ -3,6 +3,7 @@
 use std::io;
 use std::task::Context;
 
+use crate::observe::Limited;
 use crate::observe::log::QUOTES;
 use crate::replica::Taken;
 
@@ -10,6 +11,8 @@ use super::{Task, Woken};
 
 /// So many pieces of the stream are sent before the connection looks for input and others have their turn.
 const PIECES_A_TURN: usize = 16;
+/// Replicas that were closed for what they sent.
+static REPLIES: Limited = Limited::new();
 
 impl Task {
     /// Sends what is next for the replica as far as its socket takes it. Nothing when that is all: then it is woken
@@ -40,13 +43,15 @@ impl Task {
     /// A replica is sent the stream alone: one whose command was answered is none, and its connection ends.
     pub(super) fn reject_replies(&self, out: &mut Vec<u8>) -> io::Error {
         let line = out.split(|&byte| byte == b'\r').next().unwrap_or_default();
-        tracing::warn!(
-            target: QUOTES,
-            client = self.client.id,
-            address = %self.client.address,
-            "Replica generated a reply to a command, disconnecting it: '{}'",
-            line.escape_ascii()
-        );
+        let (client, address, line) = (self.client.id, &self.client.address, line.escape_ascii());
+        REPLIES.write(&self.engine.stats, self.engine.clock.stamp(), || {
+            tracing::warn!(
+                target: QUOTES,
+                client,
+                %address,
+                "Replica generated a reply to a command, disconnecting it: '{line}'"
+            );
+        });
         out.clear();
         io::Error::from(io::ErrorKind::ConnectionAborted)
     }

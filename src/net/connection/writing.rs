@@ -11,7 +11,7 @@ use tokio::task::coop::has_budget_remaining;
 use crate::command::client::{ClientFlag, UNCOUNTED_OUTPUT_BYTES};
 use crate::config::OutputLimit;
 use crate::engine::Next;
-use crate::observe::Counter;
+use crate::observe::{Counter, Limited};
 
 use super::Task;
 
@@ -25,6 +25,9 @@ const KEPT_BESIDE_HELD_BYTES: usize = 64 * 1024;
 /// Where more replies wait than this, and than the limits of the client's class, bytes, it has to take them before more
 /// of its commands are run. Beyond what any client lets wait that reads at all; Redis knows no such bound.
 pub(super) const PILE_BYTES: u64 = 64 << 20;
+
+/// Clients that were closed for what they do not read.
+static TOO_MUCH_OUTPUT: Limited = Limited::new();
 
 impl Task {
     /// Writes the worker's buffer of replies; keeps what the socket does not take.
@@ -172,12 +175,12 @@ impl Task {
     /// The client does not take its replies: the connection ends.
     pub(super) fn cut_off(&self) -> io::Error {
         self.engine.stats.worker(self.client.worker).incr(Counter::OutputBufferDisconnections);
-        tracing::warn!(
-            client = self.client.id,
-            address = %self.client.address,
-            waiting_bytes = self.client.waiting_bytes(),
-            "Client closed for overcoming of output buffer limits."
-        );
+        let (client, address, waiting_bytes) =
+            (self.client.id, &self.client.address, self.client.waiting_bytes());
+        TOO_MUCH_OUTPUT.write(&self.engine.stats, self.engine.clock.stamp(), || {
+            let words = "Client closed for overcoming of output buffer limits.";
+            tracing::warn!(client, %address, waiting_bytes, "{words}");
+        });
         io::Error::from(io::ErrorKind::ConnectionAborted)
     }
 

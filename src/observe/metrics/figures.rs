@@ -237,6 +237,8 @@ pub struct Figures {
     pub eviction_exceeded_ms: u64,
     /// Milliseconds that it has been exceeded until now without a break.
     pub eviction_exceeded_now_ms: u64,
+    /// The longest time that a worker evicted in one go, nanoseconds.
+    pub eviction_longest_hold_ns: u64,
     /// What waits to be freed or to be saved, which eviction does not count.
     pub mem_not_counted_for_evict: u64,
     /// Memory of the clients' buffers.
