@@ -253,10 +253,7 @@ fn spans_of_commands_and_saves_arrive() {
         })
         .collect();
     assert!(!stages.is_empty(), "a command has the stages that mattered");
-    assert!(
-        stages.iter().all(|name| ["parse", "wait for locks", "run", "write"].contains(name)),
-        "{stages:?}"
-    );
+    assert!(stages.iter().all(|name| ["parse", "lock_wait", "run", "write"].contains(name)), "{stages:?}");
     let incr = seen.iter().find(|span| span.name == "incr").expect("it arrived");
     assert_eq!(incr.status.as_ref().map(|status| status.message.as_str()), Some("ERR"));
 }

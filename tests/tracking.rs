@@ -335,3 +335,15 @@ fn nothing_is_left_of_who_has_gone() {
     client.line("SET a 1");
     assert_eq!(client.line("PING"), "PONG");
 }
+
+#[test]
+fn the_word_to_cache_holds_for_a_command_that_has_to_wait_for_the_keyspace() {
+    let server = Server::start(&[]);
+    let mut client = tracking(&server, "OPTIN");
+    assert_eq!(server.client().line("SET key 1"), "OK");
+    assert_eq!(client.line("CLIENT CACHING YES"), "OK");
+    // It reads a key that it does not declare.
+    assert_eq!(client.line("EVAL \"return redis.call('GET', 'key')\" 0"), "\"1\"");
+    assert_eq!(server.client().line("SET key 2"), "OK");
+    assert_eq!(client.reply(), invalidate(&["key"]));
+}

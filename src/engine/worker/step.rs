@@ -128,7 +128,8 @@ impl Worker {
             return self.plain(connection, out, batch, index, args);
         }
         let step = self.climb(connection, out, batch, command, args);
-        if let Some(caching) = &mut connection.session.tracking
+        if !matches!(step, Step::Before(_))
+            && let Some(caching) = &mut connection.session.tracking
             && caching.is_given
             && connection.session.multi.is_none()
             && !command.is_some_and(|index| self.keeps_caching(index))
