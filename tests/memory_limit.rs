@@ -38,7 +38,7 @@ fn write(port: u16, writer: u64) {
     for _ in 0..ROUNDS {
         let mut request = Vec::new();
         for _ in 0..AT_ONCE {
-            let number = random.below(2_000);
+            let number = random.below(20_000);
             let key = |letter: char| format!("{letter}:{number}").into_bytes();
             let some = &value[..(10 << random.below(15)).min(value.len())];
             let element = format!("{}", random.below(1_000_000)).into_bytes();

@@ -347,3 +347,18 @@ fn the_word_to_cache_holds_for_a_command_that_has_to_wait_for_the_keyspace() {
     assert_eq!(server.client().line("SET key 2"), "OK");
     assert_eq!(client.reply(), invalidate(&["key"]));
 }
+
+#[test]
+fn what_a_client_does_not_read_of_its_cache_counts_against_the_limit_of_clients() {
+    let server = Server::start(&["--maxmemory-clients", "1mb"]);
+    let mut deaf = tracking(&server, "BCAST");
+    let mut writer = server.client();
+    assert_eq!(writer.line("CLIENT NO-EVICT on"), "OK");
+    let long = "k".repeat(10_000);
+    until("it is closed", || {
+        assert_eq!(writer.line(&format!("SET {long} 1")), "OK");
+        writer.info("evicted_clients") == "1"
+    });
+    while deaf.reply().is_some() {}
+    assert!(writer.info("mem_clients_normal").parse::<usize>().expect("a number") < 1 << 20);
+}

@@ -483,27 +483,6 @@ mod tests {
     }
 
     #[test]
-    fn what_a_client_is_told_of_its_cache_counts_at_once() {
-        let mut rig = rig("0", "noeviction");
-        let (listener, me) = (rig.connect(), rig.connect());
-        rig.send(listener, "HELLO 3");
-        let client = Arc::clone(&rig.engine.clients.all()[0]);
-        let (alone, long) = (client.memory(), "k".repeat(1_000));
-        rig.send(listener, &format!("CLIENT TRACKING on BCAST PREFIX {long} PREFIX other"));
-        assert!(client.memory() > alone + long.len(), "its prefixes count");
-        let write = format!("SET {long} 1");
-        rig.send(me, &write);
-        assert_eq!(rig.engine.clients.bytes(), 0, "without a limit nobody has counted");
-        assert!(rig.engine.clients.evict(usize::MAX).is_empty());
-        let before = rig.engine.clients.bytes();
-        rig.send(me, &write);
-        assert!(rig.engine.clients.bytes() > before + long.len());
-        rig.read(listener);
-        rig.send(listener, "CLIENT TRACKING off");
-        assert_eq!(client.memory(), alone);
-    }
-
-    #[test]
     fn the_limit_of_clients_may_be_a_share() {
         let mut settings = Settings { maxmemory_bytes: 1_000, ..Settings::default() };
         assert_eq!(limit_of_clients(&settings), None);

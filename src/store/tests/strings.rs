@@ -169,10 +169,14 @@ fn frequency_outlives_the_value_and_recency_is_renewed() {
 
     let mut twin = Twin::new(Usage::Lru);
     twin.set(b"key", Str::Bytes(b"short"), Expiry::Clear);
-    let before = lru_of(&twin);
+    let idle_and_reused = |twin: &Twin| {
+        let bits = lru_of(twin);
+        (crate::store::idle_seconds(bits, 1_000_000 + 5_000), crate::store::usage::is_reused(bits))
+    };
+    let before = idle_and_reused(&twin);
     twin.now_ms += 5_000;
     twin.set(b"key", Str::Bytes(&[1; 500]), Expiry::Clear);
-    assert_eq!(lru_of(&twin), before + 5);
+    assert_eq!((before.1, idle_and_reused(&twin)), (false, (before.0 - 5, true)));
 }
 
 #[test]
