@@ -21,7 +21,17 @@ const VERDICTS: usize = 20_000;
 const REQUESTS: usize = 200;
 
 /// Commands that the compared Redis does not have.
-const NEWER: &[&str] = &["client|no-touch", "client|setinfo", "client|traceparent"];
+const NEWER: &[&str] = &[
+    "client|no-touch",
+    "client|setinfo",
+    "client|traceparent",
+    "hotkeys",
+    "hotkeys|get",
+    "hotkeys|help",
+    "hotkeys|reset",
+    "hotkeys|start",
+    "hotkeys|stop",
+];
 
 /// Words of requests: keys that patterns are about, channels, and what options are called.
 const WORDS: &[&str] = &[

@@ -15,7 +15,17 @@ use glasswing::command::introspection::{docs, info};
 use glasswing::resp::{Encoder, Protocol, Value, ValueDecoder};
 
 /// Commands that the compared Redis does not have: they came later, or are ours.
-const NEWER: &[&str] = &["client|no-touch", "client|setinfo", "client|traceparent"];
+const NEWER: &[&str] = &[
+    "client|no-touch",
+    "client|setinfo",
+    "client|traceparent",
+    "hotkeys",
+    "hotkeys|get",
+    "hotkeys|help",
+    "hotkeys|reset",
+    "hotkeys|start",
+    "hotkeys|stop",
+];
 
 /// Redis by itself, on a socket in a directory of its own; both go when this goes.
 struct Redis {

@@ -30,9 +30,11 @@ mod slots;
 mod watched;
 
 pub use console::{
-    Answer, ChangedSetting, ClientList, ClientOrder, ClientRow, Console, KEPT_NAME, KeyDetails, KeyPage,
-    KeyRow, Live, LiveClients, LiveCommand, LiveDatabase, LiveLatency, LiveLog, LiveMemory, LivePercentiles,
-    LivePersistence, LiveRates, LiveSlowLog, LiveWorker, LookError, Sampler, Text, WantedClients, WantedKeys,
+    Answer, BusyClient, BusyLibrary, ChangedSetting, ClientList, ClientOrder, ClientRow, Console, FoundMost,
+    KEPT_NAME, KeyDetails, KeyPage, KeyRow, KeyStatistics, LargeKey, Live, LiveClients, LiveCommand,
+    LiveDatabase, LiveLatency, LiveLog, LiveMemory, LivePercentiles, LivePersistence, LiveRates, LiveSlowLog,
+    LiveWorker, LookError, PlainAmount, PrefixAmount, Sampler, Text, TypeAmount, UsedKey, UsedMost,
+    UsedShare, WantedClients, WantedKeys, id_of,
 };
 pub use healthcheck::healthcheck;
 pub use network::{IpNetwork, NetworkError};

@@ -50,6 +50,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route { path: "/clients/kill", methods: "POST",        access: Access::Sensitive, what: "closes a client's connection",         serve: || post(console::kill) },
     Route { path: "/keys",     methods: "GET, HEAD",       access: Access::Sensitive, what: "a search over keys",                   serve: || get(console::find) },
     Route { path: "/key",      methods: "GET, HEAD",       access: Access::Sensitive, what: "a key and its first elements",         serve: || get(console::look) },
+    Route { path: "/usage",    methods: "GET, HEAD",       access: Access::Sensitive, what: "the keys and clients that take most",  serve: || get(console::usage) },
     Route { path: "/debug/bundle", methods: "GET, HEAD",   access: Access::Sensitive, what: "one archive for a bug report",         serve: || get(bundle::bundle) },
     Route { path: "/version",  methods: "GET, HEAD",       access: Access::Open,      what: "what runs here",                       serve: || get(facts::version) },
 ];

@@ -70,6 +70,7 @@ pub(super) fn build(
         replication,
         pubsub: crate::pubsub::PubSub::default(),
         tracking: crate::command::tracking::Tracking::default(),
+        hot_keys: Arc::default(),
         jobs: Jobs::new(clocks),
         scripts: crate::script::ScriptEngine::new(clock.clone(), config.clone()),
         guard: Arc::new(Guard::new()),
@@ -194,6 +195,7 @@ pub(super) fn engine_of(host: &Arc<Host>) -> Arc<Engine> {
         world: Arc::clone(&host.world),
         status: Arc::clone(&host.status),
         tracer: host.tracer.clone(),
+        usage: crate::engine::usage::Watched::new(host.workers),
         log: Arc::clone(&host.effect_logs) as Arc<dyn EffectLog>,
         server: Arc::clone(host) as Arc<dyn crate::command::ports::Server>,
     });

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::admin::{
-    Answer, ChangedSetting, ClientList, ClientOrder, ClientRow, Console, KeyDetails, KeyPage, LookError,
-    Sampler, Text, WantedClients, WantedKeys,
+    Answer, ChangedSetting, ClientList, ClientOrder, ClientRow, Console, KeyDetails, KeyPage, KeyStatistics,
+    LookError, Sampler, Text, WantedClients, WantedKeys,
 };
 use crate::command::client::{Client, ClientFlag};
 use crate::command::ports::Clients as _;
@@ -39,6 +39,10 @@ impl Console for Admin {
                 default: setting.default,
             })
             .collect()
+    }
+
+    fn key_statistics(&self, top: usize) -> KeyStatistics {
+        super::usage::statistics(&self.0, top)
     }
 
     fn find_keys(&self, wanted: WantedKeys) -> Answer<KeyPage> {

@@ -57,6 +57,7 @@ pub(super) fn gather(host: &Host) -> Figures {
     }
     memory(host, &mut figures);
     figures.scripts = host.scripts.figures();
+    figures.key_statistics = super::usage::figures(host);
     figures.migrate_cached_sockets = host.connections.count() as u64;
     slow_log(host, &mut figures);
     persistence(host, &mut figures);

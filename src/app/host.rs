@@ -43,6 +43,7 @@ pub(super) struct Host {
     pub(super) acl: Arc<Acl>,
     pub(super) pubsub: crate::pubsub::PubSub,
     pub(super) tracking: crate::command::tracking::Tracking,
+    pub(super) hot_keys: Arc<crate::command::hot_keys::HotKeys>,
     pub(super) jobs: Jobs,
     pub(super) append_only: Arc<super::append_only::AppendOnly>,
     pub(super) scripts: crate::script::ScriptEngine,
@@ -140,6 +141,10 @@ impl Server for Host {
 
     fn pubsub(&self) -> &crate::pubsub::PubSub {
         &self.pubsub
+    }
+
+    fn hot_keys(&self) -> &Arc<crate::command::hot_keys::HotKeys> {
+        &self.hot_keys
     }
 
     fn tracking(&self) -> &crate::command::tracking::Tracking {

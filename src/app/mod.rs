@@ -33,6 +33,7 @@ mod signals;
 mod syncing;
 mod title;
 mod tools;
+mod usage;
 mod users;
 
 pub use run::run;

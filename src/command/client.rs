@@ -259,6 +259,11 @@ impl Client {
         lock(&self.text).clone()
     }
 
+    /// Reads what it calls itself, without a copy.
+    pub fn read_text<R>(&self, read: impl FnOnce(&ClientText) -> R) -> R {
+        read(&lock(&self.text))
+    }
+
     /// Changes what it calls itself.
     pub fn edit_text(&self, edit: impl FnOnce(&mut ClientText)) {
         edit(&mut lock(&self.text));

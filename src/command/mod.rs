@@ -16,6 +16,7 @@ pub mod database;
 pub mod effects;
 pub mod element_scan;
 pub mod error;
+pub mod hot_keys;
 pub mod keys;
 pub mod observed;
 pub mod ports;

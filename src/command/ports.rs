@@ -78,6 +78,8 @@ pub trait Server: Send + Sync {
     fn save_users(&self) -> Result<(), String>;
     /// Channels and who listens to them.
     fn pubsub(&self) -> &crate::pubsub::PubSub;
+    /// What HOTKEYS counts.
+    fn hot_keys(&self) -> &Arc<super::hot_keys::HotKeys>;
     /// Who caches keys, and hears of their changes.
     fn tracking(&self) -> &super::tracking::Tracking;
     /// The stream of what happens, and who follows it.

@@ -265,6 +265,8 @@ pub(crate) struct FakeServer {
     pub(crate) pubsub: crate::pubsub::PubSub,
     /// Who caches keys.
     pub(crate) tracking: super::tracking::Tracking,
+    /// What HOTKEYS counts.
+    pub(crate) hot_keys: Arc<super::hot_keys::HotKeys>,
     /// The stream that nobody follows.
     pub(crate) replication: crate::replica::Replication,
     /// What INFO shows beside the counters.
@@ -333,6 +335,7 @@ impl FakeServer {
             me: Weak::clone(me),
             pubsub: crate::pubsub::PubSub::default(),
             tracking: super::tracking::Tracking::default(),
+            hot_keys: Arc::default(),
             replication: nobody_follows(),
             figures: Mutex::default(),
             asked: Mutex::default(),
@@ -389,6 +392,9 @@ impl Server for FakeServer {
     }
     fn pubsub(&self) -> &crate::pubsub::PubSub {
         &self.pubsub
+    }
+    fn hot_keys(&self) -> &Arc<super::hot_keys::HotKeys> {
+        &self.hot_keys
     }
     fn tracking(&self) -> &super::tracking::Tracking {
         &self.tracking

@@ -1,7 +1,7 @@
 //! Pure data structures: what a value is, without a server around it.
 //!
 //! Here live the list, the set, the hash, the sorted set and the stream, places on the earth,
-//! HyperLogLogs, the matching of glob patterns, numbers as Redis reads and writes them, and the longest
+//! HyperLogLogs, the heaviest of very many things, the matching of glob patterns, numbers as Redis reads and writes them, and the longest
 //! common subsequence. Here never live locks, clocks, replies or anything else of the crate's other rooms: a structure takes
 //! bytes and gives bytes, and says `None` or an error value of its own where
 //! something is not there or not possible.
@@ -17,6 +17,7 @@ mod limits;
 pub mod list;
 pub mod number;
 pub mod set;
+pub mod sketch;
 pub mod sorted_set;
 pub mod stream;
 mod table;

@@ -6,7 +6,8 @@
 //!
 //! Reading order: [`worker`] (a batch), [`gate`] (refusals), [`unit`](mod@unit) (one command under its locks),
 //! [`transaction`], [`blocked`], [`world`], [`expiry`],
-//! [`memory`] (eviction), [`reader`] (commands of nobody that only read).
+//! [`memory`] (eviction), [`usage`](mod@usage) (which keys and clients take most), [`reader`] (commands of nobody that
+//! only read).
 
 pub mod blocked;
 #[cfg(test)]
@@ -30,6 +31,7 @@ mod testing;
 pub mod tracking;
 pub mod transaction;
 pub mod unit;
+pub mod usage;
 pub mod worker;
 pub mod world;
 #[cfg(test)]

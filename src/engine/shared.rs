@@ -14,6 +14,7 @@ use crate::store::Store;
 use super::clients::ClientTable;
 use super::log::{EffectLog, Keepers};
 use super::memory::Memory;
+use super::usage::Watched;
 use super::world::World;
 
 /// States of the server that decide about commands.
@@ -76,6 +77,8 @@ pub struct Engine {
     pub status: Arc<Status>,
     /// Spans of sampled commands.
     pub tracer: Tracer,
+    /// Which keys and clients take most.
+    pub usage: Watched,
     /// Who keeps the effects of units.
     pub log: Arc<dyn EffectLog>,
     /// The rest of the server, for commands that ask.

@@ -61,6 +61,7 @@ impl Rig {
             world: Arc::new(World::new(workers + 1)),
             status: Engine::status_with(super::memory::Memory::new(used)),
             tracer: crate::observe::trace::Tracer::off(),
+            usage: super::usage::Watched::new(workers),
             log: Arc::new(super::log::NoLog),
             server: fake,
         });

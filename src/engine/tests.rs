@@ -36,6 +36,7 @@ impl Bench {
             world: Arc::new(World::new(1)),
             status: Engine::status(),
             tracer: crate::observe::trace::Tracer::off(),
+            usage: super::usage::Watched::new(1),
             log: Arc::new(super::log::NoLog),
             server,
         };

@@ -187,6 +187,11 @@ fn run_queued(scope: &Scope<'_>, ctx: &mut Context<'_>, queued: &Queued, keys: &
     let took_ns = scope.engine.clock.stamp().saturating_sub(began);
     scope.stats.record(queued.command, took_ns);
     scope.stats.incr(Counter::CommandsProcessed);
+    let hot_keys = scope.engine.server.hot_keys();
+    if hot_keys.is_on() {
+        let bytes = ctx.out.len().saturating_sub(mark);
+        hot_keys.ran(ctx.session.client.worker, scope.moment.now_ms, &args, took_ns, bytes);
+    }
     if took_ns >= seen_from_ns {
         let client = &ctx.session.client;
         if parts::is_on() {

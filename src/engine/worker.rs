@@ -13,6 +13,7 @@ use crate::acl::Acl;
 use crate::clock::{Stamp, WallTime};
 use crate::command::KeyAt;
 use crate::command::client::{Client, ClientFlag};
+use crate::command::hot_keys::HotKeys;
 use crate::command::observed::notable_ns;
 use crate::config::{MaxmemoryPolicy, Settings};
 use crate::observe::trace::WorkerTracer;
@@ -25,6 +26,7 @@ use super::shared::Engine;
 use super::tracking;
 
 mod batch;
+mod draw;
 mod parking;
 mod plain;
 mod plan;
@@ -32,6 +34,7 @@ mod sampled;
 mod step;
 
 use batch::{Batch, Group, Planned, Step};
+use draw::RunGroup;
 use plan::Last;
 use sampled::Sampled;
 
@@ -82,6 +85,10 @@ pub struct Worker {
     slow: Vec<Arc<SlowStages>>,
     /// What decoding the last group took, by request; measured only while traces are on.
     parse_nanos: u64,
+    /// What HOTKEYS counts.
+    hot_keys: Arc<HotKeys>,
+    /// Requests that are passed over before the next one that is drawn ([`draw`]).
+    gap: u32,
 }
 
 impl std::fmt::Debug for Worker {
@@ -116,6 +123,8 @@ impl Worker {
             notable_ns: u64::MAX,
             slow: Vec::new(),
             parse_nanos: 0,
+            hot_keys: Arc::clone(engine.server.hot_keys()),
+            gap: u32::MAX,
             engine,
         };
         worker.read_settings();
@@ -134,7 +143,9 @@ impl Worker {
 
     fn read_settings(&mut self) {
         self.settings_version = self.engine.config.version();
+        let drew = self.settings.key_statistics;
         self.settings = self.engine.config.current();
+        self.set_drawing(drew);
         self.limits.max_bulk_len = self.settings.proto_max_bulk_len_bytes as usize;
         self.usage = usage_of(&self.settings);
         self.notable_ns = notable_ns(&self.settings);
@@ -143,15 +154,9 @@ impl Worker {
     /// The moment of a unit that begins at `stamp`.
     #[inline]
     fn moment(&mut self, stamp: Stamp) -> Moment {
-        self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let seed = self.random();
         let now_ms = self.wall.at(stamp);
-        Moment {
-            now_ms,
-            horizon_ms: now_ms,
-            keeps_expired: false,
-            usage: self.usage,
-            seed: self.seed ^ stamp,
-        }
+        Moment { now_ms, horizon_ms: now_ms, keeps_expired: false, usage: self.usage, seed: seed ^ stamp }
     }
 
     /// The moment of work outside a batch: a client that leaves, a time that is up.
@@ -254,28 +259,30 @@ impl Worker {
             self.fetch(connection.session.database, input);
             let plan = std::mem::take(&mut self.plan);
             let (spans, keys) = (std::mem::take(&mut self.spans), std::mem::take(&mut self.keys));
-            let mut stopped = None;
-            for planned in &plan {
+            let (mut stopped, mut ran) = (None, plan.len());
+            for (at, planned) in plan.iter().enumerate() {
                 let args = planned.args(input, &spans, &keys);
                 match self.command(connection, out, batch, planned.command, &args) {
                     Step::Done => {
                         batch.consumed = planned.end;
                         if let Some(next) = self.enough(connection, out, batch) {
-                            stopped = Some(next);
+                            (stopped, ran) = (Some(next), at + 1);
                             break;
                         }
                     }
                     Step::Stop(next) => {
                         batch.consumed = planned.end;
-                        stopped = Some(next);
+                        (stopped, ran) = (Some(next), at + 1);
                         break;
                     }
                     Step::Before(next) => {
-                        stopped = Some(next);
+                        (stopped, ran) = (Some(next), at);
                         break;
                     }
                 }
             }
+            let group = RunGroup { input, plan: &plan[..ran], spans: &spans, keys: &keys };
+            self.draw_from(&connection.session, &group, batch.stamp);
             (self.plan, self.spans, self.keys) = (plan, spans, keys);
             if let Some(next) = stopped {
                 return next;

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use crate::command::client::{Client, ClientFlag};
 use crate::engine::expiry::Sweeper;
 use crate::engine::memory;
+use crate::engine::usage::taker::Taker;
 use crate::engine::{Engine, Worker};
 use crate::observe::Counter;
 use crate::strand::Stack;
@@ -166,6 +167,7 @@ async fn keep_house(
     beats: Arc<[AtomicU64]>,
 ) {
     let mut sweeper = Sweeper::new(index, count);
+    let mut taker = Taker::new(index, count);
     let mut since_looked = Duration::ZERO;
     let (mut batches, mut pause) = (0, BUSY_TURN);
     loop {
@@ -212,6 +214,8 @@ async fn keep_house(
             // The connections that became ready meanwhile go first.
             tokio::task::yield_now().await;
         }
+        let moment = shared.borrow_mut().worker.moment_now();
+        works |= taker.slice(&engine, moment);
         pause = if works { BUSY_TURN } else { IDLE_TURN };
     }
 }

@@ -153,6 +153,13 @@ impl Stats {
             .sum()
     }
 
+    /// How often keys have changed, come or gone by themselves since the start, whatever CONFIG RESETSTAT says.
+    pub fn ever_changed(&self) -> u64 {
+        let counters = [Counter::Changes, Counter::ExpiredKeys, Counter::EvictedKeys];
+        let slots = 0..=self.workers.len();
+        slots.flat_map(|slot| counters.map(|counter| self.raw(slot, counter))).sum()
+    }
+
     /// Changes that no save holds yet (Redis's `rdb_changes_since_last_save`). CONFIG RESETSTAT leaves
     /// them as they are.
     pub fn unsaved_changes(&self) -> u64 {

@@ -5,9 +5,11 @@
 //! let a save see one instant. What never does: a command, a socket, a clock, a file.
 //!
 //! Reading order: [`entry`] (one key), [`shard`] (one table), [`database`], [`keyspace`] (all of it),
-//! [`view`] (what a command sees) and [`locking`], then [`scan`], [`sweep`], [`evict`], [`saves`] and [`capture`].
+//! [`view`] (what a command sees) and [`locking`], then [`scan`], [`sweep`], [`census`], [`evict`], [`saves`] and
+//! [`capture`].
 
 mod capture;
+mod census;
 mod database;
 mod entry;
 mod evict;
@@ -37,6 +39,7 @@ mod view;
 mod whole;
 
 pub use capture::{Capture, Walker};
+pub use census::{Amount, Census, LargeKey, TYPES, Tallied};
 pub use entry::{Entry, EntryKind, MAX_INLINE, Meta, Str};
 pub use evict::{Evicted, EvictionRule, EvictionStep, Evictor, Worth};
 pub use hash::{KeyHash, KeyHasher};

@@ -94,6 +94,15 @@ impl Object {
         }
     }
 
+    /// The same, of very large lists and sorted sets roughly: the others say it at once.
+    pub fn memory_estimate(&self) -> usize {
+        match self {
+            Object::List(list) => list.memory_estimate(),
+            Object::SortedSet(sorted) => sorted.memory_estimate(),
+            other => other.memory_usage(),
+        }
+    }
+
     /// Number of elements.
     pub fn len(&self) -> usize {
         match self {

@@ -113,7 +113,7 @@ pub fn get(server: &AdminServer, path: &str) -> Answer {
 }
 
 /// Every path that answers as it stands, with the content type of its answer.
-pub const GET_ROUTES: [(&str, &str); 14] = [
+pub const GET_ROUTES: [(&str, &str); 15] = [
     ("/", "text/html; charset=utf-8"),
     ("/metrics", METRICS_TYPE),
     ("/livez", "text/plain; charset=utf-8"),
@@ -126,6 +126,7 @@ pub const GET_ROUTES: [(&str, &str); 14] = [
     ("/info", "application/json"),
     ("/slowlog", "application/json"),
     ("/clients", "application/json"),
+    ("/usage", "application/json"),
     ("/keys", "application/json"),
     ("/version", "application/json"),
 ];
@@ -134,8 +135,8 @@ pub const GET_ROUTES: [(&str, &str); 14] = [
 pub const OTHER_ROUTES: [&str; 4] = ["/live", "/clients/kill", "/key", "/debug/bundle"];
 
 /// The paths that show or change what a client would need the password for.
-pub const SENSITIVE: [&str; 8] =
-    ["/config", "/info", "/slowlog", "/clients", "/clients/kill", "/keys", "/key", "/debug/bundle"];
+pub const SENSITIVE: [&str; 9] =
+    ["/config", "/info", "/slowlog", "/clients", "/clients/kill", "/keys", "/key", "/usage", "/debug/bundle"];
 
 /// What the page of the console loads.
 pub const FILES: [&str; 7] = [

@@ -32,6 +32,26 @@ fn clients_are_listed_within_limits() {
 }
 
 #[test]
+fn what_takes_most_is_told_within_limits() {
+    let (_, server) = served();
+    let told = get(&server, "/usage?top=2").json();
+    assert_eq!((&told["on"], &told["found"]), (&json!(true), &json!(null)));
+    let keys = told["used"]["keys"].as_array().unwrap();
+    assert_eq!(keys.len(), 2);
+    let name = json!({ "text": HOSTILE_SHOWN, "bytes": 512 << 20, "cut": true });
+    assert_eq!(
+        keys[0],
+        json!({
+            "db": 3, "name": name, "id": null, "share": 0.5, "share_low": 0.4, "share_high": 0.6,
+            "per_second": 10.0, "writes": 0.25,
+        })
+    );
+    let keys_of = |query: &str| get(&server, query).json()["used"]["keys"].as_array().unwrap().len();
+    assert_eq!((keys_of("/usage"), keys_of("/usage?top=999999")), (10, 128));
+    assert_eq!(get(&server, "/usage?top=-1").status, 400);
+}
+
+#[test]
 fn a_client_is_closed_by_its_number() {
     let (fake, server) = served();
     let killed = send(&server, "POST /clients/kill?id=7", &[]);

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use glasswing::admin::{
     Answer, ChangedSetting, ClientList, ClientOrder, ClientRow, Console, KEPT_NAME, KeyDetails, KeyPage,
-    KeyRow, Live, LookError, Sampler, Text, WantedClients, WantedKeys,
+    KeyRow, KeyStatistics, Live, LookError, Sampler, Text, UsedKey, UsedMost, UsedShare, WantedClients,
+    WantedKeys, id_of,
 };
 
 use crate::fake::Fake;
@@ -100,6 +101,17 @@ impl Console for Fake {
     fn changed_settings(&self) -> Vec<ChangedSetting> {
         let text = str::to_owned;
         vec![ChangedSetting { name: text("port"), value: text("7000"), default: text("6379") }]
+    }
+
+    fn key_statistics(&self, top: usize) -> KeyStatistics {
+        let share = UsedShare { share: 0.5, share_low: 0.4, share_high: 0.6, per_second: 10.0, writes: 0.25 };
+        let name = Text::begin_of(HOSTILE, 512 << 20);
+        let key = UsedKey { db: 3, id: id_of(&name), name, share };
+        KeyStatistics {
+            on: true,
+            used: UsedMost { keys: vec![key; top.min(5000)], ..UsedMost::default() },
+            found: None,
+        }
     }
 
     fn find_keys(&self, wanted: WantedKeys) -> Answer<KeyPage> {

@@ -139,6 +139,30 @@ def search(browser, pattern, database=0):
     field.send_keys(pattern, Keys.ENTER)
 
 
+def what_takes_most_is_named(browser, port):
+    busy = Client(port, b"busy\"one")
+    for _ in range(4000):
+        busy.ask("INCR", HOSTILE + b"-hot")
+    busy.ask("RPUSH", b"<b>big</b>:list", *["x" * 100] * 2000)
+
+    def named(rows, text):
+        browser.click("#usage-refresh")
+        return text in (browser.text(rows) or "")
+
+    browser.until("the hot key is named", lambda: named("#hot-keys-rows", HOSTILE_SHOWN + "-hot"))
+    assert " to " in browser.text("#hot-keys-rows") and "%" in browser.text("#hot-keys-rows")
+    browser.until("the busy client is named", lambda: named("#busy-clients-rows", 'busy"one'))
+    browser.until("the walk is over", lambda: named("#largest-rows", "<b>big</b>:list"))
+    assert "2,000" in browser.text("#longest-rows"), browser.text("#longest-rows")
+    assert "list" in browser.text("#types-rows") and "user:" in browser.text("#prefixes-rows")
+    assert browser.js("return document.querySelectorAll('#usage tbody b, #usage tbody script').length") == 0
+    browser.click("#longest-rows button")
+    browser.until("the key is shown", lambda: browser.js("return document.getElementById('key-view').open"))
+    assert browser.text("#key-name") == "<b>big</b>:list"
+    browser.click("#key-close")
+    busy.socket.close()
+
+
 def the_slow_log_names_the_culprit(browser, _):
     browser.until("the slow command is listed", lambda: "onerror" in browser.text("#slow-rows"))
     assert "\\u{202e}" in browser.text("#slow-rows")
@@ -163,12 +187,12 @@ def the_keyboard_is_enough(browser, _):
     body = browser.find("body")
     body.send_keys(Keys.TAB)
     reached = []
-    for _ in range(200):
+    for _ in range(300):
         reached.append(browser.js("const it = document.activeElement; return it.id || it.className || it.textContent"))
         if reached[-1] == "config-refresh":
             break
         browser.driver.switch_to.active_element.send_keys(Keys.TAB)
-    for wanted in ("skip", "token-open", "save", "slow-refresh", "clients-holding", "keys-pattern", "config-refresh"):
+    for wanted in ("skip", "token-open", "save", "slow-refresh", "usage-refresh", "clients-holding", "keys-pattern", "config-refresh"):
         assert wanted in reached, (wanted, reached)
     assert reached[0] == "skip", reached[:3]
 
@@ -229,7 +253,7 @@ def main():
     browser = Browser()
     failed = 0
     checks = [(the_policy_holds, port), (figures_move, port), (a_save_is_made, port), (a_client_is_killed, port),
-              (keys_are_found_and_shown, port), (the_slow_log_names_the_culprit, port), (settings_differ, port),
+              (keys_are_found_and_shown, port), (what_takes_most_is_named, port), (the_slow_log_names_the_culprit, port), (settings_differ, port),
               (every_look_is_well, asked.pictures), (the_keyboard_is_enough, port), (the_token_is_asked_for, asked.guarded[1])]
     try:
         browser.look("light", 1280)

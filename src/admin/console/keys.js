@@ -79,12 +79,13 @@ function memory(key) {
 
 const COLUMNS = { string: ["Begin"], list: ["Element"], set: ["Member"], hash: ["Field", "Value"], zset: ["Member", "Score"], stream: ["Entry", "Fields and values"] };
 
-async function look(db, id) {
+/** Shows a key; what goes wrong is said in a note. */
+export async function look(db, id, noteId = "keys-note") {
   let key;
   try {
     key = await ask(`key?db=${encodeURIComponent(db)}&name=${id}`);
   } catch (error) {
-    note(by("keys-note"), error.text ?? String(error));
+    note(by(noteId), error.text ?? String(error));
     return;
   }
   by("key-name").replaceChildren(named(key.name, "the empty name"));

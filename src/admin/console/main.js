@@ -5,17 +5,21 @@ import * as figures from "./figures.js";
 import * as keys from "./keys.js";
 import * as lists from "./lists.js";
 import { by, note, write } from "./show.js";
+import { usage } from "./usage.js";
 
 // Frames come every second: so long without one means that the way is broken.
 const SILENCE_MS = 10_000;
 const LONGEST_PAUSE_MS = 15_000;
 // Clients are fetched anew when some came or went, but not more often than this.
 const CLIENTS_MS = 5_000;
+// What takes most changes slowly.
+const USAGE_MS = 5_000;
 
 let stream = null;
 let slowSeen = "";
 let clientsSeen = "";
 let clientsAt = 0;
+let usageAt = 0;
 
 function link(text, kind) {
   const pill = by("link");
@@ -97,12 +101,19 @@ function fetchWhatChanged(live) {
     clientsAt = Date.now();
     lists.clients();
   }
+  // Whoever is about to press a button there has it taken away by nobody.
+  const held = by("usage").contains(document.activeElement) || by("key-view").open;
+  if (!held && Date.now() - usageAt >= USAGE_MS) {
+    usageAt = Date.now();
+    usage();
+  }
 }
 
 function fetchAll() {
   slowSeen = "";
   clientsSeen = "";
   clientsAt = 0;
+  usageAt = 0;
   lists.config();
 }
 
@@ -131,6 +142,7 @@ by("token-forget").addEventListener("click", () => useToken(""));
 by("token-cancel").addEventListener("click", () => by("token").close());
 by("save").addEventListener("click", () => figures.save().catch(() => {}));
 by("slow-refresh").addEventListener("click", () => lists.slowLog());
+by("usage-refresh").addEventListener("click", () => usage());
 by("clients-refresh").addEventListener("click", () => lists.clients());
 by("clients-form").addEventListener("submit", (event) => {
   event.preventDefault();

@@ -4,13 +4,14 @@
 //! the token is typed in. All that it shows it asks of routes that are guarded.
 //!
 //! In reading order: `ports` (what it needs from the server), `live` (figures, by server-sent events), `clients`,
-//! `keys`, `text` (what clients' bytes look like). The page itself is `index.html` and the files beside it.
+//! `keys`, `usage` (what takes most), `text` (what clients' bytes look like). The page itself is `index.html` and the files beside it.
 
 mod clients;
 mod keys;
 mod live;
 mod ports;
 mod text;
+mod usage;
 
 use axum::http::header::{self, HeaderName};
 use axum::response::{IntoResponse, Response};
@@ -24,6 +25,11 @@ pub use ports::{
     LivePersistence, LiveRates, LiveSlowLog, LiveWorker, LookError, Sampler, WantedClients, WantedKeys,
 };
 pub use text::Text;
+pub(super) use usage::usage;
+pub use usage::{
+    BusyClient, BusyLibrary, FoundMost, KeyStatistics, LargeKey, PlainAmount, PrefixAmount, TypeAmount,
+    UsedKey, UsedMost, UsedShare, id_of,
+};
 
 pub(super) const PAGE: &str = include_str!("index.html");
 
@@ -39,6 +45,7 @@ pub(super) const FILES: &[(&str, &str, &str)] = &[
     ("/console/figures.js", SCRIPT, include_str!("figures.js")),
     ("/console/lists.js", SCRIPT, include_str!("lists.js")),
     ("/console/keys.js", SCRIPT, include_str!("keys.js")),
+    ("/console/usage.js", SCRIPT, include_str!("usage.js")),
 ];
 
 /// The page loads its own files and asks its own server, is shown in no frame, sends no form, and has no way

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use serde::{Serialize, Serializer};
 
 use super::text::Text;
+use super::usage::KeyStatistics;
 use crate::admin::{Check, SaveStatus, save};
 
 /// An answer that may have to wait until nobody holds the whole keyspace.
@@ -25,6 +26,9 @@ pub trait Console: Send + Sync + 'static {
 
     /// Settings that are not at their default, in the order to show them. Secrets are hidden.
     fn changed_settings(&self) -> Vec<ChangedSetting>;
+
+    /// What takes most, the first `top` of each kind. Nothing is walked over for it.
+    fn key_statistics(&self, top: usize) -> KeyStatistics;
 
     /// Looks for keys, with a bounded amount of work.
     fn find_keys(&self, wanted: WantedKeys) -> Answer<KeyPage>;

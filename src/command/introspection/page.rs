@@ -29,8 +29,13 @@ pub fn markdown(registry: &Registry) -> String {
     page += "\n## What differs\n\n| command | difference |\n|---|---|\n";
     let differing = sorted(registry).into_iter().filter(|command| !command.row.differs.is_empty());
     differing.for_each(|command| page += &line(&[&name(command.full_name), command.row.differs]));
-    let newer = sorted(registry).into_iter().filter(|command| command.row.differs.is_empty());
-    for newer in newer.filter(|command| !of_redis.contains(command.full_name)) {
+    // A container that says what differs speaks for its subcommands.
+    let told = |full_name: &str| {
+        let container = full_name.split('|').next().unwrap_or(full_name);
+        registry.find(container.as_bytes()).is_some_and(|index| !registry.get(index).row.differs.is_empty())
+    };
+    let newer = sorted(registry).into_iter().filter(|command| !of_redis.contains(command.full_name));
+    for newer in newer.filter(|command| command.row.differs.is_empty() && !told(command.full_name)) {
         page += &line(&[&name(newer.full_name), "Redis 7.0 does not have it yet."]);
     }
 

@@ -5,6 +5,7 @@
 
 mod config;
 mod debug;
+mod hotkeys;
 mod info;
 mod latency;
 mod lolwut;
@@ -24,6 +25,7 @@ use super::row::Command;
 pub static COMMANDS: &[Command] = &[
     config::CONFIG,
     debug::DEBUG,
+    hotkeys::HOTKEYS,
     info::INFO,
     info::TIME,
     latency::LATENCY,

@@ -15,6 +15,7 @@ macro_rules! observe_rows {
     latency_tracking_info_percentiles: Percentiles = Percentiles(vec![50.0, 99.0, 99.9]) => "latency-tracking-info-percentiles" shape("numbers from 0 to 100, or \"\" for none") [MULTI] "Percentiles that INFO latencystats shows.";
     latency_monitor_threshold_ms: u64 = 0 => "latency-monitor-threshold" int(0, LONG_MAX) [] "Milliseconds from which an event enters the latency monitor; 0 is off.";
     trace_keys: bool = false => "trace-keys" yes_no() [OURS] "Spans of commands carry the names of their keys.";
+    key_statistics: bool = true => "key-statistics" yes_no() [OURS] "Watch which keys, clients and key prefixes take most: `GET /usage` shows it.";
     notify_keyspace_events: KeyspaceEvents = KeyspaceEvents::default() => "notify-keyspace-events" shape("letters of Ag$lshzxeKEtmdn, or \"\" for none") [] "Keyspace events that are published.";
 }
     } $($rest)* } };

@@ -246,6 +246,21 @@ impl Index {
             + size_class(self.directory.capacity() * size_of::<u32>())
     }
 
+    /// The same, looking at some of very many segments that lie evenly.
+    pub fn memory_estimate(&self) -> usize {
+        /// Segments that are looked at.
+        const LOOKED_AT: usize = 1_024;
+        let step = self.segments.len() / LOOKED_AT;
+        if step < 2 {
+            return self.memory_usage();
+        }
+        let looked_at = self.segments.len().div_ceil(step);
+        let slots = |segment: &Segment| size_class(segment.slots.capacity() * size_of::<Slot>());
+        self.segments.iter().step_by(step).map(slots).sum::<usize>() / looked_at * self.segments.len()
+            + size_class(self.segments.capacity() * size_of::<Segment>())
+            + size_class(self.directory.capacity() * size_of::<u32>())
+    }
+
     /// Makes room in a segment: a small one gets a third more slots, one that has its most is split.
     fn grow(&mut self, at: usize) {
         let in_use = self.segments.len();

@@ -126,6 +126,10 @@ impl Large {
         self.table.memory_usage() + self.order.memory_usage()
     }
 
+    pub fn memory_estimate(&self) -> usize {
+        self.table.memory_estimate() + self.order.memory_estimate()
+    }
+
     /// The members with the ranks from `start` to before `end`, which are there.
     pub fn range(&self, start: usize, end: usize) -> Range<'_> {
         Range { large: self, leaf: None, next: start, end }

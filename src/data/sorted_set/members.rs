@@ -101,4 +101,9 @@ impl Members {
     pub fn memory_usage(&self) -> usize {
         self.entries.memory_usage() + self.index.memory_usage() + self.owned_bytes
     }
+
+    /// The same roughly: see [`Index::memory_estimate`].
+    pub fn memory_estimate(&self) -> usize {
+        self.entries.memory_usage() + self.index.memory_estimate() + self.owned_bytes
+    }
 }

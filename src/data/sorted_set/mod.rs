@@ -326,6 +326,14 @@ impl SortedSet {
         }
     }
 
+    /// The same, of a very large set roughly, in a time that does not grow with it.
+    pub fn memory_estimate(&self) -> usize {
+        match &self.form {
+            Form::Packed(members) => members.memory_usage(),
+            Form::Large(large) => size_class(size_of::<Large>()) + large.memory_estimate(),
+        }
+    }
+
     /// What OBJECT ENCODING says: `listpack` or `skiplist`.
     pub fn encoding(&self) -> &'static str {
         match &self.form {

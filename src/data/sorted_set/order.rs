@@ -140,6 +140,11 @@ impl Order {
     pub fn memory_usage(&self) -> usize {
         self.root.memory_usage()
     }
+
+    /// The same roughly: below the nodes of the upper levels some children stand for all.
+    pub fn memory_estimate(&self) -> usize {
+        self.root.memory_estimate()
+    }
 }
 
 impl Node {
@@ -246,6 +251,27 @@ impl Node {
                 size_class(size_of::<Inner>()) + below
             }
         }
+    }
+
+    fn memory_estimate(&self) -> usize {
+        /// Below so many items all nodes are looked at.
+        const EXACT: u32 = 20_000;
+        /// Children that stand for all of a node.
+        const LOOKED_AT: usize = 3;
+        let Node::Inner(inner) = self else { return self.memory_usage() };
+        if inner.count() <= EXACT || inner.len() <= LOOKED_AT {
+            return self.memory_usage();
+        }
+        // What is below grows with the items, not with the nodes: those of a tree that was filled in order are fuller.
+        let step = inner.len() / LOOKED_AT;
+        let some = (0..LOOKED_AT).map(|at| at * step + step / 2);
+        let (mut bytes, mut items) = (0, 0);
+        for at in some {
+            bytes += inner.node(at).memory_estimate() as u64;
+            items += u64::from(inner.count_of(at));
+        }
+        let below = u128::from(bytes) * u128::from(inner.count()) / u128::from(items.max(1));
+        size_class(size_of::<Inner>()) + below as usize
     }
 }
 

@@ -37,7 +37,7 @@ impl Worker {
             || session.client.any(SPECIAL)
             // What is evicted for a command comes before its reply.
             || batch.limited && session.tracking.is_some();
-        let watched = batch.monitored || engine.tracer.is_on();
+        let watched = batch.monitored || engine.tracer.is_on() || self.hot_keys.is_on();
         let caching = session.tracking.as_ref().is_some_and(|caching| caching.is_given);
         !(held_up || refused || special || watched || caching)
     }

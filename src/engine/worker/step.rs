@@ -295,6 +295,10 @@ impl Worker {
                 self.note(call, moment, ran_ns, lock_wait_ns);
             }
         }
+        if self.hot_keys.is_on() {
+            let bytes = out.len().saturating_sub(mark);
+            self.hot_keys.ran(self.index, moment.now_ms, args, ran_ns, bytes);
+        }
         if self.tracer.is_on() {
             let seen = Seen {
                 command: Some(index),

@@ -101,6 +101,26 @@ pub struct ScriptFigures {
     pub function_state_bytes: u64,
 }
 
+/// What is known of which keys take most.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct KeyFigures {
+    /// Requests that were drawn since the start.
+    pub samples: u64,
+    /// What the last walk over the keyspace found, once one has ended.
+    pub found: Option<FoundFigures>,
+}
+
+/// What a walk over the keyspace found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FoundFigures {
+    /// When it ended, in milliseconds since 1970.
+    pub ended_unix_ms: u64,
+    /// How long it took, in seconds.
+    pub took_seconds: f64,
+    /// By type: name, keys, bytes.
+    pub types: Vec<(&'static str, u64, u64)>,
+}
+
 impl ScriptFigures {
     /// Bytes of all scripts and libraries without the Lua states.
     pub fn kept_bytes(&self) -> u64 {
@@ -315,6 +335,8 @@ pub struct Figures {
     pub aof: AofFigures,
     /// Scripts and functions.
     pub scripts: ScriptFigures,
+    /// Which keys take most.
+    pub key_statistics: KeyFigures,
     // Statistics that are no counters.
     /// Per cent of the keys with an expiry that are probably past it.
     pub expired_stale_percent: f64,

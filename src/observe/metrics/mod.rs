@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use prometheus::{Registry, TextEncoder};
 
 pub use figures::{
-    AofFigures, DbFigures, Figures, Progress, ReplicaFigures, ReplicationFigures, ScriptFigures,
-    WorkerFigures,
+    AofFigures, DbFigures, Figures, FoundFigures, KeyFigures, Progress, ReplicaFigures, ReplicationFigures,
+    ScriptFigures, WorkerFigures,
 };
 
 use super::stats::Stats;

@@ -10,7 +10,7 @@ use prometheus::proto::{
     Bucket, Counter as Count, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
 };
 
-use super::figures::Figures;
+use super::figures::{Figures, FoundFigures};
 use crate::observe::counters::{Counter, Refusal};
 use crate::observe::histogram::Latency;
 use crate::observe::stats::Stats;
@@ -196,6 +196,21 @@ const ROWS: &[Row] = &[
     row("glasswing_eviction_longest_hold_seconds", GAUGE, &[],
         "The longest time that a worker evicted in one go, since the start or CONFIG RESETSTAT; what the scheduler took away meanwhile does not count. So long the clients of that worker waited: lower maxmemory-eviction-tenacity if it is too long.",
         |row, s| row.one(s.figures.eviction_longest_hold_ns as f64 / 1e9)),
+    row("glasswing_keys_by_type", GAUGE, &["type"],
+        "Keys of each type, as the last walk over the keyspace found them. What grows without end is named in GET /usage, with its largest keys and prefixes.",
+        |row, s| by_type(row, s, |&(_, keys, _)| keys)),
+    row("glasswing_keys_memory_bytes", GAUGE, &["type"],
+        "Memory of the keys of each type, as the last walk over the keyspace found it. GET /usage names the largest keys and prefixes.",
+        |row, s| by_type(row, s, |&(_, _, bytes)| bytes)),
+    row("glasswing_keys_walk_age_seconds", GAUGE, &[],
+        "Time since a walk over the keyspace last ended; absent before the first, or while key-statistics is no. It grows while nothing changes, for then there is nothing to walk for.",
+        |row, s| found(s).map_or_else(Vec::new, |found| row.one((s.figures.now_unix_us / 1_000).saturating_sub(found.ended_unix_ms) as f64 / 1e3))),
+    row("glasswing_keys_walk_seconds", GAUGE, &[],
+        "How long the last walk over the keyspace took, from its begin to its end: the figures by type are as old as that.",
+        |row, s| found(s).map_or_else(Vec::new, |found| row.one(found.took_seconds))),
+    row("glasswing_key_samples_total", COUNTER, &[],
+        "Requests that were drawn to tell which keys and clients are used most (GET /usage). One in 128 while key-statistics is yes.",
+        |row, s| row.one(s.figures.key_statistics.samples as f64)),
     row("glasswing_allocator_bytes", GAUGE, &["kind"],
         "The allocator's view: allocated is asked for, active and resident are in use by pages, metadata is its books, retained is address space without memory. Resident far above allocated is fragmentation.",
         allocator),
@@ -221,6 +236,17 @@ const ROWS: &[Row] = &[
         "Log lines kept back because clients provoked too many of them. The lines that were written name the reason.",
         |row, s| row.one(s.counter(Counter::LogLinesSuppressed))),
 ];
+
+fn found<'a>(scrape: &Scrape<'a>) -> Option<&'a FoundFigures> {
+    scrape.figures.key_statistics.found.as_ref()
+}
+
+type OfType = (&'static str, u64, u64);
+
+fn by_type(row: &Row, scrape: &Scrape<'_>, value: fn(&OfType) -> u64) -> Samples {
+    let types = found(scrape).map_or(&[][..], |found| &found.types);
+    types.iter().map(|one| row.sample(&[one.0], value(one) as f64)).collect()
+}
 
 fn each_worker(row: &Row, scrape: &Scrape<'_>, value: fn(&Scrape<'_>, usize) -> f64) -> Samples {
     let worker = |number: usize| row.sample(&[&number.to_string()], value(scrape, number));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::figures::{AofFigures, Figures, ReplicaFigures, ReplicationFigures};
+use super::figures::{AofFigures, Figures, FoundFigures, KeyFigures, ReplicaFigures, ReplicationFigures};
 use super::tests::{figures, rendered_with};
 
 const HEAD: &str = "# Metrics
@@ -21,7 +21,7 @@ alerts fires.
 const OURS: &str = "
 ## Ours
 
-What Redis has no figure for. The number of series is bounded: labels are commands, workers and reasons that
+What Redis has no figure for. The number of series is bounded: labels are commands, types, workers and reasons that
 the program knows, never anything that a client has named.
 
 ";
@@ -80,6 +80,10 @@ fn everything() -> String {
     let replica = ReplicaFigures { state: "online", ..ReplicaFigures::default() };
     rendered_with(Figures {
         aof: AofFigures { enabled: true, ..AofFigures::default() },
+        key_statistics: KeyFigures {
+            samples: 1,
+            found: Some(FoundFigures { types: vec![("string", 1, 64)], ..FoundFigures::default() }),
+        },
         replication: ReplicationFigures { replicas: vec![replica], ..ReplicationFigures::default() },
         ..figures()
     })
