@@ -31,6 +31,7 @@ pub const CLIENT: Command = Command {
     since: "2.4.0",
     complexity: "Depends on subcommand.",
     group: Group::Connection,
+    differs: "Redis 7.0 does not have NO-TOUCH and SETINFO yet, which clients of today send.",
     run: unknown_subcommand,
     subcommands: &[
         trace::TRACEPARENT,
