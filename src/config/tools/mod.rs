@@ -2,7 +2,7 @@
 //!
 //! [`TOOLS`] holds the rows. The parser ([`Tool::take`]), each tool's `--help`, the program's `--help`, the man page
 //! and the completions of shells are all made from them, so that none can say what another does not. What never lives
-//! here is what a tool does: it is named by a [`Startup`](super::Startup), and done by whoever started.
+//! here is what a tool does: it is named by a [`Startup`], and done by whoever started.
 //!
 //! In reading order: this file says what a row is and reads arguments by it, `rows` lists the tools, `manual` writes
 //! the man page, `shells` the completions.
