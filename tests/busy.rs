@@ -7,6 +7,7 @@ mod common;
 
 use common::{Client, Launch, Server, until};
 use glasswing::command::transcript::format_value;
+use nix::sys::signal::Signal;
 
 const BUSY: &str =
     "(error) BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.";
@@ -213,4 +214,25 @@ fn a_script_is_refused_by_what_it_says_of_itself() {
     let of = |name: &str| stats.split("\\r\\n").find(|line| line.starts_with(name)).unwrap().to_owned();
     assert!(of("cmdstat_eval:calls=2").ends_with("rejected_calls=0,failed_calls=2"), "{stats}");
     assert!(of("cmdstat_set:calls=0").ends_with("rejected_calls=1,failed_calls=0"), "{stats}");
+}
+
+/// What a script has done that was ended in the middle of its writes is no state to save.
+#[test]
+fn who_insists_on_the_end_saves_no_half_of_a_script() {
+    for insists in ["signal", "command"] {
+        let launch = Launch::new().with(&["--save", "3600 1", "--busy-reply-threshold", "20"]);
+        let mut server = launch.start();
+        let (mut caller, mut other) = (server.client(), server.client());
+        caller.send(&["EVAL", "redis.call('SET', 'half', '1') while true do end", "0"]);
+        until_busy(&mut other, BUSY);
+        server.signal(Signal::SIGTERM);
+        assert!(server.log_says("User requested shutdown..."));
+        if insists == "signal" {
+            server.signal(Signal::SIGINT);
+        } else {
+            other.send(&["SHUTDOWN", "NOSAVE"]);
+        }
+        let (_, log) = server.ended();
+        assert!(!launch.file("glasswing.snapshot").exists(), "{insists}: {log:?}");
+    }
 }

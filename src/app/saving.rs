@@ -228,6 +228,11 @@ impl Host {
         // From a save on nothing is run, so that nobody is told of a change that the file would not have. Should the
         // server live on, all goes on where it was.
         let _whole = save.then(|| self.world.whole_blocking());
+        if self.ending.borrow().is_some() {
+            // Somebody has insisted meanwhile. Who held the keyspace was cut short, a script in the middle of its
+            // writes maybe: that state is no one's.
+            return Err("the server ends without saving".to_owned());
+        }
         self.ends_alone.store(save, Ordering::SeqCst);
         if save && !self.status.loading.load(Ordering::Relaxed) {
             tracing::info!("Saving the final snapshot before exiting.");
