@@ -139,7 +139,8 @@ fn replication(host: &Host, figures: &mut Figures) {
 fn memory(host: &Host, figures: &mut Figures) {
     let limit = host.config.current().maxmemory_bytes;
     figures.maxmemory = limit;
-    figures.mem_not_counted_for_evict = crate::engine::memory::not_counted(&host.store, &host.replication);
+    figures.mem_not_counted_for_evict =
+        crate::engine::memory::not_counted(&host.store, &host.replication, &host.clients);
     let (total_ns, current_ns) = host.status.memory.exceeded(host.clock.stamp());
     figures.eviction_exceeded_ms = total_ns / 1_000_000;
     figures.eviction_exceeded_now_ms = current_ns / 1_000_000;

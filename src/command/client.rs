@@ -138,6 +138,8 @@ pub struct Client {
     pub prefix_bytes: AtomicUsize,
     /// What it takes as the table of clients has counted it.
     pub counted_bytes: AtomicUsize,
+    /// What it took when it was closed for that; 0 otherwise.
+    pub leaving_bytes: AtomicUsize,
     /// Number of channels that it listens to.
     pub channels: AtomicUsize,
     /// Number of patterns that it listens to.
@@ -216,6 +218,7 @@ impl Client {
             subscribed_bytes: AtomicUsize::new(0),
             prefix_bytes: AtomicUsize::new(0),
             counted_bytes: AtomicUsize::new(0),
+            leaving_bytes: AtomicUsize::new(0),
             channels: AtomicUsize::new(0),
             patterns: AtomicUsize::new(0),
             shard_channels: AtomicUsize::new(0),

@@ -34,6 +34,8 @@ pub struct ClientTable {
     pause_all_until: AtomicU64,
     /// What all clients take, as far as it has been counted.
     bytes: AtomicUsize,
+    /// What those take that were closed for it, until they are gone.
+    leaving_bytes: AtomicUsize,
     evicting: Mutex<()>,
 }
 
@@ -49,6 +51,7 @@ impl ClientTable {
             pause_writes_until: AtomicU64::new(0),
             pause_all_until: AtomicU64::new(0),
             bytes: AtomicUsize::new(0),
+            leaving_bytes: AtomicUsize::new(0),
             evicting: Mutex::default(),
         }
     }
@@ -74,6 +77,7 @@ impl ClientTable {
         if self.part(client.worker).remove(&client.id).is_some() {
             self.count.fetch_sub(1, Ordering::Relaxed);
             self.bytes.fetch_sub(client.counted_bytes.swap(0, Ordering::Relaxed), Ordering::Relaxed);
+            self.leaving_bytes.fetch_sub(client.leaving_bytes.swap(0, Ordering::Relaxed), Ordering::Relaxed);
         }
     }
 
@@ -127,6 +131,11 @@ impl ClientTable {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// What clients take that were closed for it and whose workers have not come to it yet.
+    pub fn leaving_bytes(&self) -> usize {
+        self.leaving_bytes.load(Ordering::Relaxed)
+    }
+
     /// Closes the clients that take most until the rest takes no more than `limit_bytes`; those with
     /// CLIENT NO-EVICT are counted and stay. Returns who was closed.
     pub fn evict(&self, limit_bytes: usize) -> Vec<Arc<Client>> {
@@ -142,10 +151,17 @@ impl ClientTable {
         all.retain(|(_, client)| !client.any(KEPT));
         all.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
         let mut closed = Vec::new();
-        for (_, client) in all {
+        for (bytes, client) in all {
             if self.bytes() <= limit_bytes {
                 break;
             }
+            // Under the lock of its part: who has just been struck off must not be counted as leaving for ever.
+            let part = self.part(client.worker);
+            if part.contains_key(&client.id) {
+                client.leaving_bytes.fetch_add(bytes, Ordering::Relaxed);
+                self.leaving_bytes.fetch_add(bytes, Ordering::Relaxed);
+            }
+            drop(part);
             client.kill();
             self.count_bytes(&client);
             closed.push(client);

@@ -8,8 +8,10 @@
 //! How long a worker evicts in one go is kept (`glasswing_eviction_longest_hold_seconds`), since that is what its
 //! clients wait for. What the system's scheduler took away meanwhile is left out as far as it is known.
 //!
-//! Not counted is what is on its way out: values that wait to be freed on another thread, and what a running
-//! save holds until it is written. Evicting for them would only empty the keyspace.
+//! Not counted is what is on its way out: values that wait to be freed on another thread, what a running
+//! save holds until it is written, and clients that have been closed for what they take. Evicting for them would only
+//! empty the keyspace. For the same reason a call evicts no more than the limit was exceeded by when it began: what
+//! readers are told of keys that went takes memory, too, and to evict for that would go on until nothing is left.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -170,8 +172,9 @@ impl Memory {
 
 /// What is in use and will be given back without anybody's doing: evicting would only add to what replicas have yet
 /// to get.
-pub fn not_counted(store: &Store, replication: &Replication) -> u64 {
-    (store.garbage_bytes() + store.saves().retained_bytes()) as u64 + replication.excess_bytes()
+pub fn not_counted(store: &Store, replication: &Replication, clients: &ClientTable) -> u64 {
+    let leaving = store.garbage_bytes() + store.saves().retained_bytes() + clients.leaving_bytes();
+    leaving as u64 + replication.excess_bytes()
 }
 
 /// The rule of a policy; `None` for noeviction.
@@ -218,15 +221,19 @@ pub fn make_room(
         return Room::Enough;
     }
     let room = evict(engine, settings, evicting, moment, worker);
-    memory.note(room != Room::Enough, || engine.clock.stamp());
+    memory.note(memory.used() > settings.maxmemory_bytes, || engine.clock.stamp());
     room
+}
+
+/// Bytes in use, without what is on its way out.
+fn staying(engine: &Engine) -> u64 {
+    let leaving = not_counted(&engine.store, engine.server.replication(), &engine.clients);
+    engine.status.memory.used().saturating_sub(leaving)
 }
 
 /// By how much the limit is exceeded, what is on its way out not counted.
 fn excess(engine: &Engine, settings: &Settings) -> Option<u64> {
-    let used =
-        engine.status.memory.used().saturating_sub(not_counted(&engine.store, engine.server.replication()));
-    used.checked_sub(settings.maxmemory_bytes).filter(|&over| over > 0)
+    staying(engine).checked_sub(settings.maxmemory_bytes).filter(|&over| over > 0)
 }
 
 fn by_far(engine: &Engine, settings: &Settings) -> bool {
@@ -243,13 +250,13 @@ fn evict(
     moment: Moment,
     worker: usize,
 ) -> Room {
-    if excess(engine, settings).is_none() {
+    let Some(over) = excess(engine, settings) else {
         return Room::Freeing { by_far: by_far(engine, settings) };
-    }
+    };
     let Some(rule) = rule_of(settings) else { return Room::None };
     let began = engine.clock.stamp();
     evicting.mark.refresh(&engine.clock, began);
-    let room = evict_by(engine, settings, rule, &mut evicting.evictor, moment, (worker, began));
+    let room = evict_by(engine, settings, rule, &mut evicting.evictor, moment, (worker, began, over));
     let wall_ns = engine.clock.stamp().saturating_sub(began);
     let held_ns = evicting.mark.held_ns(&engine.clock, wall_ns);
     engine.status.memory.held(held_ns);
@@ -259,24 +266,35 @@ fn evict(
     room
 }
 
-/// Evicts by a rule until the rest fits, or its time is up: for this worker, which began at that stamp.
+/// Evicts by a rule until the rest fits, or as much has gone as there was too much of, or its time is up: for this
+/// worker, which began at that stamp, with so many bytes too many.
 fn evict_by(
     engine: &Engine,
     settings: &Arc<Settings>,
     rule: EvictionRule,
     evictor: &mut Evictor,
     moment: Moment,
-    (worker, began): (usize, Stamp),
+    (worker, began, over): (usize, Stamp, u64),
 ) -> Room {
     let patience = patience_ns(settings.maxmemory_eviction_tenacity);
-    let mut steps = 0u32;
+    let (mut steps, mut gone) = (0u32, 0u64);
+    let mut before = staying(engine);
     loop {
         let step = evictor.step(&engine.store, moment, rule);
         let nothing = step.nothing;
+        // The name is still there, to be told.
+        let name = step.evicted.as_ref().map_or(0, |evicted| evicted.key.capacity());
+        gone += (before + name as u64).saturating_sub(staying(engine));
         account(engine, settings, moment, worker, step);
-        if excess(engine, settings).is_none() {
+        before = staying(engine);
+        if before <= settings.maxmemory_bytes {
             let free = engine.status.memory.used() <= settings.maxmemory_bytes;
             return if free { Room::Enough } else { Room::Freeing { by_far: by_far(engine, settings) } };
+        }
+        if gone >= over {
+            // What is too much now came meanwhile: by what readers were told, or by others. The next command looks again.
+            let by_far = by_far(engine, settings);
+            return if by_far { Room::Evicting { by_far } } else { Room::Enough };
         }
         if nothing {
             // What a flush has removed may be more than is estimated for it.
