@@ -65,3 +65,26 @@ fn a_panic_within_a_transaction_lets_go_of_its_keys() {
     }
     assert_eq!(panics(&server), 2.0);
 }
+
+#[test]
+fn a_panic_in_a_script_s_command_ends_the_script_and_its_connection_only() {
+    let server = start();
+    let mut other = server.client();
+    assert_eq!(other.call(&["DEBUG", "SET-DISABLE-DENY-SCRIPTS", "1"]), ok());
+    for (round, script) in [
+        "redis.call('SET', KEYS[1], 1) redis.call('DEBUG', 'PANIC') return 1",
+        "redis.pcall('DEBUG', 'PANIC') redis.call('SET', KEYS[1], 'went on') return 1",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut failing = server.client();
+        failing.send(&["EVAL", script, "1", "key"]);
+        assert_eq!(failing.reply(), None, "the connection is closed without a reply");
+        assert!(panics(&server) > round as f64, "it is counted");
+        assert_ne!(other.call(&["GET", "key"]), Some(Value::Bulk((&b"went on"[..]).into())));
+        let mut next = server.client();
+        let reply = next.call(&["EVAL", "return redis.call('SET', KEYS[1], 2)", "1", "key"]);
+        assert_eq!(reply, ok(), "scripts run on");
+    }
+}

@@ -10,6 +10,7 @@ use crate::observe::log::QUOTES;
 
 use super::call;
 use super::fault::{Raised, raise_here};
+use super::raw;
 use super::running::Watch;
 
 const VERSION: &str = "7.0.15";
@@ -18,21 +19,8 @@ const VERSION_NUM: i64 = 0x0007_000f;
 /// `redis`.
 pub(super) fn redis(lua: &Lua, watch: &Rc<Watch>) -> mlua::Result<Table> {
     let redis = lua.create_table()?;
-    let own = Rc::clone(watch);
-    redis.raw_set(
-        "call",
-        lua.create_function(move |lua, arguments: MultiValue| {
-            call::call(lua, &own, &arguments)?.map_err(Raised::raise)
-        })?,
-    )?;
-    let own = Rc::clone(watch);
-    redis.raw_set(
-        "pcall",
-        lua.create_function(move |lua, arguments: MultiValue| match call::call(lua, &own, &arguments)? {
-            Ok(value) => Ok(value),
-            Err(raised) => Ok(Value::Table(raised.table(lua)?)),
-        })?,
-    )?;
+    redis.raw_set("call", raw::call(lua)?)?;
+    redis.raw_set("pcall", raw::pcall(lua)?)?;
     for (level, name) in ["LOG_DEBUG", "LOG_VERBOSE", "LOG_NOTICE", "LOG_WARNING"].iter().enumerate() {
         redis.raw_set(*name, level)?;
     }

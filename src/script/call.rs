@@ -2,8 +2,6 @@
 
 use std::cell::RefCell;
 
-use mlua::{Lua, MultiValue, Value};
-
 use crate::command::context::Replay;
 use crate::command::error::NOREPLICAS;
 use crate::command::observed::{Call, notable_ns};
@@ -17,71 +15,98 @@ use super::convert;
 use super::current;
 use super::fault::Raised;
 use super::running::Watch;
-use super::sandbox::give;
 
 /// Buffers that one call leaves to the next.
 #[derive(Default)]
-struct Scratch {
+pub(super) struct Scratch {
     words: Vec<u8>,
     spans: Vec<Span>,
     keys: Vec<KeyAt>,
     reply: Vec<u8>,
 }
 
-/// What of a large reply's buffer is kept for the next call.
+impl Scratch {
+    /// Adds a word of the command.
+    pub(super) fn word(&mut self, bytes: &[u8]) {
+        self.spans.push(Span { start: self.words.len(), len: bytes.len() });
+        self.words.extend_from_slice(bytes);
+    }
+
+    /// The same for a number, as C's `%.17g` writes it.
+    pub(super) fn number(&mut self, number: f64) {
+        let is_plain =
+            number.fract() == 0.0 && number.abs() < 1e17 && (number != 0.0 || number.is_sign_positive());
+        if is_plain {
+            self.word(itoa::Buffer::new().format(number as i64).as_bytes());
+        } else {
+            self.word(convert::number(number).as_bytes());
+        }
+    }
+}
+
+/// What of the buffers is kept for the next call.
 const KEPT_BYTES: usize = 64 * 1024;
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
-/// Runs a command for a script. The error is what `redis.call` raises and `redis.pcall` returns.
-pub(super) fn call(lua: &Lua, watch: &Watch, arguments: &MultiValue) -> mlua::Result<Result<Value, Raised>> {
+/// What a call came to. Its bytes lie in this thread's buffers, where they stay as they are until the next call.
+#[derive(Clone, Copy)]
+pub(super) enum Came {
+    /// A reply of the encoder, which is no error.
+    Reply(*const [u8]),
+    /// The words of an error, and whether the command that failed has counted it: what `redis.call` raises and
+    /// `redis.pcall` returns.
+    Error(*const [u8], bool),
+}
+
+/// Runs a command for a script. `gather` adds its words.
+pub(super) fn call(watch: &Watch, gather: impl FnOnce(&mut Scratch) -> Result<(), Raised>) -> Came {
     let mut scratch = SCRATCH.take();
-    let result = call_with(lua, watch, arguments, &mut scratch);
     if scratch.reply.capacity() + scratch.words.capacity() > KEPT_BYTES {
         scratch = Scratch::default();
     }
-    SCRATCH.set(scratch);
-    result
-}
-
-fn call_with(
-    lua: &Lua,
-    watch: &Watch,
-    arguments: &MultiValue,
-    scratch: &mut Scratch,
-) -> mlua::Result<Result<Value, Raised>> {
-    if arguments.is_empty() {
-        return Ok(Err(Raised::new(b"Please specify at least one argument for this redis lib call")));
-    }
     scratch.words.clear();
     scratch.spans.clear();
-    for argument in arguments {
-        let start = scratch.words.len();
-        match argument {
-            Value::String(text) => scratch.words.extend_from_slice(&text.as_bytes()),
-            Value::Integer(number) => {
-                scratch.words.extend_from_slice(itoa::Buffer::new().format(*number).as_bytes());
-            }
-            Value::Number(number) => scratch.words.extend_from_slice(convert::number(*number).as_bytes()),
-            _ => {
-                let text = b"Lua redis lib command arguments must be strings or integers";
-                return Ok(Err(Raised::new(text)));
-            }
-        }
-        scratch.spans.push(Span { start, len: scratch.words.len() - start });
-    }
     scratch.reply.clear();
+    let error = match gather(&mut scratch) {
+        Ok(()) => call_with(watch, &mut scratch).err(),
+        Err(raised) => Some(raised),
+    };
+    let error = error.or_else(|| answered_error(&scratch.reply));
+    let came = match error {
+        None => Came::Reply(&raw const *scratch.reply),
+        Some(raised) => {
+            scratch.reply.clear();
+            scratch.reply.extend_from_slice(&raised.text);
+            Came::Error(&raw const *scratch.reply, raised.counted)
+        }
+    };
+    // The buffer's bytes do not move with their owner.
+    SCRATCH.set(scratch);
+    came
+}
+
+fn call_with(watch: &Watch, scratch: &mut Scratch) -> Result<(), Raised> {
+    if scratch.spans.is_empty() {
+        return Err(Raised::new(b"Please specify at least one argument for this redis lib call"));
+    }
     let protocol = if watch.resp3.get() { Protocol::Resp3 } else { Protocol::Resp2 };
     let mut reply = Encoder::with_buffer(std::mem::take(&mut scratch.reply), protocol);
     let done = current::with(|ctx| perform(ctx, watch, scratch, &mut reply));
     scratch.reply = reply.into_vec();
-    match done {
-        None => Ok(Err(Raised::new(b"redis.call/pcall can only be called inside a script invocation"))),
-        Some(Err(raised)) => Ok(Err(raised)),
-        Some(Ok(())) => give(lua, scratch.reply.len(), || convert::to_lua(lua, &scratch.reply)),
-    }
+    done.unwrap_or_else(|| Err(Raised::new(OUTSIDE)))
+}
+
+/// What is raised where no script runs.
+pub(super) const OUTSIDE: &[u8] = b"redis.call/pcall can only be called inside a script invocation";
+
+/// The error that a command answered as its reply.
+fn answered_error(reply: &[u8]) -> Option<Raised> {
+    let error = reply.strip_prefix(b"-")?;
+    let end = memchr::memchr(b'\r', error).unwrap_or(error.len());
+    Some(Raised { text: error[..end].to_vec(), counted: true })
 }
 
 /// A call that is refused before it runs, of a command that there may be.

@@ -1,10 +1,8 @@
-//! Replies to Lua values, and what a script returns to a reply.
+//! What a script returns, as a reply.
 
-use mlua::{Lua, Table, Value};
+use mlua::{Table, Value};
 
 use crate::resp::{Encoder, text_of};
-
-use super::fault::Raised;
 
 /// How deep what a script returns may be nested.
 const DEPTH: usize = 1_000;
@@ -38,134 +36,6 @@ pub(super) fn general(number: f64, digits: usize) -> String {
     }
     let places = (digits as i32 - 1 - exponent).max(0) as usize;
     trim(&format!("{number:.places$}"))
-}
-
-/// Reads one reply of our own encoder. Its errors are `Err`.
-pub(super) fn to_lua(lua: &Lua, reply: &[u8]) -> mlua::Result<Result<Value, Raised>> {
-    if let Some(error) = reply.strip_prefix(b"-") {
-        let end = memchr::memchr(b'\r', error).unwrap_or(error.len());
-        return Ok(Err(Raised { text: error[..end].to_vec(), counted: true }));
-    }
-    let mut reader = Reader { lua, rest: reply };
-    reader.value().map(Ok)
-}
-
-struct Reader<'l, 'b> {
-    lua: &'l Lua,
-    rest: &'b [u8],
-}
-
-impl<'b> Reader<'_, 'b> {
-    /// The text up to the next line's end.
-    fn line(&mut self) -> &'b [u8] {
-        let end = memchr::memchr(b'\r', self.rest).unwrap_or(self.rest.len());
-        let line = &self.rest[..end];
-        self.rest = self.rest.get(end + 2..).unwrap_or_default();
-        line
-    }
-
-    fn count(&mut self) -> i64 {
-        crate::data::parse_i64(self.line()).unwrap_or(0)
-    }
-
-    fn bytes(&mut self, len: usize) -> &'b [u8] {
-        let bytes = self.rest.get(..len).unwrap_or_default();
-        self.rest = self.rest.get(len + 2..).unwrap_or_default();
-        bytes
-    }
-
-    fn single(&self, field: &str, value: Value) -> mlua::Result<Value> {
-        let table = self.lua.create_table_with_capacity(0, 1)?;
-        table.raw_set(field, value)?;
-        Ok(Value::Table(table))
-    }
-
-    fn value(&mut self) -> mlua::Result<Value> {
-        let Some((&marker, rest)) = self.rest.split_first() else { return Ok(Value::Nil) };
-        self.rest = rest;
-        match marker {
-            b':' => Ok(Value::Number(self.count() as f64)),
-            b'$' => match self.count() {
-                len if len < 0 => Ok(Value::Boolean(false)),
-                len => Ok(Value::String(self.lua.create_string(self.bytes(len as usize))?)),
-            },
-            b'*' | b'>' => match self.count() {
-                len if len < 0 => Ok(Value::Boolean(false)),
-                len => self.array(len as usize),
-            },
-            b'+' => {
-                let text = self.lua.create_string(self.line())?;
-                self.single("ok", Value::String(text))
-            }
-            b'-' => {
-                let raised = Raised { text: self.line().to_vec(), counted: true };
-                Ok(Value::Table(raised.table(self.lua)?))
-            }
-            b'_' => {
-                self.line();
-                Ok(Value::Nil)
-            }
-            b'#' => Ok(Value::Boolean(self.line() == b"t")),
-            b',' => {
-                let text = String::from_utf8_lossy(self.line()).into_owned();
-                self.single("double", Value::Number(text.parse().unwrap_or(f64::NAN)))
-            }
-            b'(' => {
-                let text = self.lua.create_string(self.line())?;
-                self.single("big_number", Value::String(text))
-            }
-            b'%' => self.map(),
-            b'~' => self.set(),
-            b'=' => self.verbatim(),
-            b'|' => self.behind_attributes(),
-            _ => Ok(Value::Nil),
-        }
-    }
-
-    fn array(&mut self, len: usize) -> mlua::Result<Value> {
-        let table = self.lua.create_table_with_capacity(len, 0)?;
-        for at in 1..=len {
-            let value = self.value()?;
-            table.raw_set(at, value)?;
-        }
-        Ok(Value::Table(table))
-    }
-
-    fn map(&mut self) -> mlua::Result<Value> {
-        let pairs = self.lua.create_table()?;
-        for _ in 0..self.count() {
-            let (key, value) = (self.value()?, self.value()?);
-            pairs.raw_set(key, value)?;
-        }
-        self.single("map", Value::Table(pairs))
-    }
-
-    /// Scripts see no attributes, only the value behind them.
-    fn behind_attributes(&mut self) -> mlua::Result<Value> {
-        for _ in 0..self.count() {
-            self.value()?;
-            self.value()?;
-        }
-        self.value()
-    }
-
-    fn set(&mut self) -> mlua::Result<Value> {
-        let members = self.lua.create_table()?;
-        for _ in 0..self.count() {
-            let member = self.value()?;
-            members.raw_set(member, true)?;
-        }
-        self.single("set", Value::Table(members))
-    }
-
-    fn verbatim(&mut self) -> mlua::Result<Value> {
-        let len = usize::try_from(self.count()).unwrap_or(0);
-        let bytes = self.bytes(len);
-        let inner = self.lua.create_table()?;
-        inner.raw_set("string", self.lua.create_string(bytes.get(4..).unwrap_or_default())?)?;
-        inner.raw_set("format", self.lua.create_string(bytes.get(..3).unwrap_or_default())?)?;
-        self.single("verbatim_string", Value::Table(inner))
-    }
 }
 
 /// Writes what a script returned. `resp3` is what the script has chosen, which decides about booleans.

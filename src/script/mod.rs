@@ -22,6 +22,7 @@ mod fault;
 mod functions;
 mod lib;
 mod random;
+mod raw;
 mod restore;
 mod running;
 mod sandbox;

@@ -10,7 +10,7 @@ use mlua::{ChunkMode, Function, HookTriggers, Lua, LuaOptions, StdLib, Table, Va
 
 use super::fault::{self, Raised};
 use super::running::{Ending, Watch};
-use super::{api, lib};
+use super::{api, lib, raw};
 
 /// How many instructions pass between two looks at the time.
 const LOOK_EVERY: u32 = 100_000;
@@ -99,10 +99,12 @@ impl Sandbox {
         }
         // What mlua panics at is that there are more than some 8,000 values at once in our hands: arguments of one
         // call, or results.
-        let ended = catch_unwind(AssertUnwindSafe(|| match arguments {
-            Some((keys, args)) => self.run.call::<(bool, Value)>((&self.handler, body, keys, args)),
-            None => self.run.call((&self.handler, body)),
-        }));
+        let ended = raw::watched(&self.watch, || {
+            catch_unwind(AssertUnwindSafe(|| match arguments {
+                Some((keys, args)) => self.run.call::<(bool, Value)>((&self.handler, body, keys, args)),
+                None => self.run.call((&self.handler, body)),
+            }))
+        });
         let ended = ended.unwrap_or_else(|_| {
             self.full.set(true);
             Err(Raised::new(b"too many values in one call").raise())

@@ -330,3 +330,81 @@ fn libraries_are_replaced_deleted_and_restored() {
     let reply = bench.line("FUNCTION LOAD \"#!lua name=l\\nredis.call('GET', 'k')\"");
     assert!(reply.contains("nonexistent global variable 'call'"), "{reply}");
 }
+
+#[test]
+fn words_and_replies_keep_their_values() {
+    let mut bench = bench();
+    for (script, reply) in [
+        // As `%.17g` writes them.
+        ("return redis.call('ECHO', 12345678901234567)", "$17\r\n12345678901234568\r\n"),
+        ("return redis.call('ECHO', 1e17)", "$5\r\n1e+17\r\n"),
+        ("return redis.call('ECHO', -7)", "$2\r\n-7\r\n"),
+        ("return redis.call('ECHO', -0.0 * 1)", "$2\r\n-0\r\n"),
+        ("return redis.call('ECHO', 0.1)", "$19\r\n0.10000000000000001\r\n"),
+        ("return redis.call('ECHO', 'a\\0b')", "$3\r\na\0b\r\n"),
+        ("return redis.call('ECHO', '')", "$0\r\n\r\n"),
+        ("return redis.call('SET', 'k', 'v').ok", "$2\r\nOK\r\n"),
+        ("return redis.call('GET', 'none') == false", ":1\r\n"),
+        (
+            "redis.call('RPUSH', 'l', 1, 'b') return redis.call('LRANGE', 'l', 0, -1)",
+            "*2\r\n$1\r\n1\r\n$1\r\nb\r\n",
+        ),
+        (
+            "redis.call('HSET', 'h', 'f', 'v') redis.setresp(3) return redis.call('HGETALL', 'h').map.f",
+            "$1\r\nv\r\n",
+        ),
+        (
+            "redis.call('SADD', 's', 'm') redis.setresp(3) return redis.call('SMEMBERS', 's').set.m == true and 1",
+            ":1\r\n",
+        ),
+        (
+            "redis.call('ZADD', 'z', 1.5, 'm') redis.setresp(3) return tostring(redis.call('ZSCORE', 'z', 'm').double)",
+            "$3\r\n1.5\r\n",
+        ),
+        ("redis.setresp(3) return redis.call('INFO', 'server').verbatim_string.format", "$3\r\ntxt\r\n"),
+        ("redis.setresp(3) return redis.call('GET', 'none') == nil and 1", ":1\r\n"),
+        (
+            "return redis.pcall('GET', 'l').err",
+            "$65\r\nWRONGTYPE Operation against a key holding the wrong kind of value\r\n",
+        ),
+        (
+            "return redis.pcall('GET', {}).err",
+            "$63\r\nERR Lua redis lib command arguments must be strings or integers\r\n",
+        ),
+        (
+            "local f = coroutine.wrap(function() return redis.call('ECHO', 'in') end) return f()",
+            "$2\r\nin\r\n",
+        ),
+        (
+            "return select(2, pcall(redis.call, 'NOSUCH'))",
+            "$44\r\nERR Unknown Redis command called from script\r\n",
+        ),
+    ] {
+        assert_eq!(eval(&mut bench, script), reply, "{script}");
+    }
+}
+
+#[test]
+fn a_reply_for_which_there_is_no_memory_is_an_error_and_leaves_all_whole() {
+    let mut bench = Bench::new();
+    let settings = Settings { lua_memory_limit_bytes: 16 << 20, ..Settings::default() };
+    let engine = ScriptEngine::new(bench.clock.clone(), crate::config::Config::from_settings(settings));
+    assert!(bench.server.scripts.set(Box::new(engine)).is_ok());
+    // Not alike: Lua would keep them once.
+    for letter in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+        assert!(bench.line(&format!("RPUSH l {}", letter.repeat(4 << 20))).starts_with("(integer)"));
+    }
+    for _ in 0..3 {
+        // The table and some of its strings are there when memory ends.
+        let reply = eval(&mut bench, "return #redis.call('LRANGE', 'l', 0, -1)");
+        assert!(
+            reply.starts_with('-') && reply.contains("not enough memory"),
+            "{}",
+            &reply[..80.min(reply.len())]
+        );
+        let caught = "return tostring(select(2, pcall(redis.call, 'LRANGE', 'l', 0, -1)))";
+        let reply = eval(&mut bench, caught);
+        assert!(reply.contains("not enough memory"), "{}", &reply[..80.min(reply.len())]);
+        assert_eq!(eval(&mut bench, "return redis.call('LLEN', 'l')"), ":8\r\n");
+    }
+}
