@@ -391,11 +391,17 @@ fn a_file_of_redis_is_loaded_converted_and_mended() {
     assert!(done, "{said}");
     assert!(run(OURS, &["check", &name("again.snapshot")]).expect("ours").0);
     // What is left of a file that was cut.
-    let whole = std::fs::read(&path).expect("the file");
-    std::fs::write(&path, &whole[..whole.len() / 2]).expect("half of it");
+    let whole_file = std::fs::read(&path).expect("the file");
+    std::fs::write(&path, &whole_file[..whole_file.len() / 2]).expect("half of it");
     let (whole, said) = run(OURS, &["check", &name("dump.rdb")]).expect("ours");
     assert!(!whole && said.contains("at byte"), "{said}");
     let (mended, said) = run(OURS, &["check", "--fix", &name("dump.rdb")]).expect("ours");
     assert!(mended && launch.file("dump.rdb.damaged").exists(), "{said}");
     assert!(run(OURS, &["check", &name("dump.rdb")]).expect("ours").0);
+    // Of which nothing is left stays as it is: an empty file in its place would look well.
+    std::fs::write(launch.file("none.rdb"), &whole_file[..40]).expect("its head");
+    let (mended, said) = run(OURS, &["check", "--fix", &name("none.rdb")]).expect("ours");
+    assert!(!mended && said.contains("the file is left as it is"), "{said}");
+    assert_eq!(std::fs::read(launch.file("none.rdb")).expect("the file"), &whole_file[..40]);
+    assert!(!launch.file("none.rdb.damaged").exists());
 }

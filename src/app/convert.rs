@@ -81,6 +81,11 @@ impl Loaded {
         Loaded { store: Arc::new(Store::new(&options)), libraries: Vec::new() }
     }
 
+    /// Whether neither a key nor a library was found.
+    pub(super) fn is_empty(&self) -> bool {
+        self.libraries.is_empty() && (0..DATABASES).all(|number| self.store.counts(number).keys == 0)
+    }
+
     /// Puts a key in, expired or not.
     fn put(&self, item: Item, now_ms: u64) -> Result<(), ReadError> {
         let number = usize::try_from(item.database).ok().filter(|&number| number < DATABASES);

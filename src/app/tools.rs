@@ -194,6 +194,9 @@ fn fix(path: &Path, why: &str) -> Result<String, String> {
     let mut loaded = Loaded::new();
     // One thread takes the keys in their order: all before the damage are there.
     let _ = loaded.rdb(path, 1);
+    if loaded.is_empty() {
+        return Err(format!("{why}. Nothing stands before that, and the file is left as it is"));
+    }
     let kept = keep_damaged(path, why)?;
     let guard = Guard::new();
     if let Ok(Some(identity)) = RealFiles.identity(path) {
