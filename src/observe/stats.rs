@@ -9,8 +9,9 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::counters::{Counter, Refusal};
+use super::counters::{Counter, Refusal, Stage};
 use super::errors::ErrorCounts;
+use super::exemplars::Exemplars;
 use super::histogram::Latency;
 use super::instant::{Rates, Reading, Sampler};
 use super::slowlog::SlowLog;
@@ -57,6 +58,8 @@ struct Baseline {
     batches: [u64; BATCH_BUCKETS],
     commands: Vec<CommandTotals>,
     latency: Vec<Option<Latency>>,
+    stages: [Latency; Stage::COUNT],
+    loop_lag: Vec<Latency>,
 }
 
 /// Every counter of the server.
@@ -72,6 +75,7 @@ pub struct Stats {
     saved_changes: AtomicU64,
     slow_log: SlowLog,
     spikes: LatencyMonitor,
+    exemplars: Exemplars,
 }
 
 impl Stats {
@@ -84,6 +88,8 @@ impl Stats {
             batches: [0; BATCH_BUCKETS],
             commands: vec![CommandTotals::default(); commands.len()],
             latency: vec![None; commands.len()],
+            stages: std::array::from_fn(|_| Latency::default()),
+            loop_lag: vec![Latency::default(); workers],
         };
         Self {
             names: commands.into(),
@@ -94,6 +100,7 @@ impl Stats {
             saved_changes: AtomicU64::new(0),
             slow_log: SlowLog::default(),
             spikes: LatencyMonitor::default(),
+            exemplars: Exemplars::new(commands.len()),
         }
     }
 
@@ -105,6 +112,11 @@ impl Stats {
     /// Slow events of late.
     pub fn spikes(&self) -> &LatencyMonitor {
         &self.spikes
+    }
+
+    /// Traced calls that stand for the buckets of the latency histograms.
+    pub fn exemplars(&self) -> &Exemplars {
+        &self.exemplars
     }
 
     /// The slot of one worker. Panics when there is no such worker.
@@ -143,6 +155,23 @@ impl Stats {
     pub fn stale_share(&self) -> f64 {
         let sum: f64 = self.workers.iter().map(WorkerStats::stale_share).sum();
         sum / self.workers.len().max(1) as f64
+    }
+
+    /// By how much the time of a key had passed at most that the last sweeps removed, milliseconds.
+    pub fn expiry_lag_ms(&self) -> u64 {
+        self.workers.iter().map(WorkerStats::expiry_lag_ms).max().unwrap_or(0)
+    }
+
+    /// How long a stage took each time, all workers and the outside together.
+    pub fn stage(&self, stage: Stage) -> Latency {
+        let baseline = self.baseline();
+        self.raw_stage(stage).since(&baseline.stages[stage as usize])
+    }
+
+    /// How much later than it wanted a worker's loop turned each time. Panics when there is no such worker.
+    pub fn loop_lag(&self, worker: usize) -> Latency {
+        let baseline = self.baseline();
+        self.raw_loop_lag(worker).since(&baseline.loop_lag[worker])
     }
 
     /// What a counter says: all workers and the outside together.
@@ -274,10 +303,13 @@ impl Stats {
             baseline.commands[command] = self.raw_command(command);
             baseline.latency[command] = self.raw_latency(command);
         }
+        baseline.stages = std::array::from_fn(|stage| self.raw_stage(Stage::ALL[stage]));
+        baseline.loop_lag = (0..self.workers.len()).map(|worker| self.raw_loop_lag(worker)).collect();
         for worker in &self.workers {
             worker.errors.clear();
         }
         self.outside.errors.clear();
+        self.exemplars.clear();
         sampler.reset();
     }
 
@@ -320,6 +352,19 @@ impl Stats {
 
     fn raw_batches(&self, bucket: usize) -> u64 {
         self.workers.iter().map(|worker| worker.batches[bucket].load(Relaxed)).sum()
+    }
+
+    fn raw_stage(&self, stage: Stage) -> Latency {
+        let mut merged = Latency::default();
+        let slots = self.workers.iter().map(|worker| &worker.stages).chain([&self.outside.stages]);
+        slots.for_each(|stages| stages[stage as usize].add_to(&mut merged));
+        merged
+    }
+
+    fn raw_loop_lag(&self, worker: usize) -> Latency {
+        let mut read = Latency::default();
+        self.workers[worker].loop_lag.add_to(&mut read);
+        read
     }
 
     fn raw_command(&self, command: usize) -> CommandTotals {
@@ -447,14 +492,59 @@ mod tests {
     }
 
     #[test]
-    fn waits_are_counted_with_their_time() {
+    fn stages_are_counted_with_their_time() {
         let stats = stats();
-        stats.worker(0).lock_waited(100);
-        stats.worker(1).lock_waited(50);
+        stats.worker(0).stage(Stage::LockWait, 100);
+        stats.worker(1).stage(Stage::LockWait, 50);
+        stats.worker(1).stage(Stage::Run, 7);
+        stats.outside().stage(Stage::Sync, 3);
+        stats.outside().stage(Stage::Sync, 4);
+        let read = |stage| {
+            let times = stats.stage(stage);
+            (times.count(), times.sum_nanos())
+        };
+        let all = |stats: &Stats| Stage::ALL.iter().map(|stage| stats.stage(*stage).count()).sum::<u64>();
+        assert_eq!(
+            [Stage::LockWait, Stage::Run, Stage::Write, Stage::Sync].map(read),
+            [(2, 150), (1, 7), (0, 0), (2, 7)]
+        );
+        assert_eq!(all(&stats), 5);
+        stats.reset();
+        assert_eq!((all(&stats), read(Stage::Run)), (0, (0, 0)));
+        stats.worker(0).stage(Stage::Run, 9);
+        assert_eq!((all(&stats), read(Stage::Run)), (1, (1, 9)));
+    }
+
+    #[test]
+    fn a_loop_that_turns_late_is_its_workers_own() {
+        let stats = stats();
+        stats.worker(1).turned_late(5_000_000);
+        assert_eq!([0, 1].map(|worker| stats.loop_lag(worker).count()), [0, 1]);
+        assert_eq!(stats.loop_lag(1).sum_nanos(), 5_000_000);
+        stats.reset();
+        assert_eq!(stats.loop_lag(1).count(), 0);
+    }
+
+    #[test]
+    fn the_lag_of_expiry_is_that_of_the_last_round_or_of_the_one_under_way() {
+        let stats = stats();
+        stats.worker(0).swept_late(300, false);
+        stats.worker(0).swept_late(100, false);
+        assert_eq!(stats.expiry_lag_ms(), 300);
+        stats.worker(1).swept_late(20, true);
+        stats.worker(0).swept_late(10, true);
+        assert_eq!(stats.expiry_lag_ms(), 20);
+    }
+
+    #[test]
+    fn holding_the_keyspace_is_counted_whoever_does_it() {
+        let stats = stats();
         stats.worker(1).world_held(7);
-        let read = |counter| stats.counter(counter);
-        assert_eq!((read(Counter::LockWaits), read(Counter::LockWaitNanos)), (2, 150));
-        assert_eq!((read(Counter::WorldPermits), read(Counter::WorldNanos)), (1, 7));
+        stats.outside().world_held(5);
+        assert_eq!(
+            [Counter::WorldPermits, Counter::WorldNanos].map(|counter| stats.counter(counter)),
+            [2, 12]
+        );
     }
 
     #[test]
