@@ -20,6 +20,8 @@ mod recent;
 pub mod slowlog;
 pub mod spikes;
 pub mod stats;
+#[cfg(test)]
+mod stats_tests;
 pub mod trace;
 pub mod worker;
 

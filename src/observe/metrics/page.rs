@@ -14,7 +14,8 @@ This page is made from the tables of metrics in `src/observe/metrics`; a test fa
 (`UPDATE_DOCS=1 cargo test --lib metrics::page` writes it anew).
 
 `GET /metrics` on the admin port ([admin-http.md](admin-http.md)) answers in OpenMetrics 1.0 whoever asks for it, as Prometheus
-does, and everybody else in Prometheus's own text format. No exporter is needed; one that is there already goes on working, and `tests/exporter.rs` holds the two against each other.
+does, and everybody else in Prometheus's own text format. No exporter is needed; one that is there already goes on working, and
+`tests/exporter.rs` holds the two against each other.
 
 `grafana/dashboards` draws them: \"Glasswing overview\", \"Commands\", \"Persistence\", \"Memory and keys\", and \"Glasswing
 beside Redis\". `deploy/prometheus/rules.yml` watches over them, and [runbook.md](runbook.md) says what to do when one of its
@@ -22,7 +23,8 @@ alerts fires.
 
 Names, labels and values are the same in both formats. OpenMetrics has no type for a counter whose name does not end in
 `_total`, as seven of redis_exporter's do not, nor for `redis_latency_percentiles_usec`, whose quantiles are per cent: they
-are of the type `unknown` there, and queries find them all the same.
+are of the type `unknown` there, and queries find them all the same. `CONFIG RESETSTAT` begins all counters and histograms anew,
+which Prometheus takes for a restart.
 
 ## Exemplars
 
@@ -40,8 +42,6 @@ megabyte for 250 commands; a command that is not traced has no part in it.
 ## What a scrape costs
 
 @SCRAPE@
-
-CONFIG RESETSTAT begins all counters and histograms anew, which Prometheus takes for a restart.
 ";
 
 const OURS: &str = "
