@@ -41,7 +41,9 @@ megabyte for 250 commands; a command that is not traced has no part in it.
 
 ## What a scrape costs
 
-@SCRAPE@
+With 49 commands in the histograms and 9,500 clients connected a scrape took 4.8 ms (the median of 100, 8 ms at most) and had
+151 kB in the text format, 153 kB in OpenMetrics (28 November 2026, two cores of an AMD EPYC of family 25 beside other builds, two workers,
+built with `--profile quick`: `scripts/scrape-cost target/quick/glasswing 9500`). It is made on the admin port's own thread.
 ";
 
 const OURS: &str = "
