@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Command, Stdio};
 
 use collector::receiver;
-use common::{Launch, PATIENCE, Server, until};
+use common::{Launch, PATIENCE, Server, log_launch, until};
 use glasswing::resp::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 
@@ -67,6 +67,87 @@ fn counters_rise_by_exactly_what_was_sent() {
     until("one waits", || sample(&server, "redis_blocked_clients") == 1.0);
     assert!(sample(&server, "redis_memory_used_bytes") > 100_000.0);
     assert!(sample(&server, "redis_uptime_in_seconds") >= 0.0);
+}
+
+/// How often a stage was measured, and for how many seconds in all.
+fn stage(server: &Server, name: &str) -> (f64, f64) {
+    let of =
+        |part: &str| sample(server, &format!("glasswing_stage_duration_seconds_{part}{{stage=\"{name}\"}}"));
+    (of("count"), of("sum"))
+}
+
+#[test]
+fn every_stage_is_measured_where_it_takes_place() {
+    let server = log_launch().admin().with(&["--appendfsync", "always"]).start();
+    let mut client = server.client();
+    let ((ran, slept), wrote, synced) =
+        (stage(&server, "run"), stage(&server, "write").0, stage(&server, "sync").0);
+    let writes = sample(&server, "redis_total_writes_processed");
+    for turn in 0..20 {
+        client.send(&["SET", &format!("key:{turn}"), "value"]);
+    }
+    (0..20).for_each(|_| assert!(client.reply().is_some()));
+    assert_eq!(client.line("DEBUG SLEEP 0.1"), "OK");
+    let (ran_now, slept_now) = stage(&server, "run");
+    assert_eq!(ran_now - ran, 21.0);
+    assert!((0.1..10.0).contains(&(slept_now - slept)), "{slept} {slept_now}");
+    let wrote_now = stage(&server, "write").0;
+    assert_eq!(wrote_now - wrote, sample(&server, "redis_total_writes_processed") - writes);
+    assert!((2.0..=21.0).contains(&(wrote_now - wrote)), "the replies of a batch are one write");
+    let (synced_now, took) = stage(&server, "sync");
+    assert!((1.0..=21.0).contains(&(synced_now - synced)) && took > 0.0, "{synced} {synced_now} {took}");
+    assert_eq!(stage(&server, "lock_wait"), (0.0, 0.0), "nobody was in the way");
+    // Everything begins anew.
+    assert_eq!(client.line("CONFIG RESETSTAT"), "OK");
+    assert!(stage(&server, "run").0 <= 1.0 && stage(&server, "sync").0 == 0.0);
+}
+
+#[test]
+fn a_loop_that_is_held_up_is_seen() {
+    let server = Launch::new().admin().with(&["--enable-debug-command", "yes"]).start();
+    let lag = || sample(&server, "glasswing_worker_loop_lag_seconds_sum{worker=\"0\"}");
+    let before = lag();
+    assert_eq!(server.client().line("DEBUG SLEEP 0.5"), "OK");
+    // It had wanted to turn after a tenth of a second at most.
+    until("its lag is told", || lag() - before > 0.35);
+    assert!(sample(&server, "glasswing_worker_loop_age_seconds{worker=\"0\"}") < PATIENCE.as_secs_f64());
+    assert_eq!(sample(&server, "glasswing_expiry_lag_seconds"), 0.0);
+    assert_eq!(sample(&server, "glasswing_eviction_lag_seconds"), 0.0);
+}
+
+/// As Prometheus 2.42 asks.
+const ASKS_FOR_OPENMETRICS: &str = "Accept: application/openmetrics-text;version=1.0.0,\
+    application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1\r\n";
+
+#[test]
+fn who_asks_for_openmetrics_gets_it_with_the_traces_of_calls() {
+    let (endpoint, spans) = receiver();
+    let server = traced(&endpoint).start();
+    assert_eq!(server.client().line("GET key"), "(nil)");
+    let span = loop {
+        let span = spans.recv_timeout(PATIENCE).expect("GET's span arrives");
+        if span.name == "get" {
+            break span;
+        }
+    };
+    let (head, text) = server.http_with("GET", "/metrics", ASKS_FOR_OPENMETRICS);
+    let head = head.to_ascii_lowercase();
+    assert!(
+        head.contains("content-type: application/openmetrics-text; version=1.0.0; charset=utf-8"),
+        "{head}"
+    );
+    assert!(head.contains("vary: accept"), "{head}");
+    assert!(text.ends_with("\n# EOF\n"));
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let ids = format!(" # {{trace_id=\"{}\",span_id=\"{}\"}} ", hex(&span.trace_id), hex(&span.span_id));
+    let bucket = "glasswing_command_duration_seconds_bucket{cmd=\"get\",le=\"";
+    let with: Vec<_> = text.lines().filter(|line| line.contains(&ids)).collect();
+    let [line] = with.as_slice() else { panic!("{ids}: {with:?}") };
+    assert!(line.starts_with(bucket), "{line}");
+    // Everybody else reads what they know.
+    let (head, text) = server.http_with("GET", "/metrics", "Accept: */*\r\n");
+    assert!(head.to_ascii_lowercase().contains("content-type: text/plain; version=0.0.4; charset=utf-8"));
+    assert!(!text.contains("# EOF") && !text.contains(" # {"));
 }
 
 #[test]

@@ -159,6 +159,7 @@ fn attribute(attributes: &[KeyValue], name: &str) -> Option<String> {
 fn command(name: &'static str) -> CommandSpan<'static> {
     CommandSpan {
         name,
+        measured: None,
         db: 3,
         start_unix_nanos: START,
         stages: Stages {
@@ -246,6 +247,28 @@ fn a_command_arrives_with_the_stages_that_mattered() {
     assert_eq!(attribute(&get.attributes, "db.response.status_code").as_deref(), Some("WRONGTYPE"));
     assert_eq!(stats.counter(Counter::SpansRecorded), 6);
     assert_eq!(stats.counter(Counter::SpansDropped), 0);
+}
+
+#[test]
+fn a_call_that_is_sent_is_an_exemplar_and_one_over_the_cap_is_none() {
+    let (endpoint, requests) = receiver();
+    let stats = Arc::new(Stats::new(1, &["get", "mget"]));
+    let mut settings = settings(&endpoint, &[ALL]);
+    // Four spans of one call, and no more.
+    settings.spans_per_second = 7;
+    let tracer = Tracer::new(&settings, stats.clone(), now).expect("a tracer");
+    let worker = tracer.worker(0);
+    worker.command(&CommandSpan { measured: Some(1), ..command("mget") });
+    worker.command(&CommandSpan { measured: Some(0), ..command("get") });
+    let arrived = arrived(&tracer, &requests);
+    let mget = arrived.named("mget");
+    let all = stats.exemplars().all();
+    let [(1, of_mget)] = all.as_slice() else { panic!("{all:?}") };
+    let kept: Vec<_> = of_mget.iter().flatten().collect();
+    let [exemplar] = kept.as_slice() else { panic!("{kept:?}") };
+    assert_eq!((exemplar.trace.as_slice(), exemplar.span.as_slice()), (&*mget.trace_id, &*mget.span_id));
+    // The time that its histogram counts, and when it was over.
+    assert_eq!((exemplar.nanos, exemplar.unix_ms), (30_100, (START + 34_100) / 1_000_000));
 }
 
 #[test]

@@ -18,6 +18,8 @@ use jiff::Timestamp;
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::observe::metrics::Format;
+
 use super::facts;
 use super::ports::Control;
 use super::probes;
@@ -101,7 +103,7 @@ fn files(control: &dyn Control) -> [(&'static str, String); 8] {
         ("config.json", reply::json_text(&InOrder(&control.config()))),
         ("workers.json", workers(control)),
         ("slowlog.json", slow_log(control)),
-        ("metrics.txt", control.metrics().body),
+        ("metrics.txt", control.metrics(Format::Text)),
         ("log.txt", control.recent_log()),
     ]
 }

@@ -1,25 +1,21 @@
 //! What the server says about itself: metrics, configuration, INFO, slow log, version.
 
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use super::accept;
 use super::ports::{SlowCommand, SlowCommands, VersionInfo};
 use super::query::Asked;
 use super::reply::{self, InOrder, Problem};
 use super::server::Shared;
 
-pub(super) async fn metrics(State(shared): State<Shared>) -> Result<Response, Problem> {
-    let text = shared.control.metrics();
-    let kind = HeaderValue::from_str(&text.content_type).map_err(|_| {
-        Problem::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the content type of the metrics is no header value",
-            "report this as a bug",
-        )
-    })?;
-    Ok(([(header::CONTENT_TYPE, kind)], text.body).into_response())
+/// The metrics, in the format that the scraper likes best.
+pub(super) async fn metrics(State(shared): State<Shared>, headers: HeaderMap) -> Response {
+    let format = accept::format_of(&headers);
+    let about = [(header::CONTENT_TYPE, format.content_type()), (header::VARY, "Accept")];
+    (about, shared.control.metrics(format)).into_response()
 }
 
 /// Every setting; `?changed` gives those that are not at their default, each with that default.

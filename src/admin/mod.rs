@@ -9,9 +9,10 @@
 //! [`Control`] and [`Console`], which this room declares and the application implements.
 //!
 //! In reading order: `server` (the routes, start and stop), `guard` (who may ask
-//! for what), `probes`, `save`, `facts` and `bundle` (the handlers), `connection` (limits on
+//! for what), `probes`, `save`, `facts` and `bundle` (the handlers), `accept` (what a scraper wants), `connection` (limits on
 //! sockets), `console` (the page and what it asks for), `healthcheck` (the other side: a client for containers).
 
+mod accept;
 mod bundle;
 mod connection;
 mod console;
@@ -40,7 +41,7 @@ pub use healthcheck::healthcheck;
 pub use network::{IpNetwork, NetworkError};
 pub use options::{AdminError, AdminOptions, Limits, Secret, SecretError};
 pub use ports::{
-    Check, Control, InfoSection, MetricsText, RequestTrace, SaveJob, SaveRefused, SaveResult, SaveStatus,
-    SlowCommand, SlowCommands, VersionInfo, WorkerState,
+    Check, Control, InfoSection, RequestTrace, SaveJob, SaveRefused, SaveResult, SaveStatus, SlowCommand,
+    SlowCommands, VersionInfo, WorkerState,
 };
 pub use server::AdminServer;

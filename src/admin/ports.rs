@@ -1,11 +1,11 @@
 //! What the admin server needs from the rest: one trait and its plain values.
 
-use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 
 use serde::Serialize;
 
+use crate::observe::metrics::Format;
 use crate::observe::trace::Caller;
 
 use super::console::Console;
@@ -17,8 +17,8 @@ use super::console::Console;
 /// runs, no probe is answered. What only reads is called by the thread that makes
 /// a bundle, too, at the same time.
 pub trait Control: Console {
-    /// All metrics as text, with the content type to send.
-    fn metrics(&self) -> MetricsText;
+    /// All metrics as text.
+    fn metrics(&self, format: Format) -> String;
 
     /// Every health check with its present verdict.
     fn checks(&self) -> Vec<Check>;
@@ -73,15 +73,6 @@ pub trait Control: Console {
 pub trait RequestTrace: Send {
     /// Notes which route it was and how it was answered.
     fn answered(&self, method: &str, route: &str, status: u16);
-}
-
-/// A page of metrics.
-#[derive(Clone, Debug)]
-pub struct MetricsText {
-    /// The value of the `Content-Type` header.
-    pub content_type: Cow<'static, str>,
-    /// The text.
-    pub body: String,
 }
 
 /// One health check and the probes that it counts for.

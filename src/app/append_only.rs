@@ -13,7 +13,7 @@ use crate::command::effects::{Effect, Effects};
 use crate::config::{AppendFsync, Config, Settings};
 use crate::engine::log::Keeper;
 use crate::engine::{Engine, Status};
-use crate::observe::Stats;
+use crate::observe::{Stage, Stats};
 use crate::persist::aof::{Folder, Hooks, Log, Manifest, Policy, Segment, read_all};
 use crate::persist::files::{Handle, Identity, RealFiles};
 
@@ -94,14 +94,20 @@ impl AppendOnly {
         status: &Arc<Status>,
     ) -> Result<Arc<AppendOnly>, String> {
         let (time, events) = (clock.clone(), (clock.clone(), Arc::clone(stats), config.clone()));
+        let stats = Arc::clone(stats);
         let hooks = Hooks {
-            monotonic_ms: Box::new(move || time.stamp() / 1_000_000),
+            stamp: Box::new(move || time.stamp()),
             fatal: Box::new(|| std::process::exit(1)),
-            took: Box::new(move |event, ms| {
+            took: Box::new(move |event, nanos| {
+                // The monitor counts milliseconds, and most take none.
+                if nanos < 1_000_000 {
+                    return;
+                }
                 let (clock, stats, config) = &events;
                 let threshold = config.current().latency_monitor_threshold_ms;
-                stats.spikes().note(event, threshold, clock.unix_ms(), ms * 1_000_000);
+                stats.spikes().note(event, threshold, clock.unix_ms(), nanos);
             }),
+            synced: Box::new(move |nanos| stats.outside().stage(Stage::Sync, nanos)),
         };
         let this = Arc::new(AppendOnly {
             log: Log::new(hooks),

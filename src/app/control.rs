@@ -1,17 +1,16 @@
 //! The server as the admin port sees it.
 
-use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::admin::{
-    Check, Control, InfoSection, IpNetwork, MetricsText, RequestTrace, SaveJob, SaveRefused, SaveResult,
-    SaveStatus, SlowCommand, SlowCommands, VersionInfo, WorkerState,
+    Check, Control, InfoSection, IpNetwork, RequestTrace, SaveJob, SaveRefused, SaveResult, SaveStatus,
+    SlowCommand, SlowCommands, VersionInfo, WorkerState,
 };
 use crate::command::ports::SaveRefusal;
-use crate::observe::metrics::CONTENT_TYPE;
+use crate::observe::metrics::Format;
 use crate::observe::trace::{BackgroundSpan, Caller};
 use crate::observe::{Counter, SlowEntry};
 use crate::persist::jobs::{JobId, JobKind};
@@ -27,12 +26,8 @@ pub(super) struct Admin(pub(super) Arc<Host>);
 const STUCK_NS: u64 = 10_000_000_000;
 
 impl Control for Admin {
-    fn metrics(&self) -> MetricsText {
-        let body = self.0.metrics.render(figures::gather(&self.0)).unwrap_or_else(|error| {
-            tracing::warn!(%error, "The metrics could not be rendered");
-            String::new()
-        });
-        MetricsText { content_type: Cow::Borrowed(CONTENT_TYPE), body }
+    fn metrics(&self, format: Format) -> String {
+        self.0.metrics.render(figures::gather(&self.0), format)
     }
 
     fn checks(&self) -> Vec<Check> {

@@ -1,17 +1,19 @@
 //! Gathers the figures that INFO and the metrics show.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::admin::InfoSection;
 use crate::command::client::ClientFlag;
 use crate::observe::Figures;
 use crate::observe::info::{self, Selection};
 use crate::observe::metrics::{
-    AofFigures, DbFigures, Progress, ReplicaFigures, ReplicationFigures, WorkerFigures,
+    AofFigures, DbFigures, LockWaitFigures, Progress, ReplicaFigures, ReplicationFigures, WorkerFigures,
 };
 use crate::persist::jobs::{self, JobKind};
+use crate::persist::progress::Report;
 use crate::pubsub::Kind;
 use crate::replica::{self, Phase};
+use crate::store::LockWaits;
 
 use super::append_only::Mode;
 use super::host::Host;
@@ -42,9 +44,8 @@ pub(super) fn gather(host: &Host) -> Figures {
         expired_stale_percent: host.stats.stale_share() * 100.0,
         latency_percentiles: settings.latency_tracking_info_percentiles.0.clone(),
         databases,
-        workers: (0..host.workers)
-            .map(|worker| WorkerFigures { connections: host.clients.count_of(worker) as u64 })
-            .collect(),
+        workers: workers(host),
+        lock_waits: lock_waits(host),
         ..Figures::default()
     };
     clients(host, &mut figures);
@@ -62,6 +63,22 @@ pub(super) fn gather(host: &Host) -> Figures {
     slow_log(host, &mut figures);
     persistence(host, &mut figures);
     figures
+}
+
+fn workers(host: &Host) -> Vec<WorkerFigures> {
+    let now = host.clock.stamp();
+    let ago = |beat: &AtomicU64| now.saturating_sub(beat.load(Ordering::Relaxed)) as f64 / 1e9;
+    (0..host.workers)
+        .map(|worker| WorkerFigures {
+            connections: host.clients.count_of(worker) as u64,
+            turned_seconds_ago: host.beats.get().map_or(0.0, |beats| ago(&beats[worker])),
+        })
+        .collect()
+}
+
+fn lock_waits(host: &Host) -> Vec<LockWaitFigures> {
+    let of = |group: LockWaits| LockWaitFigures { waits: group.waits, nanos: group.nanos };
+    host.store.lock_waits().map(of).into()
 }
 
 fn slow_log(host: &Host, figures: &mut Figures) {
@@ -181,9 +198,8 @@ fn persistence(host: &Host, figures: &mut Figures) {
     figures.rdb_changes_since_last_save = host.stats.unsaved_changes();
     log(host, &jobs, figures);
     if let Some(running) = jobs.running.as_ref().filter(|running| running.kind != JobKind::Rewrite) {
-        let report = &running.progress;
-        figures.save = Some(Progress { keys_done: report.keys, keys_total: report.expected_keys });
-        figures.save_seconds_left = report.seconds_left;
+        figures.save = Some(progress_of(&running.progress));
+        figures.save_seconds_left = running.progress.seconds_left;
         figures.rdb_current_bgsave_seconds = Some(now_ms.saturating_sub(running.started_unix_ms) / 1_000);
     }
     let until_ms = host.waits_until_ms.load(Ordering::SeqCst);
@@ -198,6 +214,10 @@ fn persistence(host: &Host, figures: &mut Figures) {
     figures.rdb_last_bgsave_seconds = jobs.last_save.as_ref().map(|ended| ended.duration_ms / 1_000);
 }
 
+fn progress_of(report: &Report) -> Progress {
+    Progress { keys_done: report.keys, keys_total: report.expected_keys }
+}
+
 fn log(host: &Host, jobs: &jobs::Status, figures: &mut Figures) {
     let (append_only, rewrites) = (&host.append_only, &host.append_only.rewrites);
     let (log, mode) = (&append_only.log, append_only.mode());
@@ -206,6 +226,7 @@ fn log(host: &Host, jobs: &jobs::Status, figures: &mut Figures) {
     figures.aof = AofFigures {
         enabled: mode != Mode::Off,
         rewriting: running.is_some(),
+        rewrite: running.map(|running| progress_of(&running.progress)),
         scheduled: rewrites.scheduled.load(Ordering::Relaxed),
         last_rewrite_seconds: rewrites.last_took.load(Ordering::Relaxed).checked_sub(1),
         current_rewrite_seconds: running

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::acl::{Acl, User};
-use crate::clock::Clock;
+use crate::clock::{Clock, Stamp};
 use crate::command::error::{MISCONF, cannot_log};
 use crate::command::ports::{
     Clients, Dumps, Migrations, Reload, SaveRefusal, Saves, Server, Shutdown, Started, Switches,
@@ -14,7 +14,7 @@ use crate::command::ports::{
 use crate::command::{CommandError, Registry, rights};
 use crate::config::{ApplyError, Config, LogLevel as ConfiguredLevel, Row, Settings};
 use crate::data::ValueLimits;
-use crate::engine::world::World;
+use crate::engine::world::{Whole, World};
 use crate::engine::{ClientTable, Status};
 use crate::net::{Acceptor, Tls};
 use crate::observe::log::{LogHandle, LogLevel};
@@ -100,7 +100,26 @@ impl std::fmt::Debug for Host {
     }
 }
 
+/// The whole keyspace in the hands of a job. How long it was held is counted when it is given back.
+pub(super) struct WholeOfJob<'a> {
+    host: &'a Host,
+    began: Stamp,
+    _whole: Whole<'a>,
+}
+
+impl Drop for WholeOfJob<'_> {
+    fn drop(&mut self) {
+        self.host.stats.outside().world_held(self.host.clock.stamp().saturating_sub(self.began));
+    }
+}
+
 impl Host {
+    /// The whole keyspace for a job: `None` if it is called off before.
+    pub(super) fn whole_for_job(&self, called_off: impl Fn() -> bool) -> Option<WholeOfJob<'_>> {
+        let whole = self.world.whole_unless(called_off)?;
+        Some(WholeOfJob { host: self, began: self.clock.stamp(), _whole: whole })
+    }
+
     /// The snapshot's path.
     pub(super) fn snapshot_path(&self) -> PathBuf {
         let settings = self.config.current();
@@ -242,6 +261,7 @@ impl Server for Host {
     fn reset_statistics(&self) {
         self.stats.reset();
         self.store.reset_garbage_count();
+        self.store.reset_lock_waits();
         self.status.memory.reset();
         self.replication.reset_counts();
     }

@@ -122,7 +122,7 @@ impl Host {
     /// A log without a base is of no use: it is begun anew with the next rewrite.
     fn stop_starting(&self) {
         // Not so at the server's end: whoever ends it holds the keyspace, waits for this, and lets nobody run again.
-        if let Some(_whole) = self.world.whole_unless(|| self.ends_alone.load(Ordering::SeqCst)) {
+        if let Some(_whole) = self.whole_for_job(|| self.ends_alone.load(Ordering::SeqCst)) {
             self.append_only.collect(false);
         }
         // What it holds nobody will read.
@@ -206,7 +206,7 @@ impl Host {
         next: Option<Segment>,
         progress: &Progress,
     ) -> Option<(Arc<Capture>, Vec<Vec<u8>>, u64)> {
-        let whole = self.world.whole_unless(|| progress.is_cancelled())?;
+        let whole = self.whole_for_job(|| progress.is_cancelled())?;
         let capture = self.store.begin_capture();
         let libraries = self.libraries();
         let log = &self.append_only.log;

@@ -152,7 +152,7 @@ impl Host {
     /// The instant: nobody runs, so what was done is in the payload, and what comes is in the stream behind it. `None`
     /// if it is called off before.
     fn instant_of(&self, group: &Group, progress: &Progress) -> Option<Contents> {
-        let _whole = self.world.whole_unless(|| progress.is_cancelled())?;
+        let _whole = self.whole_for_job(|| progress.is_cancelled())?;
         let capture = (!group.wants.without_data).then(|| self.store.begin_capture());
         let libraries = if group.wants.without_functions { Vec::new() } else { self.libraries() };
         self.replication.begin(&group.links, group.target, super::building::random_id);

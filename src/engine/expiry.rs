@@ -13,8 +13,9 @@ use super::shared::Engine;
 #[derive(Debug)]
 pub struct Sweeper {
     sweep: Sweep,
-    /// Keys that the round under way has removed.
+    /// Keys that the round under way has removed, and how late they were at most.
     expired: u64,
+    late_ms: u64,
     worker: usize,
 }
 
@@ -25,7 +26,7 @@ const SLICE_NS: u64 = 50_000;
 impl Sweeper {
     /// The sweeper of a worker.
     pub fn new(worker: usize, workers: usize) -> Sweeper {
-        Sweeper { sweep: Sweep::new(worker, workers), expired: 0, worker }
+        Sweeper { sweep: Sweep::new(worker, workers), expired: 0, late_ms: 0, worker }
     }
 
     /// Sweeps for a slice of time. Returns whether there is more to do at once.
@@ -54,6 +55,8 @@ impl Sweeper {
                 super::notify::expired(engine, settings, &swept.expired);
                 stats.add(Counter::ExpiredKeys, u64::from(swept.tally.expired));
                 self.expired += u64::from(swept.tally.expired);
+                self.late_ms = self.late_ms.max(swept.late_ms);
+                stats.swept_late(self.late_ms, false);
             }
             if !swept.ready.is_empty() {
                 let scope = super::unit::Scope::new(engine, self.worker, settings, moment);
@@ -62,6 +65,7 @@ impl Sweeper {
             let rests = swept.rest_until_ms.is_some();
             if let Some(expiring) = swept.round_over {
                 stats.swept(std::mem::take(&mut self.expired), expiring);
+                stats.swept_late(std::mem::take(&mut self.late_ms), true);
             }
             if rests || enough() {
                 let spent = engine.clock.stamp().saturating_sub(began);

@@ -311,9 +311,6 @@ fn evict_by(
 /// Says and counts what a step did.
 fn account(engine: &Engine, settings: &Arc<Settings>, moment: Moment, worker: usize, step: EvictionStep) {
     let stats = engine.stats.worker(worker);
-    if step.tally.lock_waits > 0 {
-        stats.lock_waited(step.tally.lock_wait_ns);
-    }
     if !step.expired.is_empty() {
         stats.add(Counter::ExpiredKeys, step.expired.len() as u64);
         notify::expired(engine, settings, &step.expired);

@@ -1,6 +1,8 @@
 //! What the slow log and MONITOR get to see of what workers run.
 
 use crate::config::{ProtectedAction, Settings};
+use crate::observe::Stage;
+use crate::store::Moment;
 
 use super::testing::{Id, Rig};
 
@@ -64,6 +66,64 @@ fn a_blocked_command_that_is_unblocked_is_logged_once_with_what_it_ran_and_one_w
     rig.unpark(one, Some("UNBLOCKED client unblocked via CLIENT UNBLOCK"));
     assert_eq!(logged(&rig), ["BLPOP l 0"]);
     assert_eq!(rig.engine.stats.slow_log().latest(1)[0].duration_us, 0);
+}
+
+#[test]
+fn in_a_pipeline_each_command_has_its_own_time() {
+    let (mut rig, one, _) = rig(&[]);
+    rig.send(one, "SET k v");
+    let before = rig.engine.stats.stage(Stage::Run).count();
+    (0..8).for_each(|_| rig.sends_on(one, "GET k"));
+    rig.sends_on(one, "DEBUG SLEEP 0.02");
+    (0..6).for_each(|_| rig.sends_on(one, "GET k"));
+    assert_eq!(rig.send(one, "GET k").lines().count(), 16);
+    let stats = &rig.engine.stats;
+    let of = |name: &str| {
+        let index = stats.names().iter().position(|other| *other == name).expect("a command");
+        let latency = stats.latency(index).expect("it was called");
+        (latency.count(), latency.sum_nanos(), latency.percentile(100.0))
+    };
+    assert_eq!(of("get"), (15, 0, 0));
+    let (calls, nanos, _) = of("debug");
+    assert_eq!((calls, nanos), (1, 20_000_000));
+    let run = stats.stage(Stage::Run);
+    assert_eq!((run.count() - before, run.sum_nanos()), (16, 20_000_000));
+}
+
+#[test]
+fn what_a_transaction_runs_is_a_part_of_its_own_stage() {
+    let (mut rig, one, _) = rig(&[]);
+    for line in ["MULTI", "SET k v", "DEBUG SLEEP 0.005", "EXEC", "GET"] {
+        rig.send(one, line);
+    }
+    // MULTI and EXEC: what is queued has not run, and what is refused runs never.
+    let run = rig.engine.stats.stage(Stage::Run);
+    assert_eq!((run.count(), run.sum_nanos()), (2, 5_000_000));
+}
+
+#[test]
+fn a_wait_for_a_lock_is_measured_where_there_was_one() {
+    let (mut rig, one, _) = rig(&[]);
+    rig.send(one, "SET k v");
+    let waits = |rig: &Rig| rig.engine.stats.stage(Stage::LockWait);
+    assert_eq!(waits(&rig).count(), 0, "every lock was free");
+    let store = &rig.engine.store;
+    let view = store.view_one(Moment::at(rig.engine.clock.unix_ms()), 0, store.hash(b"k"));
+    let before = store.lock_waits();
+    let mut beside = rig.beside(1);
+    beside.connect();
+    let waiting = std::thread::spawn(move || beside.send(0, "GET k"));
+    while store.lock_waits() == before && !waiting.is_finished() {
+        std::thread::yield_now();
+    }
+    drop(view);
+    assert_eq!(waiting.join().ok().as_deref(), Some("\"v\""));
+    let measured = waits(&rig);
+    assert_eq!(measured.count(), 1);
+    assert!(measured.sum_nanos() > 0);
+    let groups = store.lock_waits();
+    assert_eq!(groups.iter().map(|group| group.waits).sum::<u64>(), 1);
+    assert_eq!(groups.iter().map(|group| group.nanos).sum::<u64>(), measured.sum_nanos());
 }
 
 /// What a monitor sees while the other client sends these lines, without times and addresses.

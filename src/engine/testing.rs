@@ -96,6 +96,12 @@ impl Rig {
     /// Sends one line, quoted as in redis-cli, and gives what comes back, a line a reply; nothing while
     /// the client is parked.
     pub(super) fn send(&mut self, id: Id, line: &str) -> String {
+        self.sends_on(id, line);
+        self.read(id)
+    }
+
+    /// The same for a line that is one of several in a pipeline: it is run with the next that is sent or read.
+    pub(super) fn sends_on(&mut self, id: Id, line: &str) {
         let words = crate::resp::split_args(line.as_bytes()).expect("balanced quotes");
         let input = &mut self.clients[id].input;
         input.extend_from_slice(format!("*{}\r\n", words.len()).as_bytes());
@@ -104,7 +110,6 @@ impl Rig {
             input.extend_from_slice(word);
             input.extend_from_slice(b"\r\n");
         }
-        self.read(id)
     }
 
     /// What the client has received: served replies, and the replies of what it has sent meanwhile.

@@ -8,7 +8,7 @@ use crate::command::context::Replay;
 use crate::command::reply::Work;
 use crate::command::{Args, Command, CommandError, Context, Flags, Reply, Session};
 use crate::config::Settings;
-use crate::observe::{Counter, WorkerStats};
+use crate::observe::{Counter, Stage, WorkerStats};
 use crate::resp::Encoder;
 use crate::store::{KeyHash, Moment, View};
 
@@ -312,7 +312,7 @@ pub fn count(scope: &Scope<'_>, view: &mut View<'_>) {
         view.take_expired();
     }
     if tally.lock_waits > 0 {
-        scope.stats.lock_waited(tally.lock_wait_ns);
+        scope.stats.stage(Stage::LockWait, tally.lock_wait_ns);
         scope.lock_wait_ns.set(scope.lock_wait_ns.get() + tally.lock_wait_ns);
     }
     if tally.changes > 0 {

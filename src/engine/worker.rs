@@ -64,6 +64,8 @@ pub struct Worker {
     limits: RequestLimits,
     usage: Usage,
     wall: WallTime,
+    /// When the last batch ended.
+    ended: Stamp,
     spans: Vec<Span>,
     keys: Vec<KeyAt>,
     plan: Vec<Planned>,
@@ -108,6 +110,7 @@ impl Worker {
             limits: RequestLimits::default(),
             usage: Usage::Lru,
             wall: WallTime::new(engine.clock.clone()),
+            ended: 0,
             settings,
             spans: Vec::new(),
             keys: Vec::new(),
@@ -231,6 +234,7 @@ impl Worker {
         }
         connection.partial_at = connection.partial_at.saturating_sub(batch.consumed);
         connection.session.client.query_used.store(input.len() - batch.consumed, Ordering::Relaxed);
+        self.ended = batch.stamp;
         if batch.commands > 0 {
             self.stats().add(Counter::CommandsProcessed, batch.executed);
             self.stats().batch(batch.commands as u64, batch.stamp.saturating_sub(began));
@@ -321,6 +325,12 @@ impl Worker {
         client.set(ClientFlag::BatchOver, false);
         let closes = client.any(ClientFlag::Killed as u32 | ClientFlag::CloseAfterReply as u32);
         if closes { Next::Close } else { Next::Again }
+    }
+
+    /// When the last command of the last batch had run: from then on its replies are written.
+    #[inline]
+    pub fn ended(&self) -> Stamp {
+        self.ended
     }
 
     /// Makes room between batches. Returns whether there is more to do at once.

@@ -130,17 +130,16 @@ impl Task {
                 }
                 Next::Whole => {
                     let engine = Arc::clone(&self.engine);
-                    let began = engine.clock.stamp();
-                    let whole = wait_unless_busy(&engine, engine.world.whole()).await;
-                    let next = match whole {
-                        Some(_) => self.run_apart().await,
+                    match wait_unless_busy(&engine, engine.world.whole()).await {
+                        Some(_whole) => {
+                            let began = engine.clock.stamp();
+                            let next = self.run_apart().await;
+                            let held_ns = engine.clock.stamp().saturating_sub(began);
+                            engine.stats.worker(self.client.worker).world_held(held_ns);
+                            next
+                        }
                         None => self.run_rest(false),
-                    };
-                    engine
-                        .stats
-                        .worker(self.client.worker)
-                        .world_held(engine.clock.stamp().saturating_sub(began));
-                    next
+                    }
                 }
                 Next::Saver | Next::Memory => {
                     tokio::time::sleep(Duration::from_millis(1)).await;
@@ -180,7 +179,7 @@ impl Task {
             let shared = Rc::clone(&self.shared);
             let out = &mut shared.borrow_mut().out;
             self.client.take_mail_into(out);
-            self.write_now(cx, out)?;
+            self.write_now(cx, out, self.engine.clock.stamp())?;
             self.note_pending();
             if !self.pending.is_empty() {
                 return Poll::Ready(Ok(Woken::Mail));
@@ -234,10 +233,9 @@ impl Task {
             let (engine, now) = (&self.engine, self.engine.clock.stamp());
             memory::evict_clients(&engine.clients, limit, &engine.stats, now);
         }
-        let began = if worker.wants_writing() { self.engine.clock.stamp() } else { 0 };
-        let wrote = self.write_now(cx, out);
-        if began > 0 {
-            worker.wrote(Some(self.engine.clock.stamp().saturating_sub(began)));
+        let wrote = self.write_now(cx, out, worker.ended());
+        if worker.wants_writing() {
+            worker.wrote(*wrote.as_ref().unwrap_or(&None));
         }
         match wrote {
             Err(error) if !goes_on_unheard(&error, &ran.next) => Poll::Ready(Err(error)),

@@ -171,10 +171,14 @@ async fn keep_house(
     let mut since_looked = Duration::ZERO;
     let (mut batches, mut pause) = (0, BUSY_TURN);
     loop {
+        let slept_from = engine.clock.stamp();
         tokio::time::sleep(pause).await;
         let batches_before = std::mem::replace(&mut batches, engine.stats.worker(index).batches());
         let mut works = batches != batches_before;
-        beats[index].store(engine.clock.stamp(), Ordering::Relaxed);
+        let turned = engine.clock.stamp();
+        beats[index].store(turned, Ordering::Relaxed);
+        let wanted = slept_from + pause.as_nanos() as u64;
+        engine.stats.worker(index).turned_late(turned.saturating_sub(wanted));
         let limit = memory::limit_of_clients(&engine.config.current());
         if let Some(limit) = limit {
             // What was sent to those who do not read has grown without their doing.

@@ -67,10 +67,6 @@ listed! {
         BatchCommands,
         /// Nanoseconds in which a worker was running batches.
         BusyNanos,
-        /// Shard locks that had to be waited for.
-        LockWaits,
-        /// Nanoseconds spent waiting for shard locks.
-        LockWaitNanos,
         /// Times that somebody took the whole keyspace.
         WorldPermits,
         /// Nanoseconds that the whole keyspace was held.
@@ -143,6 +139,34 @@ listed! {
         TlsHandshake,
         /// The connection speaks HTTP.
         CrossProtocol,
+    }
+}
+
+listed! {
+    /// What time is spent on between a request and its reply. Each is measured for itself, so the stages of one
+    /// command need not add up to what its client waits.
+    Stage {
+        /// Waiting for a shard lock that somebody else held, by unit of work. Nothing where every lock was free.
+        LockWait,
+        /// Running a command that a client sent, without its waits for locks. What a script or a transaction runs is
+        /// a part of it.
+        Run,
+        /// One write of replies to a socket.
+        Write,
+        /// One sync of the append-only file.
+        Sync,
+    }
+}
+
+impl Stage {
+    /// The value of the label `stage`; where a trace has that stage, its name there.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::LockWait => "lock_wait",
+            Self::Run => "run",
+            Self::Write => "write",
+            Self::Sync => "sync",
+        }
     }
 }
 

@@ -12,6 +12,8 @@
 //!
 //! Values of 2^34 ns (17.2 s) and more are counted in the last bucket. One histogram is
 //! 496 counters of eight bytes, 3,968 bytes.
+//!
+//! Prometheus is shown few of them: [`BOUNDS`].
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -26,6 +28,11 @@ const TOP_BITS: u32 = 34;
 pub const MAX_NANOS: u64 = (1 << TOP_BITS) - 1;
 /// How many buckets there are.
 pub const BUCKETS: usize = SUB * (TOP_BITS - SUB_BITS + 1) as usize;
+
+/// The upper bounds that Prometheus is shown, as powers of two of nanoseconds: doubling from
+/// 1 us to 1 ms, where commands are, then fourfold up to 17 s. They are bounds of the
+/// underlying buckets, so nothing is estimated.
+pub const BOUNDS: [u32; 18] = [10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 24, 26, 28, 30, 32, 34];
 
 /// The bucket of a value in nanoseconds.
 #[inline]
@@ -57,10 +64,16 @@ pub struct Histogram {
     buckets: [AtomicU64; BUCKETS],
 }
 
+impl Default for Histogram {
+    fn default() -> Self {
+        Self { buckets: [const { AtomicU64::new(0) }; BUCKETS] }
+    }
+}
+
 impl Histogram {
     /// An empty histogram on the heap.
     pub fn boxed() -> Box<Self> {
-        Box::new(Self { buckets: [const { AtomicU64::new(0) }; BUCKETS] })
+        Box::default()
     }
 
     /// Counts one value. Only the thread that owns the histogram may call it: the counter is
@@ -71,11 +84,44 @@ impl Histogram {
         bucket.store(bucket.load(Relaxed).wrapping_add(1), Relaxed);
     }
 
+    /// The same for a histogram that several threads write.
+    pub fn record_shared(&self, nanos: u64) {
+        self.buckets[index_of(nanos)].fetch_add(1, Relaxed);
+    }
+
     /// Adds what was counted to `into`.
     pub fn add_to(&self, into: &mut Latency) {
         for (sum, bucket) in into.buckets.iter_mut().zip(&self.buckets) {
             *sum += bucket.load(Relaxed);
         }
+    }
+}
+
+/// A histogram and the exact sum of what it counted.
+#[derive(Debug, Default)]
+pub struct Times {
+    histogram: Histogram,
+    nanos: AtomicU64,
+}
+
+impl Times {
+    /// Counts one time. Only the thread that owns this may call it.
+    #[inline]
+    pub fn record(&self, nanos: u64) {
+        self.nanos.store(self.nanos.load(Relaxed).wrapping_add(nanos), Relaxed);
+        self.histogram.record(nanos);
+    }
+
+    /// The same where several threads write.
+    pub fn record_shared(&self, nanos: u64) {
+        self.nanos.fetch_add(nanos, Relaxed);
+        self.histogram.record_shared(nanos);
+    }
+
+    /// Adds what was counted to `into`.
+    pub fn add_to(&self, into: &mut Latency) {
+        self.histogram.add_to(into);
+        into.sum_nanos += self.nanos.load(Relaxed);
     }
 }
 

@@ -7,6 +7,7 @@
 
 pub mod counters;
 pub mod errors;
+pub mod exemplars;
 pub mod histogram;
 pub mod info;
 pub mod instant;
@@ -19,10 +20,12 @@ mod recent;
 pub mod slowlog;
 pub mod spikes;
 pub mod stats;
+#[cfg(test)]
+mod stats_tests;
 pub mod trace;
 pub mod worker;
 
-pub use counters::{Counter, Refusal};
+pub use counters::{Counter, Refusal, Stage};
 pub use histogram::Latency;
 pub use instant::Rates;
 pub use limited::Limited;

@@ -9,8 +9,9 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::counters::{Counter, Refusal};
+use super::counters::{Counter, Refusal, Stage};
 use super::errors::ErrorCounts;
+use super::exemplars::Exemplars;
 use super::histogram::Latency;
 use super::instant::{Rates, Reading, Sampler};
 use super::slowlog::SlowLog;
@@ -57,6 +58,8 @@ struct Baseline {
     batches: [u64; BATCH_BUCKETS],
     commands: Vec<CommandTotals>,
     latency: Vec<Option<Latency>>,
+    stages: [Latency; Stage::COUNT],
+    loop_lag: Vec<Latency>,
 }
 
 /// Every counter of the server.
@@ -72,6 +75,7 @@ pub struct Stats {
     saved_changes: AtomicU64,
     slow_log: SlowLog,
     spikes: LatencyMonitor,
+    exemplars: Exemplars,
 }
 
 impl Stats {
@@ -84,6 +88,8 @@ impl Stats {
             batches: [0; BATCH_BUCKETS],
             commands: vec![CommandTotals::default(); commands.len()],
             latency: vec![None; commands.len()],
+            stages: std::array::from_fn(|_| Latency::default()),
+            loop_lag: vec![Latency::default(); workers],
         };
         Self {
             names: commands.into(),
@@ -94,6 +100,7 @@ impl Stats {
             saved_changes: AtomicU64::new(0),
             slow_log: SlowLog::default(),
             spikes: LatencyMonitor::default(),
+            exemplars: Exemplars::new(commands.len()),
         }
     }
 
@@ -105,6 +112,11 @@ impl Stats {
     /// Slow events of late.
     pub fn spikes(&self) -> &LatencyMonitor {
         &self.spikes
+    }
+
+    /// Traced calls that stand for the buckets of the latency histograms.
+    pub fn exemplars(&self) -> &Exemplars {
+        &self.exemplars
     }
 
     /// The slot of one worker. Panics when there is no such worker.
@@ -143,6 +155,23 @@ impl Stats {
     pub fn stale_share(&self) -> f64 {
         let sum: f64 = self.workers.iter().map(WorkerStats::stale_share).sum();
         sum / self.workers.len().max(1) as f64
+    }
+
+    /// By how much the time of a key had passed at most that the last sweeps removed, milliseconds.
+    pub fn expiry_lag_ms(&self) -> u64 {
+        self.workers.iter().map(WorkerStats::expiry_lag_ms).max().unwrap_or(0)
+    }
+
+    /// How long a stage took each time, all workers and the outside together.
+    pub fn stage(&self, stage: Stage) -> Latency {
+        let baseline = self.baseline();
+        self.raw_stage(stage).since(&baseline.stages[stage as usize])
+    }
+
+    /// How much later than it wanted a worker's loop turned each time. Panics when there is no such worker.
+    pub fn loop_lag(&self, worker: usize) -> Latency {
+        let baseline = self.baseline();
+        self.raw_loop_lag(worker).since(&baseline.loop_lag[worker])
     }
 
     /// What a counter says: all workers and the outside together.
@@ -274,10 +303,13 @@ impl Stats {
             baseline.commands[command] = self.raw_command(command);
             baseline.latency[command] = self.raw_latency(command);
         }
+        baseline.stages = std::array::from_fn(|stage| self.raw_stage(Stage::ALL[stage]));
+        baseline.loop_lag = (0..self.workers.len()).map(|worker| self.raw_loop_lag(worker)).collect();
         for worker in &self.workers {
             worker.errors.clear();
         }
         self.outside.errors.clear();
+        self.exemplars.clear();
         sampler.reset();
     }
 
@@ -322,6 +354,19 @@ impl Stats {
         self.workers.iter().map(|worker| worker.batches[bucket].load(Relaxed)).sum()
     }
 
+    fn raw_stage(&self, stage: Stage) -> Latency {
+        let mut merged = Latency::default();
+        let slots = self.workers.iter().map(|worker| &worker.stages).chain([&self.outside.stages]);
+        slots.for_each(|stages| stages[stage as usize].add_to(&mut merged));
+        merged
+    }
+
+    fn raw_loop_lag(&self, worker: usize) -> Latency {
+        let mut read = Latency::default();
+        self.workers[worker].loop_lag.add_to(&mut read);
+        read
+    }
+
     fn raw_command(&self, command: usize) -> CommandTotals {
         let mut totals = CommandTotals::default();
         for row in self.workers.iter().filter_map(|worker| worker.commands.get(command)) {
@@ -341,206 +386,5 @@ impl Stats {
             }
         }
         merged
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn changes_wait_for_a_save_and_never_fall_below_none() {
-        let stats = Stats::new(2, &["get"]);
-        stats.worker(0).add(Counter::Changes, 4);
-        stats.worker(1).add(Counter::Changes, 3);
-        stats.reset();
-        assert_eq!(stats.unsaved_changes(), 7);
-        stats.changes_saved(5);
-        assert_eq!(stats.unsaved_changes(), 2);
-        // FLUSHALL when the save was too far to be given up.
-        stats.no_unsaved_changes();
-        stats.changes_saved(5);
-        assert_eq!(stats.unsaved_changes(), 0);
-        stats.worker(0).add(Counter::Changes, 1);
-        assert_eq!(stats.unsaved_changes(), 1);
-    }
-
-    const GET: usize = 0;
-    const SET: usize = 1;
-
-    fn stats() -> Stats {
-        Stats::new(2, &["get", "set", "client|list"])
-    }
-
-    #[test]
-    fn workers_are_merged() {
-        let stats = stats();
-        stats.worker(0).record(GET, 1_000);
-        stats.worker(1).record(GET, 3_000);
-        stats.worker(1).failed(GET);
-        stats.worker(1).rejected(SET);
-        let get = CommandTotals { calls: 2, nanos: 4_000, failed: 1, rejected: 0 };
-        let set = CommandTotals { rejected: 1, ..CommandTotals::default() };
-        assert_eq!(stats.commands(), [(GET, get), (SET, set)]);
-        let latency = stats.latency(GET).expect("get was called");
-        assert_eq!((latency.count(), latency.sum_nanos()), (2, 4_000));
-        assert!(stats.latency(SET).is_none());
-        assert_eq!(stats.latencies().len(), 1);
-    }
-
-    #[test]
-    fn counters_add_up_with_the_outside() {
-        let stats = stats();
-        stats.worker(0).add(Counter::ExpiredKeys, 2);
-        stats.worker(1).incr(Counter::ExpiredKeys);
-        stats.outside().add(Counter::ExpiredKeys, 10);
-        assert_eq!(stats.counter(Counter::ExpiredKeys), 13);
-        assert_eq!(stats.worker_counter(0, Counter::ExpiredKeys), 2);
-        assert_eq!(stats.worker_counter(7, Counter::ExpiredKeys), 0);
-        stats.worker(0).refused(Refusal::Arity);
-        stats.outside().refused(Refusal::Arity);
-        assert_eq!(stats.refusals(Refusal::Arity), 2);
-        assert_eq!(stats.refusals(Refusal::NoAuth), 0);
-    }
-
-    #[test]
-    fn what_sweeps_meet_is_a_share_that_follows_slowly() {
-        let stats = stats();
-        assert_eq!(stats.stale_share(), 0.0);
-        (0..200).for_each(|_| (0..2).for_each(|worker| stats.worker(worker).swept(25, 100)));
-        assert!((stats.stale_share() - 0.25).abs() < 1e-4, "{}", stats.stale_share());
-        stats.worker(0).swept(0, 0);
-        assert!(stats.worker(0).stale_share() < stats.worker(1).stale_share());
-    }
-
-    #[test]
-    fn the_outside_may_be_written_by_many() {
-        let stats = stats();
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| (0..10_000).for_each(|_| stats.outside().incr(Counter::ExpiredKeys)));
-            }
-        });
-        assert_eq!(stats.counter(Counter::ExpiredKeys), 40_000);
-    }
-
-    #[test]
-    fn errors_are_counted_by_code() {
-        let stats = stats();
-        stats.worker(0).error("ERR syntax error");
-        stats.worker(1).error("ERR no such key");
-        stats.outside().error("WRONGTYPE Operation against a key");
-        assert_eq!(stats.counter(Counter::ErrorReplies), 3);
-        let errors: Vec<_> = stats.errors().into_iter().collect();
-        assert_eq!(errors, [("ERR".into(), 2), ("WRONGTYPE".into(), 1)]);
-    }
-
-    #[test]
-    fn batches_fall_into_powers_of_two() {
-        let stats = stats();
-        for size in [0, 1, 2, 3, 4, 5, 1024, 1025, 1 << 40] {
-            stats.worker(size as usize % 2).batch(size, 10);
-        }
-        assert_eq!(stats.batch_sizes(), [2, 1, 2, 1, 0, 0, 0, 0, 0, 0, 1, 2]);
-        assert_eq!(stats.counter(Counter::Batches), 9);
-        assert_eq!(stats.counter(Counter::BusyNanos), 90);
-    }
-
-    #[test]
-    fn waits_are_counted_with_their_time() {
-        let stats = stats();
-        stats.worker(0).lock_waited(100);
-        stats.worker(1).lock_waited(50);
-        stats.worker(1).world_held(7);
-        let read = |counter| stats.counter(counter);
-        assert_eq!((read(Counter::LockWaits), read(Counter::LockWaitNanos)), (2, 150));
-        assert_eq!((read(Counter::WorldPermits), read(Counter::WorldNanos)), (1, 7));
-    }
-
-    #[test]
-    fn a_reset_begins_at_zero_and_goes_on_counting() {
-        let stats = stats();
-        let everything = |worker: &WorkerStats| {
-            worker.record(GET, 5_000);
-            worker.failed(GET);
-            worker.rejected(SET);
-            worker.refused(Refusal::NoAuth);
-            worker.error("NOAUTH Authentication required.");
-            worker.batch(3, 100);
-        };
-        everything(stats.worker(0));
-        everything(stats.worker(1));
-        stats.outside().incr(Counter::SpansDropped);
-        stats.reset();
-        assert!(stats.commands().is_empty());
-        assert!(stats.latencies().is_empty());
-        assert!(stats.errors().is_empty());
-        assert_eq!(stats.batch_sizes(), [0; BATCH_BUCKETS]);
-        assert_eq!(stats.refusals(Refusal::NoAuth), 0);
-        for counter in Counter::ALL {
-            assert_eq!(stats.counter(*counter), 0, "{counter:?}");
-        }
-        everything(stats.worker(1));
-        let get = CommandTotals { calls: 1, nanos: 5_000, failed: 1, rejected: 0 };
-        assert_eq!(stats.command(GET), get);
-        let latency = stats.latency(GET).expect("get was called");
-        assert_eq!((latency.count(), latency.sum_nanos()), (1, 5_000));
-        assert_eq!(stats.errors()["NOAUTH"], 1);
-        assert_eq!(stats.refusals(Refusal::NoAuth), 1);
-        assert_eq!(stats.batch_sizes()[2], 1);
-    }
-
-    #[test]
-    fn a_reset_while_workers_count_never_shows_less_than_nothing() {
-        let stats = stats();
-        std::thread::scope(|scope| {
-            for worker in 0..2 {
-                let worker = stats.worker(worker);
-                scope.spawn(move || (0..20_000).for_each(|nanos| worker.record(GET, nanos)));
-            }
-            for _ in 0..200 {
-                stats.reset();
-                let totals = stats.command(GET);
-                assert!(totals.calls <= 40_000, "{totals:?}");
-            }
-        });
-        stats.reset();
-        assert_eq!(stats.command(GET), CommandTotals::default());
-    }
-
-    #[test]
-    fn latency_tracking_can_be_turned_off() {
-        let stats = stats();
-        stats.set_latency_tracking(false);
-        stats.worker(0).record(GET, 1_000);
-        assert_eq!(stats.command(GET).calls, 1);
-        assert!(stats.latency(GET).is_none());
-        stats.set_latency_tracking(true);
-        stats.worker(0).record(GET, 1_000);
-        assert_eq!(stats.latency(GET).map(|latency| latency.count()), Some(1));
-    }
-
-    #[test]
-    fn an_unknown_command_is_ignored() {
-        let stats = stats();
-        stats.worker(0).record(3, 1);
-        stats.worker(0).failed(3);
-        stats.worker(0).rejected(3);
-        assert!(stats.commands().is_empty());
-    }
-
-    #[test]
-    fn rates_follow_the_ticks() {
-        let stats = stats();
-        stats.tick(0);
-        stats.worker(0).add(Counter::CommandsProcessed, 160);
-        stats.worker(1).add(Counter::NetInputBytes, 1_600);
-        stats.tick(50_000_000);
-        assert_eq!(stats.rates(), Rates::default());
-        stats.tick(100_000_000);
-        let rates = Rates { commands_per_sec: 100, input_bytes_per_sec: 1_000, output_bytes_per_sec: 0 };
-        assert_eq!(stats.rates(), rates);
-        stats.reset();
-        assert_eq!(stats.rates(), Rates::default());
     }
 }

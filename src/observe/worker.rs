@@ -7,9 +7,9 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-use super::counters::{Counter, Refusal};
+use super::counters::{Counter, Refusal, Stage};
 use super::errors::ErrorTable;
-use super::histogram::Histogram;
+use super::histogram::{Histogram, Times};
 
 /// Buckets of the batch sizes: 1, up to 2, up to 4, ... up to 1,024, and more.
 pub const BATCH_BUCKETS: usize = 12;
@@ -39,10 +39,14 @@ pub struct WorkerStats {
     pub(super) counters: [AtomicU64; Counter::COUNT],
     pub(super) refusals: [AtomicU64; Refusal::COUNT],
     pub(super) batches: [AtomicU64; BATCH_BUCKETS],
+    pub(super) stages: [Times; Stage::COUNT],
+    /// How much later than it wanted the worker's loop turned.
+    pub(super) loop_lag: Times,
     pub(super) commands: Box<[CommandRow]>,
     pub(super) errors: ErrorTable,
     /// The bits of a float: [`WorkerStats::stale_share`].
     stale_share: AtomicU64,
+    expiry_lag_ms: AtomicU64,
 }
 
 impl WorkerStats {
@@ -52,9 +56,12 @@ impl WorkerStats {
             counters: [const { AtomicU64::new(0) }; Counter::COUNT],
             refusals: [const { AtomicU64::new(0) }; Refusal::COUNT],
             batches: [const { AtomicU64::new(0) }; BATCH_BUCKETS],
+            stages: std::array::from_fn(|_| Times::default()),
+            loop_lag: Times::default(),
             commands: (0..commands).map(|_| CommandRow::default()).collect(),
             errors: ErrorTable::default(),
             stale_share: AtomicU64::new(0),
+            expiry_lag_ms: AtomicU64::new(0),
         }
     }
 
@@ -70,6 +77,29 @@ impl WorkerStats {
     /// The share of keys past their time among those that expire, a mean over the sweeps so far, the late ones first.
     pub fn stale_share(&self) -> f64 {
         f64::from_bits(self.stale_share.load(Relaxed))
+    }
+
+    /// How late the keys were at most that the sweeps of a round have removed so far, or in all once it is `over`.
+    pub fn swept_late(&self, ms: u64, over: bool) {
+        if over || ms > self.expiry_lag_ms() {
+            self.expiry_lag_ms.store(ms, Relaxed);
+        }
+    }
+
+    /// By how much the time of a key had passed at most that the last sweeps removed, milliseconds.
+    pub fn expiry_lag_ms(&self) -> u64 {
+        self.expiry_lag_ms.load(Relaxed)
+    }
+
+    /// Counts how long a stage took.
+    #[inline]
+    pub fn stage(&self, stage: Stage, nanos: u64) {
+        self.stages[stage as usize].record(nanos);
+    }
+
+    /// The worker's loop turned so much later than it wanted.
+    pub fn turned_late(&self, nanos: u64) {
+        self.loop_lag.record(nanos);
     }
 
     /// Counts a call of a command that took `nanos`. An index that no command has is ignored.
@@ -156,12 +186,6 @@ impl WorkerStats {
         self.counters[Counter::Batches as usize].load(Relaxed)
     }
 
-    /// Counts a shard lock that had to be waited for.
-    pub fn lock_waited(&self, nanos: u64) {
-        self.incr(Counter::LockWaits);
-        self.add(Counter::LockWaitNanos, nanos);
-    }
-
     /// Counts a time that this worker held the whole keyspace.
     pub fn world_held(&self, nanos: u64) {
         self.incr(Counter::WorldPermits);
@@ -186,6 +210,7 @@ fn batch_bucket(size: u64) -> usize {
 pub struct Outside {
     pub(super) counters: [AtomicU64; Counter::COUNT],
     pub(super) refusals: [AtomicU64; Refusal::COUNT],
+    pub(super) stages: [Times; Stage::COUNT],
     pub(super) errors: ErrorTable,
 }
 
@@ -194,8 +219,20 @@ impl Outside {
         Self {
             counters: [const { AtomicU64::new(0) }; Counter::COUNT],
             refusals: [const { AtomicU64::new(0) }; Refusal::COUNT],
+            stages: std::array::from_fn(|_| Times::default()),
             errors: ErrorTable::default(),
         }
+    }
+
+    /// Counts how long a stage took.
+    pub fn stage(&self, stage: Stage, nanos: u64) {
+        self.stages[stage as usize].record_shared(nanos);
+    }
+
+    /// Counts a time that a job held the whole keyspace.
+    pub fn world_held(&self, nanos: u64) {
+        self.incr(Counter::WorldPermits);
+        self.add(Counter::WorldNanos, nanos);
     }
 
     /// Adds to a counter.

@@ -18,6 +18,7 @@ use super::saves::Saves;
 use super::shard::ShardGuard;
 use super::tracked::Tracked;
 use super::view::Loss;
+use super::waits::{GroupedWaits, LOCK_GROUPS, LockWaits};
 
 /// How a store is laid out.
 #[derive(Clone, Debug)]
@@ -64,8 +65,7 @@ pub struct Store {
     /// How many watches and waits exist: while none does, a write need not look for them.
     pub(super) hooks: AtomicUsize,
     pub(super) tracked: Tracked,
-    /// How often somebody found a shard's lock taken.
-    lock_waits: AtomicU64,
+    lock_waits: GroupedWaits,
     /// Measures waits for locks.
     clock: Clock,
     garbage: OnceLock<Sender<Garbage>>,
@@ -110,7 +110,7 @@ impl Store {
             garbage_pending: AtomicUsize::new(0),
             garbage_freed: AtomicU64::new(0),
             garbage_bytes: AtomicUsize::new(0),
-            lock_waits: AtomicU64::new(0),
+            lock_waits: GroupedWaits::default(),
             clock: Clock::system(),
         }
     }
@@ -177,10 +177,12 @@ impl Store {
 
     #[cold]
     fn lock_waiting(&self, physical: usize, shard: usize) -> (ShardGuard<'_>, u64) {
-        self.lock_waits.fetch_add(1, Ordering::Relaxed);
+        self.lock_waits.begin(shard, self.shards);
         let began = self.clock.stamp();
         let guard = self.database(physical).lock(shard);
-        (guard, self.clock.stamp().saturating_sub(began).max(1))
+        let waited_ns = self.clock.stamp().saturating_sub(began).max(1);
+        self.lock_waits.end(shard, self.shards, waited_ns);
+        (guard, waited_ns)
     }
 
     /// What a running save shares with the writers.
@@ -188,9 +190,14 @@ impl Store {
         &self.saves
     }
 
-    /// How often a unit of work found a shard's lock taken.
-    pub fn lock_waits(&self) -> u64 {
-        self.lock_waits.load(Ordering::Relaxed)
+    /// How often a unit of work found a shard's lock taken and how long it waited, by group of shards.
+    pub fn lock_waits(&self) -> [LockWaits; LOCK_GROUPS] {
+        self.lock_waits.all()
+    }
+
+    /// Forgets those waits (CONFIG RESETSTAT).
+    pub fn reset_lock_waits(&self) {
+        self.lock_waits.reset();
     }
 
     /// Says who is told of keys that go though no command removes them. He is told while the key's shard is

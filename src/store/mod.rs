@@ -36,6 +36,7 @@ mod tracked;
 mod trial;
 mod usage;
 mod view;
+mod waits;
 mod whole;
 
 pub use capture::{Capture, Walker};
@@ -57,3 +58,4 @@ pub use told::Noted;
 pub use tracked::Stale;
 pub use usage::{Usage, decayed, idle_seconds, idle_since, with_frequency};
 pub use view::{By, Key, Loss, Moment, Tally, View};
+pub use waits::{LOCK_GROUPS, LockWaits};

@@ -67,6 +67,8 @@ pub struct Swept {
     pub sampled: u32,
     /// The keys that were removed, with their database's number.
     pub expired: Vec<(usize, Vec<u8>)>,
+    /// By how much the time of a removed key had passed at most, milliseconds.
+    pub late_ms: u64,
     /// Keys that clients wait for.
     pub ready: Vec<(usize, Vec<u8>)>,
     /// A round has ended with this step: the keys that expire, as it met them.
@@ -147,7 +149,7 @@ impl Sweep {
                 }
                 continue;
             }
-            swept.sampled = self.sweep_held(&mut view, enough);
+            self.sweep_held(&mut view, enough, swept);
             swept.tally = view.tally;
             swept.expired = view.take_expired();
             swept.ready = view.take_ready();
@@ -164,15 +166,16 @@ impl Sweep {
     }
 
     /// Sweeps the next slots of the shard that is held.
-    fn sweep_held(&mut self, view: &mut View<'_>, enough: &dyn Fn() -> bool) -> u32 {
-        let (mut walk, mut sampled) = (self.go_on(view), 0);
+    fn sweep_held(&mut self, view: &mut View<'_>, enough: &dyn Fn() -> bool, swept: &mut Swept) {
+        let mut walk = self.go_on(view);
         let (now, slots) = (view.now_ms(), view.guard(0).slots());
         let end = (walk.slot + SLOTS_A_HOLD).min(slots);
         while walk.slot < end {
             let place = Place { held: 0, slot: walk.slot };
             if let Some(at) = view.entry(place).and_then(Entry::expire_at_ms) {
-                sampled += 1;
+                swept.sampled += 1;
                 if at <= now {
+                    swept.late_ms = swept.late_ms.max(now - at);
                     view.expire_in_place(place);
                 } else {
                     walk.earliest_ms = walk.earliest_ms.min(at);
@@ -185,14 +188,13 @@ impl Sweep {
         }
         if walk.slot < slots {
             self.walk = Some(walk);
-            return sampled;
+            return;
         }
         let guard = view.guard(0);
         let side = guard.side_mut();
         side.next_due_ms = walk.earliest_ms.min(side.due_since_sweep_ms);
         guard.shrink_if_sparse();
         self.shard += self.parts;
-        sampled
     }
 
     /// The walk through the held shard: the one that is under way if its slots are still the same.
@@ -261,6 +263,25 @@ mod tests {
         assert_eq!((counts.keys, counts.expiring), (150, 50));
         assert_eq!(round(&mut sweep, &store, NOW + 5_000).0, 50);
         assert_eq!(store.counts(0).keys, 100);
+    }
+
+    #[test]
+    fn how_late_a_key_was_removed_is_told() {
+        let (store, mut sweep) = (store(), Sweep::new(0, 1));
+        set(&store, NOW, 0, "first", Expiry::At(NOW + 100));
+        set(&store, NOW, 0, "second", Expiry::At(NOW + 400));
+        let mut late = Vec::new();
+        loop {
+            let swept = sweep.step(&store, Moment::at(NOW + 1_000), &|| false);
+            if swept.tally.expired > 0 {
+                late.push(swept.late_ms);
+            }
+            if swept.rest_until_ms.is_some() {
+                break;
+            }
+        }
+        assert_eq!(late.iter().max(), Some(&900));
+        assert!(late.contains(&600) || late.len() == 1, "{late:?}");
     }
 
     #[test]

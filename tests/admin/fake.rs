@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use glasswing::admin::{
-    Check, Control, InfoSection, MetricsText, RequestTrace, SaveJob, SaveRefused, SaveResult, SaveStatus,
-    SlowCommand, SlowCommands, VersionInfo, WorkerState,
+    Check, Control, InfoSection, RequestTrace, SaveJob, SaveRefused, SaveResult, SaveStatus, SlowCommand,
+    SlowCommands, VersionInfo, WorkerState,
 };
+use glasswing::observe::metrics::Format;
 use glasswing::observe::trace::Caller;
 use tokio::sync::watch;
 
@@ -98,13 +99,11 @@ impl Fake {
 }
 
 impl Control for Fake {
-    fn metrics(&self) -> MetricsText {
+    fn metrics(&self, format: Format) -> String {
         assert!(!self.panics_in_metrics.load(Ordering::SeqCst), "a planted panic");
         let padding = self.metrics_bytes.load(Ordering::SeqCst) as usize;
-        MetricsText {
-            content_type: METRICS_TYPE.into(),
-            body: format!("glasswing_up 1\n{}", "#".repeat(padding)),
-        }
+        let end = if format == Format::OpenMetrics { "# EOF\n" } else { "" };
+        format!("glasswing_up 1\n{}{end}", "#".repeat(padding))
     }
 
     fn checks(&self) -> Vec<Check> {

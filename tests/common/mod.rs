@@ -226,14 +226,21 @@ impl Server {
 
     /// Asks the admin port: the status and the body.
     pub fn http(&self, method: &str, path: &str) -> (u16, String) {
+        let (head, body) = self.http_with(method, path, "");
+        (head[9..12].parse().expect("a status"), body)
+    }
+
+    /// The same with more lines of a head, each ended; the head of the answer, and its body.
+    pub fn http_with(&self, method: &str, path: &str, more: &str) -> (String, String) {
         let mut stream = TcpStream::connect(("127.0.0.1", self.admin)).expect("the admin port");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        let request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let request =
+            format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{more}\r\n");
         stream.write_all(request.as_bytes()).expect("the admin port takes requests");
         let mut text = String::new();
         stream.read_to_string(&mut text).expect("an answer");
         let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
-        (head[9..12].parse().expect("a status"), body.to_owned())
+        (head.to_owned(), body.to_owned())
     }
 
     /// The samples of a metric: the labels between braces, and the value.

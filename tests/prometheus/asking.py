@@ -47,6 +47,7 @@ STILL = {
     "glasswing_disconnections_total": "clients read what they are sent",
     "glasswing_saves_total{failed}": "saves succeed",
     "glasswing_refusals_total{misconfigured}": "saves succeed",
+    "glasswing_lock_waits_total": "few waits on few cores",
     "glasswing_lock_wait_seconds_total": "few waits on few cores",
     "redis_loading_dump_file": "loaded at the start only",
 }
@@ -211,6 +212,70 @@ def ask_for_others(url):
     check(len(there) + len(missing) > 20, f"the list has only {len(there) + len(missing)} names")
     check(not problems, "\n  ".join(["public dashboards ask in vain:", *problems]))
     return there, missing
+
+
+# ---------------------------------------------------------------- what is stored, beside what is stored of redis_exporter
+
+# Families about the exporter and its own work: there is none here.
+ITS_OWN = ("redis_exporter_", "redis_target_scrape_", "redis_last_key_groups_scrape_")
+# OpenMetrics has no type for a counter whose name does not end in _total, nor for quantiles that are per cent.
+PER_CENT = "redis_latency_percentiles_usec"
+
+
+def types(url, job):
+    """The type of each family as Prometheus has understood it."""
+    return {one["metric"]: one["type"] for one in prometheus(url, "targets/metadata", match_target=f'{{job="{job}"}}')}
+
+
+def series(url, job):
+    """The sets of labels of each name, without their values."""
+    shapes = {}
+    for one in prometheus(url, "series", **{"match[]": f'{{job="{job}",__name__=~"redis_.*"}}'}):
+        shapes.setdefault(one.pop("__name__"), set()).add(frozenset(one))
+    return shapes
+
+
+def compare_with_the_exporter(url):
+    """How many of its families are stored alike of us, and those that have no type of us."""
+    theirs, ours = types(url, "redis"), types(url, "glasswing")
+    check(ours.get("redis_commands") == "counter" and "redis_commands_total" not in ours, "Prometheus was not given OpenMetrics")
+    problems, unknown, same = [], [], 0
+    for name, kind in sorted(theirs.items()):
+        if not name.startswith("redis_") or name.startswith(ITS_OWN):
+            continue
+        untyped = kind == "counter" and not name.endswith("_total") or name == PER_CENT
+        # To OpenMetrics a counter's family is called without what its samples end in.
+        called = name.removesuffix("_total") if kind == "counter" else name
+        if ours.get(called) != ("unknown" if untyped else kind):
+            problems.append(f"{name} is a {kind} of theirs, and of ours {ours.get(called)}")
+        same += not untyped
+        if untyped:
+            unknown.append(name)
+    their_series, our_series = series(url, "redis"), series(url, "glasswing")
+    for name, labels in sorted(their_series.items()):
+        if not name.startswith(ITS_OWN) and not labels <= our_series.get(name, set()):
+            problems.append(f"{name} has the labels {sorted(map(sorted, labels))}, and of ours {sorted(map(sorted, our_series.get(name, set())))}")
+    check(same > 100 and len(unknown) == 8, f"{same} families with a type, {unknown} without")
+    check(not problems, "\n  ".join(["stored otherwise than redis_exporter's:", *problems]))
+    return same, unknown
+
+
+def ask_for_exemplars(url, start, end, was_sent):
+    """How many traced calls there are beside the latency histograms; `was_sent` says whether the server has sent a trace."""
+    query = 'glasswing_command_duration_seconds_bucket{job="glasswing"}'
+    found = prometheus(url, "query_exemplars", query=query, start=start, end=end)
+    count = 0
+    for bucket in found:
+        labels = bucket["seriesLabels"]
+        for one in bucket["exemplars"]:
+            count += 1
+            ids = one["labels"]
+            check(sorted(ids) == ["span_id", "trace_id"] and re.fullmatch("[0-9a-f]{16}", ids["span_id"]) and re.fullmatch("[0-9a-f]{32}", ids["trace_id"]),
+                  f"an exemplar with {ids}")
+            check(0 < float(one["value"]) <= float(labels["le"]), f"{one} is not in the bucket {labels}")
+            wait_for(lambda: was_sent(ids["trace_id"]), 10, f"the trace {ids['trace_id']} was sent")
+    check(count > 0, "there is no exemplar")
+    return count
 
 
 # ---------------------------------------------------------------- something of everything

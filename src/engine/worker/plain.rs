@@ -11,6 +11,7 @@ use crate::command::client::ClientFlag;
 use crate::command::rights;
 use crate::command::session::ReplyMode;
 use crate::command::{Args, Session};
+use crate::observe::Stage;
 use crate::resp::Encoder;
 
 use super::super::memory::Room;
@@ -83,6 +84,7 @@ impl Worker {
             return self.conclude(connection, out, batch, args, &did, ended);
         }
         scope.stats.record(index, ran_ns);
+        scope.stats.stage(Stage::Run, ran_ns.saturating_sub(scope.lock_wait_ns.get()));
         batch.count(stamp);
         batch.executed += 1;
         Step::Done

@@ -58,6 +58,8 @@ pub(super) struct Seen<'a> {
 #[derive(Debug)]
 pub(super) struct Sampled {
     name: &'static str,
+    /// Its index, where its time is counted already.
+    measured: Option<usize>,
     database: u32,
     client: u64,
     keys: usize,
@@ -143,6 +145,7 @@ impl Worker {
         }
         let sampled = Sampled {
             name: registered.map_or("unknown", |registered| registered.full_name),
+            measured: seen.command.filter(|_| seen.came == Came::Ended),
             database: session.database as u32,
             client: session.client.id,
             keys: seen.args.keys().len(),
@@ -198,6 +201,7 @@ impl Worker {
         let parts: Vec<PartSpan<'_>> = parts.collect();
         self.tracer.command(&CommandSpan {
             name: one.name,
+            measured: one.measured,
             db: one.database,
             start_unix_nanos: unix_ns(one.began).saturating_sub(one.parse_nanos),
             stages: Stages {

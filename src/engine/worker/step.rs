@@ -9,7 +9,7 @@ use crate::command::row::Flags;
 use crate::command::session::ReplyMode;
 use crate::command::{Args, Session};
 use crate::engine::Engine;
-use crate::observe::{Counter, Refusal};
+use crate::observe::{Counter, Refusal, Stage};
 use crate::resp::{Encoder, ProtocolError, RequestDecoder, Span};
 use crate::store::Moment;
 
@@ -282,6 +282,7 @@ impl Worker {
         } else {
             self.stats().record(index, ran_ns);
         }
+        self.stats().stage(Stage::Run, ran_ns.saturating_sub(lock_wait_ns));
         // What CONFIG SET has just said counts for itself in the slow log, and for the next command of the batch.
         if flags.has(Flags::ADMIN) && self.settings_version != engine.config.version() {
             self.read_settings();

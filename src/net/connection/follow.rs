@@ -28,7 +28,7 @@ impl Task {
                 Taken::Nothing => return Ok(None),
                 Taken::Over => return Ok(Some(Woken::Closed)),
                 Taken::Bytes(_) => {
-                    self.write_now(cx, out)?;
+                    self.write_now(cx, out, engine.clock.stamp())?;
                     self.note_pending();
                     if !self.pending.is_empty() {
                         return Ok(Some(Woken::Mail));

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use tokio::task::coop::has_budget_remaining;
 
+use crate::clock::Stamp;
 use crate::command::client::{ClientFlag, UNCOUNTED_OUTPUT_BYTES};
 use crate::config::OutputLimit;
 use crate::engine::Next;
-use crate::observe::{Counter, Limited};
+use crate::observe::{Counter, Limited, Stage};
 
 use super::Task;
 
@@ -30,11 +31,18 @@ pub(super) const PILE_BYTES: u64 = 64 << 20;
 static TOO_MUCH_OUTPUT: Limited = Limited::new();
 
 impl Task {
-    /// Writes the worker's buffer of replies; keeps what the socket does not take.
-    pub(super) fn write_now(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> io::Result<()> {
+    /// Writes the worker's buffer of replies, which are there since `began`; keeps what the socket does not take. How
+    /// long the writing took, if any were written.
+    pub(super) fn write_now(
+        &mut self,
+        cx: &mut Context<'_>,
+        out: &mut Vec<u8>,
+        began: Stamp,
+    ) -> io::Result<Option<u64>> {
         if out.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
+        let mut took_ns = None;
         if out.len() > UNCOUNTED_OUTPUT_BYTES && self.is_too_much(out.len()) {
             *out = Vec::new();
             return Err(self.cut_off());
@@ -44,7 +52,7 @@ impl Task {
         if self.pending.is_empty() && (!logging || self.engine.log.settle()) {
             match self.stream.poll_write(cx, out) {
                 Poll::Ready(Ok(written)) => {
-                    self.count_written(written);
+                    took_ns = Some(self.count_written(written, began));
                     if written < out.len() {
                         self.pending.take_rest(out, written);
                     }
@@ -62,7 +70,7 @@ impl Task {
         if out.capacity() > KEPT_REPLY_BYTES {
             *out = Vec::new();
         }
-        Ok(())
+        Ok(took_ns)
     }
 
     /// The limit of the client's class.
@@ -78,10 +86,14 @@ impl Task {
         self.client.has(ClientFlag::Overflowed) || (limit.hard_bytes > 0 && total > limit.hard_bytes)
     }
 
-    fn count_written(&self, written: usize) {
+    /// Counts a write that began then; how long it took.
+    fn count_written(&self, written: usize, began: Stamp) -> u64 {
+        let took_ns = self.engine.clock.stamp().saturating_sub(began);
         let stats = self.engine.stats.worker(self.client.worker);
         stats.add(Counter::NetOutputBytes, written as u64);
         stats.incr(Counter::WritesProcessed);
+        stats.stage(Stage::Write, took_ns);
+        took_ns
     }
 
     /// Whether replies wait until all of what was read has run, as in Redis: where a client is cut off by a hard limit
@@ -140,6 +152,7 @@ impl Task {
             if self.client.has(ClientFlag::Overflowed) || self.poll_patience(cx).is_ready() {
                 return Poll::Ready(Err(self.cut_off()));
             }
+            let began = self.engine.clock.stamp();
             let Poll::Ready(written) = self.stream.poll_write(cx, self.pending.next())? else {
                 // Redis lets 1,024 bytes wait for who has not authenticated. The socket alone holds more. Where the
                 // task has had its turn it was not asked.
@@ -152,7 +165,7 @@ impl Task {
                 return Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero)));
             }
             self.pending.wrote(written);
-            self.count_written(written);
+            self.count_written(written, began);
             self.note_pending();
         }
         self.patience = None;

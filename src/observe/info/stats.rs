@@ -85,7 +85,7 @@ fn errors_and_sockets(fields: &mut Fields, look: &Look<'_>) {
 fn own(fields: &mut Fields, look: &Look<'_>) {
     let counter = |counter| look.stats.counter(counter);
     fields.put("glasswing_batches", counter(Counter::Batches));
-    fields.put("glasswing_lock_waits", counter(Counter::LockWaits));
+    fields.put("glasswing_lock_waits", look.figures.lock_waits.iter().map(|group| group.waits).sum::<u64>());
     fields.put("glasswing_world_permits", counter(Counter::WorldPermits));
     fields.put("glasswing_panics_caught", counter(Counter::PanicsCaught));
     fields.put("glasswing_protocol_errors", counter(Counter::ProtocolErrors));

@@ -7,10 +7,13 @@
 //! that dashboards ask for and 1.45 does not give by default: `redis_memory_fragmentation_ratio`,
 //! its older name, and `redis_total_system_memory_bytes`.
 
+use std::collections::BTreeSet;
+
 use super::figures::{DbFigures, Figures, ReplicaFigures};
 use super::text::Kind::{self, Counter as Count, Gauge, Summary};
-use super::text::Text;
+use super::text::{Summed, Text};
 use crate::observe::counters::Counter;
+use crate::observe::histogram::Latency;
 use crate::observe::stats::{CommandTotals, Stats};
 
 /// What a scrape looks at: each figure is read once.
@@ -44,9 +47,11 @@ enum Value {
     Absent(f64),
     /// Samples with labels, written by a function that is given the family's name.
     Each(fn(&mut Text, &str, &Scrape<'_>)),
+    /// Summaries.
+    Summaries(for<'a> fn(&'a Scrape<'a>) -> Vec<Summed<'a>>),
 }
 
-use Value::{Absent, Each, Maybe, Of};
+use Value::{Absent, Each, Maybe, Of, Summaries};
 
 struct Row {
     /// Without the `redis_` before it.
@@ -80,9 +85,13 @@ pub(super) fn write(text: &mut Text, scrape: &Scrape<'_>) {
                 None => continue,
             },
             Each(samples) => {
-                let mut lines = Text::default();
+                let mut lines = text.like();
                 samples(&mut lines, &name, scrape);
                 text.labelled(&name, row.kind, help, lines);
+                continue;
+            }
+            Summaries(all) => {
+                text.summaries(&name, help, &all(scrape));
                 continue;
             }
         };
@@ -160,7 +169,7 @@ const ROWS: &[Row] = &[
     row("keyspace_hits_total", Count, "", Of(|s| s.counter(Counter::KeyspaceHits))),
     row("keyspace_misses_total", Count, "", Of(|s| s.counter(Counter::KeyspaceMisses))),
     row("last_slow_execution_duration_seconds", Gauge, "The amount of time needed for last slow execution, in seconds", Of(|s| s.figures.slowlog_last_seconds)),
-    row("latency_percentiles_usec", Summary, "A summary of latency percentile distribution per command", Each(percentiles)),
+    row("latency_percentiles_usec", Summary, "A summary of latency percentile distribution per command", Summaries(percentiles)),
     row("latest_fork_seconds", Gauge, "", Absent(0.0)),
     row("lazyfree_pending_objects", Gauge, "", Of(|s| s.figures.lazyfree_pending_objects as f64)),
     row("loading_dump_file", Gauge, "", Of(|s| f64::from(u8::from(s.figures.loading)))),
@@ -278,7 +287,12 @@ fn db_ttl(text: &mut Text, name: &str, scrape: &Scrape<'_>) {
 }
 
 fn each_replica(text: &mut Text, name: &str, scrape: &Scrape<'_>, value: fn(&ReplicaFigures) -> u64) {
+    let mut told = BTreeSet::new();
     for replica in &scrape.figures.replication.replicas {
+        // A replica says itself where it is to be reached, and two may say the same: a series stands once.
+        if !told.insert((&replica.address, replica.port, replica.state)) {
+            continue;
+        }
         let labels = [
             ("slave_ip", replica.address.as_str()),
             ("slave_port", &replica.port.to_string()),
@@ -318,17 +332,18 @@ fn instance(text: &mut Text, name: &str, scrape: &Scrape<'_>) {
     text.sample(name, &labels, 1.0);
 }
 
-fn percentiles(text: &mut Text, name: &str, scrape: &Scrape<'_>) {
+fn percentiles<'a>(scrape: &'a Scrape<'a>) -> Vec<Summed<'a>> {
     let mut latencies = scrape.stats.latencies();
     latencies.sort_unstable_by_key(|(command, _)| scrape.stats.names()[*command]);
-    for (command, latency) in latencies {
-        let cmd = ("cmd", scrape.stats.names()[command]);
-        let quantiles = ["50", "99", "99.9"].into_iter().zip(latency.percentiles([50.0, 99.0, 99.9]));
-        for (quantile, nanos) in quantiles {
-            text.sample(name, &[cmd, ("quantile", quantile)], nanos as f64 / 1e3);
+    let one = |(command, latency): (usize, Latency)| {
+        let micros = latency.percentiles([50.0, 99.0, 99.9]).map(|nanos| nanos as f64 / 1e3);
+        Summed {
+            label: ("cmd", scrape.stats.names()[command]),
+            quantiles: [("50", micros[0]), ("99", micros[1]), ("99.9", micros[2])],
+            // Whole microseconds, as in INFO commandstats, where the exporter reads it.
+            sum: (latency.sum_nanos() / 1000) as f64,
+            count: latency.count() as f64,
         }
-        // Whole microseconds, as in INFO commandstats, where the exporter reads it.
-        text.sample(&format!("{name}_sum"), &[cmd], (latency.sum_nanos() / 1000) as f64);
-        text.sample(&format!("{name}_count"), &[cmd], latency.count() as f64);
-    }
+    };
+    latencies.into_iter().map(one).collect()
 }

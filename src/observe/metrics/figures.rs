@@ -16,6 +16,17 @@ pub struct DbFigures {
 pub struct WorkerFigures {
     /// Connections that live on it.
     pub connections: u64,
+    /// How long ago its loop last turned, in seconds.
+    pub turned_seconds_ago: f64,
+}
+
+/// What waits for the locks of a group of shards came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LockWaitFigures {
+    /// How many there were.
+    pub waits: u64,
+    /// Nanoseconds that they took.
+    pub nanos: u64,
 }
 
 /// A save or a load that is under way. In bytes, where the number of keys is not known beforehand.
@@ -135,6 +146,8 @@ pub struct AofFigures {
     pub enabled: bool,
     /// A rewrite runs.
     pub rewriting: bool,
+    /// How far it is.
+    pub rewrite: Option<Progress>,
     /// A rewrite will begin when nothing else runs.
     pub scheduled: bool,
     /// How long the last rewrite took, or None before the first.
@@ -362,4 +375,6 @@ pub struct Figures {
     pub databases: Vec<DbFigures>,
     /// Each worker, by number.
     pub workers: Vec<WorkerFigures>,
+    /// Waits for locks, by group of shards.
+    pub lock_waits: Vec<LockWaitFigures>,
 }

@@ -1,27 +1,27 @@
-//! The text of `/metrics`: the process, redis_exporter's families under its own names, then ours.
+//! The text of `/metrics`: the process, redis_exporter's families under its own names, then ours. In Prometheus's own
+//! format or in OpenMetrics: one writer (`text`) knows what is different.
 //!
 //! Nothing here counts or keeps anything: the counters are those of `Stats`, and the rest is
 //! given as `Figures` at each scrape.
 
 mod exporter;
 mod figures;
+mod gathered;
 mod own;
 mod process;
 mod text;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use prometheus::{Registry, TextEncoder};
+use prometheus::Registry;
 
 pub use figures::{
-    AofFigures, DbFigures, Figures, FoundFigures, KeyFigures, Progress, ReplicaFigures, ReplicationFigures,
-    ScriptFigures, WorkerFigures,
+    AofFigures, DbFigures, Figures, FoundFigures, KeyFigures, LockWaitFigures, Progress, ReplicaFigures,
+    ReplicationFigures, ScriptFigures, WorkerFigures,
 };
+pub use text::Format;
 
 use super::stats::Stats;
-
-/// The content type that Prometheus asks for.
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Renders `/metrics`.
 pub struct Metrics {
@@ -43,22 +43,25 @@ impl Metrics {
         Ok(Self { stats, figures, registry })
     }
 
-    /// The text for a scrape, in the format of `CONTENT_TYPE`.
-    ///
-    /// # Errors
-    ///
-    /// When the encoder refuses a family, which it does for one without samples or name.
-    pub fn render(&self, figures: Figures) -> prometheus::Result<String> {
-        let mut text = text::Text::with_capacity(64 << 10);
+    /// The text for a scrape, in one of the formats.
+    pub fn render(&self, figures: Figures, format: Format) -> String {
+        let mut text = text::Text::with_capacity(format, 64 << 10);
         process::write(&mut text, &figures);
         exporter::write(&mut text, &exporter::Scrape::new(&self.stats, &figures));
         *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = figures;
-        let mut out = text.into_string();
-        TextEncoder::new().encode_utf8(&self.registry.gather(), &mut out)?;
-        Ok(out)
+        let traced = match format {
+            Format::Text => gathered::Traced::none(),
+            Format::OpenMetrics => gathered::Traced::of(&self.stats),
+        };
+        for family in self.registry.gather() {
+            gathered::write(&mut text, &family, &traced);
+        }
+        text.finish()
     }
 }
 
+#[cfg(test)]
+mod openmetrics_tests;
 #[cfg(test)]
 mod page;
 #[cfg(test)]

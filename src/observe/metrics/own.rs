@@ -10,16 +10,17 @@ use prometheus::proto::{
     Bucket, Counter as Count, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
 };
 
-use super::figures::{Figures, FoundFigures};
-use crate::observe::counters::{Counter, Refusal};
-use crate::observe::histogram::Latency;
+use super::figures::{Figures, FoundFigures, LockWaitFigures};
+use crate::observe::counters::{Counter, Refusal, Stage};
+use crate::observe::histogram::{BOUNDS, Latency};
 use crate::observe::stats::Stats;
 use crate::observe::worker::BATCH_BUCKETS;
 
-/// The upper bounds of the command histogram, as powers of two of nanoseconds: doubling from
-/// 1 us to 1 ms, where commands are, then fourfold up to 17 s. They are bounds of the
-/// underlying buckets, so nothing is estimated.
-const BOUNDS: [u32; 18] = [10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 24, 26, 28, 30, 32, 34];
+/// The name of the command histogram, whose buckets have exemplars.
+pub(super) const COMMAND_DURATION: &str = "glasswing_command_duration_seconds";
+
+/// Of the bounds those that a loop's lag is shown with: below a millisecond there is only how exact its timer is.
+const LAG_BOUNDS: [u32; 8] = [20, 22, 24, 26, 28, 30, 32, 34];
 
 /// Gives the registry the families of one server.
 pub(super) struct Own {
@@ -145,9 +146,12 @@ const ROWS: &[Row] = &[
     row("glasswing_build_info", GAUGE, &["version", "redis_version"],
         "The running version, and the Redis version whose behaviour it has. Always 1; join on it to see which release a change came with.",
         |row, s| vec![row.sample(&[&s.figures.glasswing_version, &s.figures.redis_version], 1.0)]),
-    row("glasswing_command_duration_seconds", HISTOGRAM, &["cmd"],
-        "Time a command ran, locks included and the network excluded. When a high quantile grows, look at SLOWLOG GET for large values and at glasswing_lock_wait_seconds_total for contention.",
+    row(COMMAND_DURATION, HISTOGRAM, &["cmd"],
+        "Time a command ran, locks included and the network excluded. When a high quantile grows, look at SLOWLOG GET for large values and at glasswing_stage_duration_seconds for what the time goes into. In OpenMetrics its buckets name the trace of the latest traced call in them.",
         command_durations),
+    row("glasswing_stage_duration_seconds", HISTOGRAM, &["stage"],
+        "What time goes into. lock_wait: waiting for locks, only by commands that found one taken; see which shard_group has the waits. run: running a command, see SLOWLOG GET. write: from the end of a batch of commands until its replies are written, what the append-only file has to be written before included; a slow network stack or disk. sync: syncing the append-only file, for which replies wait under appendfsync always; a slow disk.",
+        |row, s| Stage::ALL.iter().map(|stage| timed(row, stage.label(), &s.stats.stage(*stage), &BOUNDS)).collect()),
     row("glasswing_worker_busy_seconds_total", COUNTER, &["worker"],
         "Time a worker spent running commands. A rate near 1 means that worker is full: add workers, or spread the clients over more connections.",
         |row, s| each_worker(row, s, |s, worker| s.stats.worker_counter(worker, Counter::BusyNanos) as f64 / 1e9)),
@@ -157,17 +161,23 @@ const ROWS: &[Row] = &[
     row("glasswing_worker_connections", GAUGE, &["worker"],
         "Connections that live on a worker. New ones go to the worker that has fewest; a lasting difference goes away as clients reconnect.",
         |row, s| each_worker(row, s, |s, worker| s.figures.workers.get(worker).map_or(0.0, |w| w.connections as f64))),
+    row("glasswing_worker_loop_lag_seconds", HISTOGRAM, &["worker"],
+        "How much later than it wanted a worker's loop turned, measured up to 50 times a second; a few milliseconds are its timer's. What lags makes every client of that worker wait: look for slow commands, or for a machine with too few cores.",
+        |row, s| (0..s.stats.workers()).map(|worker| timed(row, &worker.to_string(), &s.stats.loop_lag(worker), &LAG_BOUNDS)).collect()),
+    row("glasswing_worker_loop_age_seconds", GAUGE, &["worker"],
+        "Time since a worker's loop last turned; about a tenth of a second at most while it is well. Beyond 10 s /livez fails: a command hangs or runs very long, CLIENT LIST shows the last one of each client, SCRIPT KILL ends a script.",
+        |row, s| each_worker(row, s, |s, worker| s.figures.workers.get(worker).map_or(0.0, |w| w.turned_seconds_ago))),
     row("glasswing_batch_commands", HISTOGRAM, &[],
         "Commands that one read brought in and that ran together. A mean near 1 means clients do not pipeline: pipelining is the cheapest way to more throughput.",
         batch_sizes),
-    row("glasswing_lock_waits_total", COUNTER, &[],
-        "Shard locks that a command had to wait for. A high share of all commands means workers meet on the same keys: look for a hot key.",
-        |row, s| row.one(s.counter(Counter::LockWaits))),
-    row("glasswing_lock_wait_seconds_total", COUNTER, &[],
-        "Time spent waiting for shard locks. Divide by glasswing_lock_waits_total; long waits come from slow commands on a shared key.",
-        |row, s| row.one(s.seconds(Counter::LockWaitNanos))),
+    row("glasswing_lock_waits_total", COUNTER, &["shard_group"],
+        "Shard locks that were not free, by sixteenths of the shards. Where one group stands out workers meet on one key, or a few: GET /usage names the hot ones. Where all have their share there are many such keys, or slow commands hold their locks for long.",
+        |row, s| each_group(row, s, |group| group.waits as f64)),
+    row("glasswing_lock_wait_seconds_total", COUNTER, &["shard_group"],
+        "Time spent waiting for shard locks, by sixteenths of the shards. Divide by glasswing_lock_waits_total; long waits come from slow commands on a shared key.",
+        |row, s| each_group(row, s, |group| group.nanos as f64 / 1e9)),
     row("glasswing_world_permits_total", COUNTER, &[],
-        "Times the whole keyspace was taken, by FLUSHALL, SWAPDB, a script that leaves its declared keys or the first instant of a save. Each stops every worker for a moment: keep such commands rare.",
+        "Times the whole keyspace was taken, by FLUSHALL, SWAPDB, KEYS, a script that leaves its declared keys, or the first instant of a rewrite or of a replica's synchronization. Each stops every worker for a moment: keep such commands rare.",
         |row, s| row.one(s.counter(Counter::WorldPermits))),
     row("glasswing_world_seconds_total", COUNTER, &[],
         "Time the whole keyspace was held, during which no other command ran. When it shows in latency, find the caller in SLOWLOG GET.",
@@ -175,8 +185,11 @@ const ROWS: &[Row] = &[
     row("glasswing_save_progress_ratio", GAUGE, &[],
         "How far the running save is, from 0 to 1; absent when none runs. When it stands still, check the disk.",
         |row, s| s.figures.save.map_or_else(Vec::new, |save| row.one(save.ratio()))),
+    row("glasswing_rewrite_progress_ratio", GAUGE, &[],
+        "How far the running rewrite of the append-only file is, from 0 to 1; absent when none runs. When it stands still, check the disk.",
+        |row, s| s.figures.aof.rewrite.map_or_else(Vec::new, |rewrite| row.one(rewrite.ratio()))),
     row("glasswing_save_retained_bytes", GAUGE, &[],
-        "Memory the running save holds back so that it shows one instant. It counts on top of the data: when it nears the free memory, save at a quieter time.",
+        "Memory the running save, rewrite or synchronization holds back so that it shows one instant. It counts on top of the data: when it nears the free memory, save at a quieter time.",
         |row, s| row.one(s.figures.save_retained_bytes as f64)),
     row("glasswing_saves_total", COUNTER, &["result"],
         "Saves that ended, by result. After a failure see the log for the reason; writes may be refused until a save succeeds.",
@@ -190,12 +203,21 @@ const ROWS: &[Row] = &[
     row("glasswing_expiry_sampled_keys_total", COUNTER, &[],
         "Keys with an expiry that the background cycle looked at. Beside redis_expired_keys_total it shows how much of that found something.",
         |row, s| row.one(s.counter(Counter::ExpirySampled))),
+    row("glasswing_expiry_lag_seconds", GAUGE, &[],
+        "How long ago the time of a key had passed at most when the background cycle removed it, in its last rounds. A second for every million keys that expire, 10 s at most, is as it should be; more means that it does not keep up, and memory is held by keys that are gone: spread their times, or give the server more workers.",
+        |row, s| row.one(s.stats.expiry_lag_ms() as f64 / 1e3)),
     row("glasswing_eviction_seconds_total", COUNTER, &[],
         "Time that workers spent evicting keys. A rate above a tenth of a core means that the data outgrows maxmemory quickly: raise it, or write less.",
         |row, s| row.one(s.seconds(Counter::EvictionNanos))),
     row("glasswing_eviction_longest_hold_seconds", GAUGE, &[],
         "The longest time that a worker evicted in one go, since the start or CONFIG RESETSTAT; what the scheduler took away meanwhile does not count. So long the clients of that worker waited: lower maxmemory-eviction-tenacity if it is too long.",
         |row, s| row.one(s.figures.eviction_longest_hold_ns as f64 / 1e9)),
+    row("glasswing_eviction_exceeded_seconds_total", COUNTER, &[],
+        "Time that memory was above maxmemory, since the start or CONFIG RESETSTAT. While it is, eviction is behind and commands that take memory wait for it or are refused: raise maxmemory, or maxmemory-eviction-tenacity, or write less.",
+        |row, s| row.one(s.figures.eviction_exceeded_ms as f64 / 1e3)),
+    row("glasswing_eviction_lag_seconds", GAUGE, &[],
+        "For how long memory has been above maxmemory without a break until now; 0 while it is not. When it grows eviction does not keep up, or there is nothing to evict: see maxmemory-policy.",
+        |row, s| row.one(s.figures.eviction_exceeded_now_ms as f64 / 1e3)),
     row("glasswing_keys_by_type", GAUGE, &["type"],
         "Keys of each type, as the last walk over the keyspace found them. What grows without end is named in GET /usage, with its largest keys and prefixes.",
         |row, s| by_type(row, s, |&(_, keys, _)| keys)),
@@ -227,7 +249,7 @@ const ROWS: &[Row] = &[
         "Connections closed by a limit: a query or an output buffer that grew too large (a client that reads too slowly), or idle for longer than timeout.",
         disconnections),
     row("glasswing_spans_recorded_total", COUNTER, &[],
-        "Trace spans handed to the exporter.",
+        "Trace spans handed to the exporter. When it stands still though commands run, look at OTEL_TRACES_SAMPLER; when it grows too fast for the receiver, lower OTEL_TRACES_SAMPLER_ARG.",
         |row, s| row.one(s.counter(Counter::SpansRecorded))),
     row("glasswing_spans_dropped_total", COUNTER, &[],
         "Trace spans that were sampled but did not reach the receiver: over the cap of spans a second, the queue full, or the endpoint down. Lower OTEL_TRACES_SAMPLER_ARG or mend the receiver.",
@@ -253,6 +275,11 @@ fn each_worker(row: &Row, scrape: &Scrape<'_>, value: fn(&Scrape<'_>, usize) -> 
     (0..scrape.stats.workers()).map(worker).collect()
 }
 
+fn each_group(row: &Row, scrape: &Scrape<'_>, value: fn(&LockWaitFigures) -> f64) -> Samples {
+    let group = |(number, waits): (usize, &LockWaitFigures)| row.sample(&[&number.to_string()], value(waits));
+    scrape.figures.lock_waits.iter().enumerate().map(group).collect()
+}
+
 fn bucket(upper_bound: f64, cumulative_count: u64) -> Bucket {
     let mut bucket = Bucket::default();
     bucket.set_upper_bound(upper_bound);
@@ -260,14 +287,17 @@ fn bucket(upper_bound: f64, cumulative_count: u64) -> Bucket {
     bucket
 }
 
+/// A histogram of times.
+fn timed(row: &Row, label: &str, times: &Latency, bounds: &[u32]) -> Metric {
+    let seconds = |exponent: &u32| (1_u64 << exponent) as f64 / 1e9;
+    let counts = times.below_powers_of_two(bounds);
+    let buckets = bounds.iter().zip(counts).map(|(exponent, count)| bucket(seconds(exponent), count));
+    row.histogram(&[label], times.count(), times.sum_nanos() as f64 / 1e9, buckets.collect())
+}
+
 fn command_durations(row: &Row, scrape: &Scrape<'_>) -> Samples {
-    let one = |(command, latency): (usize, Latency)| {
-        let counts = latency.below_powers_of_two(&BOUNDS);
-        let seconds = |exponent: &u32| (1_u64 << exponent) as f64 / 1e9;
-        let buckets = BOUNDS.iter().zip(counts).map(|(exponent, count)| bucket(seconds(exponent), count));
-        let sum = latency.sum_nanos() as f64 / 1e9;
-        row.histogram(&[scrape.stats.names()[command]], latency.count(), sum, buckets.collect())
-    };
+    let one =
+        |(command, latency): (usize, Latency)| timed(row, scrape.stats.names()[command], &latency, &BOUNDS);
     let mut samples: Vec<_> = scrape.stats.latencies();
     samples.sort_unstable_by_key(|(command, _)| scrape.stats.names()[*command]);
     samples.into_iter().map(one).collect()

@@ -2,20 +2,48 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::figures::{AofFigures, Figures, FoundFigures, KeyFigures, ReplicaFigures, ReplicationFigures};
-use super::tests::{figures, rendered_with};
+use super::figures::{
+    AofFigures, Figures, FoundFigures, KeyFigures, Progress, ReplicaFigures, ReplicationFigures,
+};
+use super::tests::{figures, rendered_as};
+use super::text::Format;
 
 const HEAD: &str = "# Metrics
 
 This page is made from the tables of metrics in `src/observe/metrics`; a test fails when it is stale
 (`UPDATE_DOCS=1 cargo test --lib metrics::page` writes it anew).
 
-`GET /metrics` on the admin port ([admin-http.md](admin-http.md)) answers in Prometheus's text format. No exporter is
-needed; one that is there already goes on working, and `tests/exporter.rs` holds the two against each other.
+`GET /metrics` on the admin port ([admin-http.md](admin-http.md)) answers in OpenMetrics 1.0 whoever asks for it, as Prometheus
+does, and everybody else in Prometheus's own text format. No exporter is needed; one that is there already goes on working, and
+`tests/exporter.rs` holds the two against each other.
 
 `grafana/dashboards` draws them: \"Glasswing overview\", \"Commands\", \"Persistence\", \"Memory and keys\", and \"Glasswing
 beside Redis\". `deploy/prometheus/rules.yml` watches over them, and [runbook.md](runbook.md) says what to do when one of its
 alerts fires.
+
+Names, labels and values are the same in both formats. OpenMetrics has no type for a counter whose name does not end in
+`_total`, as seven of redis_exporter's do not, nor for `redis_latency_percentiles_usec`, whose quantiles are per cent: they
+are of the type `unknown` there, and queries find them all the same. `CONFIG RESETSTAT` begins all counters and histograms anew,
+which Prometheus takes for a restart.
+
+## Exemplars
+
+In OpenMetrics a bucket of `glasswing_command_duration_seconds` names the latest call in it that was traced
+([traces.md](traces.md)):
+
+```text
+glasswing_command_duration_seconds_bucket{cmd=\"get\",le=\"0.000016384\"} 8127 # {trace_id=\"4bf9…4736\",span_id=\"00f0…02b7\"} 0.0000091 1795885021.042
+```
+
+A Prometheus that runs with `--enable-feature=exemplar-storage` keeps them, Grafana draws them as dots over a
+percentile, and the `trace_id` finds the trace. Whatever is traced, there is one for each bucket and command, a quarter of a
+megabyte for 250 commands; a command that is not traced has no part in it.
+
+## What a scrape costs
+
+With 49 commands in the histograms and 9,500 clients connected a scrape took 4.8 ms (the median of 100, 8 ms at most) and had
+151 kB in the text format, 153 kB in OpenMetrics (28 November 2026, two cores of an AMD EPYC of family 25 beside other builds, two workers,
+built with `--profile quick`: `scripts/scrape-cost target/quick/glasswing 9500`). It is made on the admin port's own thread.
 ";
 
 const OURS: &str = "
@@ -76,21 +104,22 @@ fn families(text: &str) -> Vec<(String, String, String, String)> {
 }
 
 /// A scrape with the families that are there only while what they tell of is.
-fn everything() -> String {
+pub(super) fn everything(format: Format) -> String {
     let replica = ReplicaFigures { state: "online", ..ReplicaFigures::default() };
-    rendered_with(Figures {
-        aof: AofFigures { enabled: true, ..AofFigures::default() },
+    let figures = Figures {
+        aof: AofFigures { enabled: true, rewrite: Some(Progress::default()), ..AofFigures::default() },
         key_statistics: KeyFigures {
             samples: 1,
             found: Some(FoundFigures { types: vec![("string", 1, 64)], ..FoundFigures::default() }),
         },
         replication: ReplicationFigures { replicas: vec![replica], ..ReplicationFigures::default() },
         ..figures()
-    })
+    };
+    rendered_as(figures, format)
 }
 
 fn page() -> String {
-    let all = families(&everything());
+    let all = families(&everything(Format::Text));
     let table = |prefix: &str| {
         let rows = all.iter().filter(|(name, ..)| name.starts_with(prefix));
         let rows = rows.map(|(name, kind, labels, help)| {

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use super::*;
-use crate::observe::counters::{Counter, Refusal};
+use crate::observe::counters::{Counter, Refusal, Stage};
 
 /// What redis_exporter 1.45.0 (Debian 12) printed for a redis-server 7.0.15 that had seen a
 /// handful of commands; the families of Go's runtime are cut off.
@@ -27,14 +27,18 @@ pub(super) fn figures() -> Figures {
         cpu_user_main_thread_seconds: Some(0.5),
         cpu_sys_main_thread_seconds: Some(0.25),
         databases: vec![DbFigures { keys: 2, expires: 1, avg_ttl_ms: 1_500 }, DbFigures::default()],
-        workers: vec![WorkerFigures { connections: 2 }, WorkerFigures { connections: 1 }],
+        workers: vec![
+            WorkerFigures { connections: 2, turned_seconds_ago: 0.25 },
+            WorkerFigures { connections: 1, turned_seconds_ago: 0.5 },
+        ],
+        lock_waits: vec![LockWaitFigures { waits: 3, nanos: 2_000 }, LockWaitFigures::default()],
         save: Some(Progress { keys_done: 1, keys_total: 4 }),
         load: Some(Progress { keys_done: 0, keys_total: 0 }),
         ..Figures::default()
     }
 }
 
-fn busy_stats() -> Arc<Stats> {
+pub(super) fn busy_stats() -> Arc<Stats> {
     let stats = Stats::new(2, &["set", "get", "client|list", "ping"]);
     stats.worker(0).record(1, 1_500);
     stats.worker(1).record(1, 3_000_000);
@@ -44,6 +48,12 @@ fn busy_stats() -> Arc<Stats> {
     stats.worker(0).error("WRONGTYPE Operation against a key");
     stats.worker(0).add(Counter::CommandsProcessed, 2);
     stats.worker(0).batch(3, 2_000_000);
+    stats.worker(0).stage(Stage::Run, 1_500);
+    stats.worker(1).stage(Stage::Run, 3_000_000);
+    stats.worker(1).stage(Stage::LockWait, 2_000);
+    stats.outside().stage(Stage::Sync, 8_000_000);
+    stats.worker(1).turned_late(3_000_000);
+    stats.worker(1).swept_late(1_250, false);
     stats.worker(1).refused(Refusal::NoAuth);
     stats.outside().add(Counter::SpansDropped, 7);
     Arc::new(stats)
@@ -54,7 +64,11 @@ fn rendered() -> String {
 }
 
 pub(super) fn rendered_with(figures: Figures) -> String {
-    Metrics::new(busy_stats()).and_then(|metrics| metrics.render(figures)).expect("it renders")
+    rendered_as(figures, Format::Text)
+}
+
+pub(super) fn rendered_as(figures: Figures, format: Format) -> String {
+    Metrics::new(busy_stats()).expect("the names are well-formed").render(figures, format)
 }
 
 /// The lines of some families, comments left out.
@@ -87,7 +101,7 @@ fn shapes(text: &str) -> BTreeMap<String, BTreeSet<String>> {
 fn families_are_those_of_redis_exporter() {
     let mut figures = figures();
     figures.os = "Linux".into();
-    let ours = Metrics::new(busy_stats()).and_then(|m| m.render(figures)).expect("it renders");
+    let ours = rendered_with(figures);
     let (ours, theirs) = (shapes(&ours), shapes(EXPORTER));
     let extra: Vec<_> = ours.keys().filter(|name| !theirs.contains_key(*name)).collect();
     assert_eq!(extra, ["redis_memory_fragmentation_ratio", "redis_total_system_memory_bytes"]);
@@ -177,6 +191,14 @@ fn our_own_families_come_from_the_registry() {
     shown("glasswing_refusals_total{reason=\"no_auth\"} 1");
     shown("glasswing_refusals_total{reason=\"busy\"} 0");
     shown("glasswing_spans_dropped_total 7");
+    shown("glasswing_lock_waits_total{shard_group=\"0\"} 3");
+    shown("glasswing_lock_wait_seconds_total{shard_group=\"0\"} 0.000002");
+    shown("glasswing_lock_waits_total{shard_group=\"1\"} 0");
+    shown("glasswing_worker_loop_age_seconds{worker=\"1\"} 0.5");
+    shown("glasswing_worker_loop_lag_seconds_bucket{worker=\"1\",le=\"0.001048576\"} 0");
+    shown("glasswing_worker_loop_lag_seconds_bucket{worker=\"1\",le=\"0.004194304\"} 1");
+    shown("glasswing_worker_loop_lag_seconds_count{worker=\"0\"} 0");
+    shown("glasswing_expiry_lag_seconds 1.25");
     assert_eq!(lines_of(&text, "glasswing_refusals_total").len(), Refusal::COUNT);
 }
 
@@ -198,6 +220,20 @@ fn the_command_histogram_is_cumulative() {
 }
 
 #[test]
+fn every_stage_has_a_histogram() {
+    let text = rendered();
+    let lines = lines_of(&text, "glasswing_stage_duration_seconds");
+    assert_eq!(lines.len(), Stage::COUNT * (18 + 3));
+    let shown = |line: &str| assert!(lines.contains(&line), "{line}\n{text}");
+    shown("glasswing_stage_duration_seconds_count{stage=\"run\"} 2");
+    shown("glasswing_stage_duration_seconds_sum{stage=\"run\"} 0.0030015");
+    shown("glasswing_stage_duration_seconds_bucket{stage=\"run\",le=\"0.000002048\"} 1");
+    shown("glasswing_stage_duration_seconds_count{stage=\"lock_wait\"} 1");
+    shown("glasswing_stage_duration_seconds_sum{stage=\"sync\"} 0.008");
+    shown("glasswing_stage_duration_seconds_bucket{stage=\"write\",le=\"+Inf\"} 0");
+}
+
+#[test]
 fn the_batch_histogram_is_cumulative() {
     let text = rendered();
     let lines = lines_of(&text, "glasswing_batch_commands");
@@ -216,7 +252,7 @@ fn the_batch_histogram_is_cumulative() {
 #[test]
 fn what_does_not_run_is_absent() {
     let metrics = Metrics::new(Arc::new(Stats::new(1, &["get"]))).expect("it registers");
-    let text = metrics.render(Figures::default()).expect("it renders");
+    let text = metrics.render(Figures::default(), Format::Text);
     for absent in [
         "glasswing_save_progress_ratio",
         "glasswing_load_progress_ratio",
@@ -297,7 +333,7 @@ fn a_scrape_of_many_commands_is_complete() {
         }
     }
     let metrics = Metrics::new(Arc::new(stats)).expect("it registers");
-    let text = metrics.render(figures()).expect("it renders");
+    let text = metrics.render(figures(), Format::Text);
     assert_eq!(lines_of(&text, "redis_commands_total").len(), 250);
     assert_eq!(lines_of(&text, "glasswing_command_duration_seconds_count").len(), 250);
 }

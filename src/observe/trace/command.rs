@@ -2,11 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
-use opentelemetry::trace::{Span as _, SpanKind, Status, TraceContextExt as _, Tracer as _};
+use opentelemetry::trace::{Span as _, SpanContext, SpanKind, Status, TraceContextExt as _, Tracer as _};
 use opentelemetry::{Array, Context, KeyValue, Value};
 
 use super::On;
 use super::context::Caller;
+use crate::observe::exemplars::Exemplar;
 
 /// A stage of a command becomes a span of its own from this share of the whole on: a
 /// twentieth. All stages are attributes anyway.
@@ -50,6 +51,8 @@ impl Stages {
 pub struct CommandSpan<'a> {
     /// Its name, as in the table of commands.
     pub name: &'static str,
+    /// Its index there, where its histogram has counted the time that it waited for locks and ran.
+    pub measured: Option<usize>,
     /// The database that was selected.
     pub db: u32,
     /// When its first stage began, in nanoseconds since 1970.
@@ -118,6 +121,7 @@ impl On {
         if let Some(error) = command.error {
             failed(&mut span, error);
         }
+        self.note_exemplar(command, span.span_context());
         let context = Context::new().with_span(span);
         for (name, nanos) in stages {
             if matters(nanos) {
@@ -133,6 +137,20 @@ impl On {
             self.part(part, &context);
         }
         context.span().end_with_timestamp(at(start));
+    }
+
+    /// The call stands for the bucket of its command's histogram that it is counted in.
+    fn note_exemplar(&self, command: &CommandSpan<'_>, span: &SpanContext) {
+        let Some(index) = command.measured else { return };
+        let Stages { parse_nanos, lock_wait_nanos, run_nanos, .. } = command.stages;
+        let nanos = lock_wait_nanos + run_nanos;
+        let exemplar = Exemplar {
+            nanos,
+            unix_ms: (command.start_unix_nanos + parse_nanos + nanos) / 1_000_000,
+            trace: span.trace_id().to_bytes(),
+            span: span.span_id().to_bytes(),
+        };
+        self.stats.exemplars().note(index, exemplar);
     }
 
     fn part(&self, part: &PartSpan<'_>, context: &Context) {

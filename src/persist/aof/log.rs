@@ -39,12 +39,14 @@ pub enum Policy {
 
 /// What the log asks of its owner.
 pub struct Hooks {
-    /// A counter of milliseconds that only grows.
-    pub monotonic_ms: Box<dyn Fn() -> u64 + Send + Sync>,
+    /// A counter of nanoseconds that only grows.
+    pub stamp: Box<dyn Fn() -> u64 + Send + Sync>,
     /// Under `always` what has been promised cannot be kept: the process has to end.
     pub fatal: Box<dyn Fn() + Send + Sync>,
-    /// An event took so long: for the latency monitor.
+    /// An event took so long, in nanoseconds: for the latency monitor.
     pub took: Box<dyn Fn(&'static str, u64) + Send + Sync>,
+    /// A sync took so long, in nanoseconds.
+    pub synced: Box<dyn Fn(u64) + Send + Sync>,
 }
 
 /// The open file.
@@ -186,7 +188,7 @@ impl Log {
         sink.postponed_ms = 0;
         self.open(&mut sink, segment);
         self.forget_errors();
-        self.last_sync_ms.store((self.hooks.monotonic_ms)(), Ordering::Relaxed);
+        self.last_sync_ms.store(self.now_ms(), Ordering::Relaxed);
     }
 
     /// What is appended from now on goes to another file. Does not wait for the disk.
@@ -283,7 +285,7 @@ impl Log {
     fn flush(&self, mark: bool) {
         let mut sink = lock(&self.sink);
         if self.policy() == Policy::Everysec && self.syncing.load(Ordering::SeqCst) {
-            let now = (self.hooks.monotonic_ms)().max(1);
+            let now = self.now_ms().max(1);
             if sink.postponed_ms == 0 {
                 sink.postponed_ms = now;
                 return;
@@ -327,12 +329,9 @@ impl Log {
                 sink.left = before;
             }
         }
-        let began = (self.hooks.monotonic_ms)();
+        let began = (self.hooks.stamp)();
         let result = self.write_left(sink, mark);
-        let took = (self.hooks.monotonic_ms)().saturating_sub(began);
-        if took > 0 {
-            (self.hooks.took)("aof-write", took);
-        }
+        (self.hooks.took)("aof-write", (self.hooks.stamp)().saturating_sub(began));
         match &result {
             Ok(()) => {
                 self.written.store(end, Ordering::SeqCst);
@@ -409,7 +408,7 @@ impl Log {
     }
 
     fn note_write_error(&self, sink: &mut Sink, error: &io::Error) {
-        let now = (self.hooks.monotonic_ms)();
+        let now = self.now_ms();
         if sink.told_ms.is_none_or(|told| now.saturating_sub(told) > TELL_EVERY_MS) {
             sink.told_ms = Some(now);
             let path = sink.open.as_ref().map(|open| open.path.display().to_string()).unwrap_or_default();
@@ -423,6 +422,10 @@ impl Log {
             );
             (self.hooks.fatal)();
         }
+    }
+
+    fn now_ms(&self) -> u64 {
+        (self.hooks.stamp)() / 1_000_000
     }
 
     fn judge(&self) {
@@ -478,7 +481,7 @@ impl Log {
                 {
                     self.flush(false);
                 }
-                let now = (self.hooks.monotonic_ms)();
+                let now = self.now_ms();
                 let due = now.saturating_sub(self.last_sync_ms.load(Ordering::Relaxed)) >= 1_000;
                 if policy == Policy::Everysec && due && self.synced.load(Ordering::SeqCst) < self.end() {
                     self.order(|orders| orders.sync = true);
@@ -524,19 +527,18 @@ impl Log {
         self.syncing.store(!rests, Ordering::SeqCst);
         let generation = self.generation();
         drop(sink);
-        let began = (self.hooks.monotonic_ms)();
-        self.last_sync_ms.store(began, Ordering::Relaxed);
-        let result = match (rests, self.policy()) {
-            (true, _) | (_, Policy::No) => {
-                // What is ended is synced in any case: it will not be looked at again.
-                retired.iter().try_for_each(|handle| handle.sync())
-            }
-            _ => retired.iter().chain(&open).try_for_each(|handle| handle.sync()),
-        };
+        let began = (self.hooks.stamp)();
+        self.last_sync_ms.store(began / 1_000_000, Ordering::Relaxed);
+        // What is ended is synced in any case: it will not be looked at again.
+        let open = open.filter(|_| !rests && self.policy() != Policy::No);
+        let result = retired.iter().chain(&open).try_for_each(|handle| handle.sync());
         self.syncing.store(false, Ordering::SeqCst);
-        let took = (self.hooks.monotonic_ms)().saturating_sub(began);
-        if took > 0 && self.policy() == Policy::Always {
-            (self.hooks.took)("aof-fsync-always", took);
+        let took_ns = (self.hooks.stamp)().saturating_sub(began);
+        if open.is_some() || !retired.is_empty() {
+            (self.hooks.synced)(took_ns);
+        }
+        if self.policy() == Policy::Always {
+            (self.hooks.took)("aof-fsync-always", took_ns);
         }
         match result {
             Ok(()) => {

@@ -37,9 +37,10 @@ impl Rig {
         let ended = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&ended);
         let log = Log::new(Hooks {
-            monotonic_ms: Box::new(|| 0),
+            stamp: Box::new(|| 0),
             fatal: Box::new(move || told.store(true, Ordering::SeqCst)),
             took: Box::new(|_, _| {}),
+            synced: Box::new(|_| {}),
         });
         log.configure(Policy::Always, true, false);
         let mut rig = Rig {
