@@ -362,4 +362,6 @@ pub struct Figures {
     pub databases: Vec<DbFigures>,
     /// Each worker, by number.
     pub workers: Vec<WorkerFigures>,
+    /// Each check of the health probes by name, and whether it is well.
+    pub checks: Vec<(&'static str, bool)>,
 }

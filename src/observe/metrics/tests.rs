@@ -28,6 +28,7 @@ pub(super) fn figures() -> Figures {
         cpu_sys_main_thread_seconds: Some(0.25),
         databases: vec![DbFigures { keys: 2, expires: 1, avg_ttl_ms: 1_500 }, DbFigures::default()],
         workers: vec![WorkerFigures { connections: 2 }, WorkerFigures { connections: 1 }],
+        checks: vec![("memory", false), ("workers", true)],
         save: Some(Progress { keys_done: 1, keys_total: 4 }),
         load: Some(Progress { keys_done: 0, keys_total: 0 }),
         ..Figures::default()
@@ -176,6 +177,8 @@ fn our_own_families_come_from_the_registry() {
     shown("glasswing_load_progress_ratio 1");
     shown("glasswing_refusals_total{reason=\"no_auth\"} 1");
     shown("glasswing_refusals_total{reason=\"busy\"} 0");
+    shown("glasswing_health_check_ok{check=\"memory\"} 0");
+    shown("glasswing_health_check_ok{check=\"workers\"} 1");
     shown("glasswing_spans_dropped_total 7");
     assert_eq!(lines_of(&text, "glasswing_refusals_total").len(), Refusal::COUNT);
 }
