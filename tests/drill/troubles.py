@@ -95,7 +95,7 @@ class HotKey(Trouble):
     def names(self):
         keys = self.scene.json("/usage?top=3")["used"]["keys"]
         if keys and keys[0]["name"]["text"] == "hot:list" and keys[0]["share_low"] > 0.5:
-            return f"`/usage`: `hot:list`, at least {keys[0]['share_low']:.0%} of all accesses"
+            return f"`/usage`: `hot:list`, at least {int(100 * keys[0]['share_low'])}% of all accesses"
 
 
 class HugeKey(Trouble):
@@ -127,7 +127,7 @@ class HugeKey(Trouble):
         largest = self.scene.json("/usage?top=3")["found"]
         found = largest and largest["largest_by_elements"]
         if slow and found and found[0]["name"]["text"] == "everybody":
-            return f"`/slowlog`: `SMEMBERS everybody` of client `reports`, {slow[0]['run_us'] / 1000:.0f} ms; `/usage`: {found[0]['elements']:,} elements"
+            return f"`/slowlog`: `SMEMBERS everybody` of client `reports`, {slow[0]['stages']['run_us'] / 1000:.0f} ms; `/usage`: {found[0]['elements']:,} elements"
 
 
 class Storm(Trouble):
@@ -377,7 +377,7 @@ class Hangs(Trouble):
     def names(self):
         rows = self.scene.json("/clients?holding=debug")["clients"]
         if rows and rows[0]["name"]["text"] == "night-job":
-            return "`/readyz?verbose`: the worker, `debug` and the client's number; `/clients?holding=debug`: `night-job`"
+            return "`/readyz?verbose`: the worker, `debug` and the client's number; `/clients?holding=debug`: `night-job`; afterwards `/slowlog`, with its arguments"
 
     def end(self):
         check(self.sleeper.reply() == b"+OK", "DEBUG SLEEP ends")
@@ -411,7 +411,7 @@ class Loops(Trouble):
     def names(self):
         rows = self.scene.json("/clients?holding=eval")["clients"]
         if rows and rows[0]["name"]["text"] == "price-rules":
-            return "`/readyz?verbose`: the script's SHA-1; `/clients?holding=eval`: `price-rules`"
+            return "`/readyz?verbose`: the script's SHA-1; `/clients?holding=eval`: `price-rules`; afterwards `/slowlog`, with its text"
 
     def end(self):
         check(self.scene.client()("SCRIPT", "KILL") == b"+OK", "SCRIPT KILL")
