@@ -403,3 +403,33 @@ fn what_is_missing_from_the_rules_and_the_cases_is_seen() {
     assert_eq!((cases["A"], cases["B"]), ((1, 0), (0, 1)));
     assert_eq!(sections("# T\n## A\ntext\n### B\n## C\n"), ["A", "C"]);
 }
+
+/// The rules as an object for the prometheus-operator: the same text, moved to the right.
+fn rules_for_kubernetes(rules: &str) -> String {
+    let (_, groups) = rules.split_once("\ngroups:\n").expect("rules.yml has groups");
+    let mut object = String::from(
+        "# Made from deploy/prometheus/rules.yml, where the words about them stand: `UPDATE_DOCS=1 cargo test --test \
+         dashboards`.\n# The operator's Prometheus may choose rules by a label (ruleSelector): add that.\n\
+         apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata:\n  name: glasswing\n  labels:\n    \
+         app.kubernetes.io/name: glasswing\nspec:\n  groups:\n",
+    );
+    for line in groups.lines() {
+        if !line.is_empty() {
+            object.push_str("  ");
+            object.push_str(line);
+        }
+        object.push('\n');
+    }
+    object
+}
+
+#[test]
+fn the_rules_for_kubernetes_are_these() {
+    const OBJECT: &str = "deploy/kubernetes/prometheusrule.yaml";
+    let should_be = rules_for_kubernetes(&file("deploy/prometheus/rules.yml"));
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(OBJECT);
+        std::fs::write(path, &should_be).expect("a file that can be written");
+    }
+    assert!(file(OBJECT) == should_be, "{OBJECT} is stale: UPDATE_DOCS=1 cargo test --test dashboards");
+}

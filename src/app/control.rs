@@ -15,15 +15,12 @@ use crate::observe::trace::{BackgroundSpan, Caller};
 use crate::observe::{Counter, SlowEntry};
 use crate::persist::jobs::{JobId, JobKind};
 
+use super::checks;
 use super::figures;
 use super::host::Host;
-use super::saving::progress_line;
 
 /// The host behind the admin port.
 pub(super) struct Admin(pub(super) Arc<Host>);
-
-/// A worker whose loop has not turned for so long counts as stuck, nanoseconds.
-const STUCK_NS: u64 = 10_000_000_000;
 
 impl Control for Admin {
     fn metrics(&self, format: Format) -> String {
@@ -31,7 +28,7 @@ impl Control for Admin {
     }
 
     fn checks(&self) -> Vec<Check> {
-        vec![self.loading(), self.stopping(), self.persistence(), self.log(), self.workers()]
+        checks::all(&self.0)
     }
 
     fn start_save(&self) -> Result<SaveJob, SaveRefused> {
@@ -142,71 +139,6 @@ impl RequestTrace for Traced {
         if status >= 500 {
             self.0.failed("the request was not carried out");
         }
-    }
-}
-
-impl Admin {
-    fn loading(&self) -> Check {
-        let loading = self.0.status.loading.load(Ordering::Relaxed);
-        let reason = match self.0.load_progress() {
-            Some(progress) => format!("loading: {}", progress_line(&progress.report())),
-            None if loading => "loading".to_owned(),
-            None => "the keyspace is loaded".to_owned(),
-        };
-        Check { name: "loading", ok: !loading, reason, live: false, ready: true, startup: true }
-    }
-
-    fn stopping(&self) -> Check {
-        let stopping =
-            self.0.status.stopping.load(Ordering::Relaxed) || self.0.shutting_down.load(Ordering::Relaxed);
-        let reason = if stopping { "the server is shutting down" } else { "the server takes connections" };
-        Check {
-            name: "accepting",
-            ok: !stopping,
-            reason: reason.to_owned(),
-            live: false,
-            ready: true,
-            startup: false,
-        }
-    }
-
-    fn persistence(&self) -> Check {
-        let jobs = self.0.jobs.status();
-        let reason = match jobs.last_save.map(|ended| ended.result) {
-            Some(Err(text)) if !jobs.last_ok => format!("the last save failed: {text}"),
-            _ => "the last save in the background succeeded, or none was due".to_owned(),
-        };
-        Check { name: "persistence", ok: jobs.last_ok, reason, live: false, ready: true, startup: false }
-    }
-
-    fn log(&self) -> Check {
-        let error = self.0.append_only.log.error();
-        let reason = match &error {
-            Some(why) => format!("the append-only file cannot be written: {why}"),
-            None => "the append-only file is written, or is off".to_owned(),
-        };
-        Check {
-            name: "append_only_file",
-            ok: error.is_none(),
-            reason,
-            live: false,
-            ready: true,
-            startup: false,
-        }
-    }
-
-    fn workers(&self) -> Check {
-        let now = self.0.clock.stamp();
-        let stuck: Vec<usize> = self.0.beats.get().map_or_else(Vec::new, |beats| {
-            let late = |beat: u64| now.saturating_sub(beat) > STUCK_NS;
-            (0..beats.len()).filter(|&worker| late(beats[worker].load(Ordering::Relaxed))).collect()
-        });
-        let reason = if stuck.is_empty() {
-            "every worker's loop turns".to_owned()
-        } else {
-            format!("workers {stuck:?} have not come round for 10 s: a command runs very long, or hangs")
-        };
-        Check { name: "workers", ok: stuck.is_empty(), reason, live: true, ready: true, startup: false }
     }
 }
 

@@ -62,6 +62,7 @@ pub(super) fn gather(host: &Host) -> Figures {
     figures.migrate_cached_sockets = host.connections.count() as u64;
     slow_log(host, &mut figures);
     persistence(host, &mut figures);
+    figures.checks = super::checks::all(host).iter().map(|check| (check.name, check.ok)).collect();
     figures
 }
 

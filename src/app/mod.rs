@@ -4,12 +4,13 @@
 //! port, load the snapshot, serve until told to end. [`host`] is what commands and the admin port ask
 //! of the rest of the server; [`saving`] and [`loading`] put
 //! store and files together, [`append_only`], [`rewriting`] and [`log_loading`] the log and its folder;
-//! [`building`] makes the parts; [`listening`] opens the sockets; [`background`] is about whoever started the process. [`tools`], [`log_check`],
+//! [`building`] makes the parts; [`checks`] are what the probes rest on; [`listening`] opens the sockets; [`background`] is about whoever started the process. [`tools`], [`log_check`],
 //! [`convert`] and [`restore`] are what the program does with files when no server is to run.
 
 mod append_only;
 mod background;
 mod building;
+mod checks;
 mod console;
 mod control;
 mod convert;

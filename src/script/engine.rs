@@ -21,7 +21,7 @@ use crate::observe::metrics::ScriptFigures;
 use crate::resp::text_of;
 
 use super::functions::Libraries;
-use super::running::{LongRuns, Watch};
+use super::running::{BusyRun, LongRuns, Watch};
 use super::sandbox::{Sandbox, give};
 use super::shebang::{self, Flags};
 use super::state::{self, Compiled, Scripts, Sha, Trials};
@@ -101,6 +101,17 @@ impl ScriptEngine {
             figures.library_bytes += bytes as u64;
         }
         figures
+    }
+
+    /// The run that is past `busy-reply-threshold`, if one is.
+    pub fn busy_run(&self) -> Option<BusyRun> {
+        let long = self.runs.get().filter(|long| long.busy.load(Ordering::Relaxed))?;
+        Some(BusyRun {
+            function: long.function,
+            name: long.name.clone(),
+            began: long.began,
+            wrote: long.wrote.load(Ordering::Relaxed),
+        })
     }
 
     pub(super) fn watch(&self) -> Watch {

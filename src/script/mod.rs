@@ -34,3 +34,4 @@ mod usage;
 
 pub use bare::Bare;
 pub use engine::ScriptEngine;
+pub use running::BusyRun;

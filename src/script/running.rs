@@ -11,6 +11,19 @@ use crate::strand::{self, Resumed};
 use super::current;
 use super::random::Random;
 
+/// A run that is past `busy-reply-threshold`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BusyRun {
+    /// It is a function of a library, and no script.
+    pub function: bool,
+    /// The function's name, or the script's SHA-1 in 40 hexadecimal digits.
+    pub name: String,
+    /// When it began.
+    pub began: Stamp,
+    /// It has written: it cannot be killed any more.
+    pub wrote: bool,
+}
+
 /// A run that takes long, as everybody may see it.
 #[derive(Debug)]
 pub(super) struct Long {

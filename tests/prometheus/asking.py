@@ -24,6 +24,7 @@ STILL = {
     "redis_memory_max_bytes": "a limit",
     "redis_config_maxclients": "a limit",
     "redis_total_system_memory_bytes": "a fact of the machine",
+    "glasswing_health_check_ok": "every check is well",
     "redis_rdb_last_bgsave_status": "saves succeed",
     "redis_aof_last_write_status": "writes succeed",
     "redis_aof_last_bgrewrite_status": "rewrites succeed",

@@ -377,4 +377,6 @@ pub struct Figures {
     pub workers: Vec<WorkerFigures>,
     /// Waits for locks, by group of shards.
     pub lock_waits: Vec<LockWaitFigures>,
+    /// Each check of the health probes by name, and whether it is well.
+    pub checks: Vec<(&'static str, bool)>,
 }

@@ -32,6 +32,7 @@ pub(super) fn figures() -> Figures {
             WorkerFigures { connections: 1, turned_seconds_ago: 0.5 },
         ],
         lock_waits: vec![LockWaitFigures { waits: 3, nanos: 2_000 }, LockWaitFigures::default()],
+        checks: vec![("memory", false), ("workers", true)],
         save: Some(Progress { keys_done: 1, keys_total: 4 }),
         load: Some(Progress { keys_done: 0, keys_total: 0 }),
         ..Figures::default()
@@ -190,6 +191,8 @@ fn our_own_families_come_from_the_registry() {
     shown("glasswing_load_progress_ratio 1");
     shown("glasswing_refusals_total{reason=\"no_auth\"} 1");
     shown("glasswing_refusals_total{reason=\"busy\"} 0");
+    shown("glasswing_health_check_ok{check=\"memory\"} 0");
+    shown("glasswing_health_check_ok{check=\"workers\"} 1");
     shown("glasswing_spans_dropped_total 7");
     shown("glasswing_lock_waits_total{shard_group=\"0\"} 3");
     shown("glasswing_lock_wait_seconds_total{shard_group=\"0\"} 0.000002");
