@@ -9,7 +9,7 @@
 //! [`Control`] and [`Console`], which this room declares and the application implements.
 //!
 //! In reading order: `server` (the routes, start and stop), `guard` (who may ask
-//! for what), `probes`, `save`, `facts` and `bundle` (the handlers), `connection` (limits on
+//! for what), `probes`, `save`, `facts`, `bundle` and `profile` (the handlers), `connection` (limits on
 //! sockets), `console` (the page and what it asks for), `healthcheck` (the other side: a client for containers).
 
 mod bundle;
@@ -22,6 +22,7 @@ mod network;
 mod options;
 mod ports;
 mod probes;
+mod profile;
 mod query;
 mod reply;
 mod save;
