@@ -9,8 +9,8 @@
 //! [`Control`] and [`Console`], which this room declares and the application implements.
 //!
 //! In reading order: `server` (the routes, start and stop), `guard` (who may ask
-//! for what), `probes`, `save`, `facts` and `bundle` (the handlers), `accept` (what a scraper wants), `connection` (limits on
-//! sockets), `console` (the page and what it asks for), `healthcheck` (the other side: a client for containers).
+//! for what), `probes`, `save`, `facts`, `bundle` and `profile` (the handlers), `accept` (what a scraper wants),
+//! `connection` (limits on sockets), `console` (the page and what it asks for), `healthcheck` (the other side: a client for containers).
 
 mod accept;
 mod bundle;
@@ -23,6 +23,7 @@ mod network;
 mod options;
 mod ports;
 mod probes;
+mod profile;
 mod query;
 mod reply;
 mod save;

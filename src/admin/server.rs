@@ -28,7 +28,7 @@ use super::options::{AdminError, AdminOptions, Limits};
 use super::ports::Control;
 use super::reply::Problem;
 use super::slots::Slots;
-use super::{bundle, console, facts, probes, save};
+use super::{bundle, console, facts, probes, profile, save};
 
 /// Every route. The router, the guard, the 404 and 405 answers and the test of
 /// the page read this table.
@@ -52,6 +52,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route { path: "/key",      methods: "GET, HEAD",       access: Access::Sensitive, what: "a key and its first elements",         serve: || get(console::look) },
     Route { path: "/usage",    methods: "GET, HEAD",       access: Access::Sensitive, what: "the keys and clients that take most",  serve: || get(console::usage) },
     Route { path: "/debug/bundle", methods: "GET, HEAD",   access: Access::Sensitive, what: "one archive for a bug report",         serve: || get(bundle::bundle) },
+    Route { path: "/debug/profile", methods: "GET, HEAD",  access: Access::Sensitive, what: "where processor time goes, as a flame graph or for pprof", serve: || get(profile::profile) },
     Route { path: "/version",  methods: "GET, HEAD",       access: Access::Open,      what: "what runs here",                       serve: || get(facts::version) },
 ];
 

@@ -16,6 +16,7 @@ pub mod log;
 pub mod memory;
 pub mod metrics;
 pub mod process;
+pub mod profile;
 mod recent;
 pub mod slowlog;
 pub mod spikes;

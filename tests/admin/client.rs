@@ -93,7 +93,8 @@ pub fn get_bytes(server: &AdminServer, path: &str) -> (Answer, Vec<u8>) {
     read_bytes(ask(server, &format!("GET {path}"), &[]))
 }
 
-fn ask(server: &AdminServer, line: &str, headers: &[&str]) -> TcpStream {
+/// Sends a request, and leaves the answer to be read.
+pub fn ask(server: &AdminServer, line: &str, headers: &[&str]) -> TcpStream {
     let mut stream = connect(server);
     let mut request = format!("{line} HTTP/1.1\r\nConnection: close\r\n");
     if !headers.iter().any(|header| header.starts_with("Host:")) {
@@ -132,11 +133,21 @@ pub const GET_ROUTES: [(&str, &str); 15] = [
 ];
 
 /// The paths that need more than that: an answer without an end or of bytes, a query, another method.
-pub const OTHER_ROUTES: [&str; 4] = ["/live", "/clients/kill", "/key", "/debug/bundle"];
+pub const OTHER_ROUTES: [&str; 5] = ["/live", "/clients/kill", "/key", "/debug/bundle", "/debug/profile"];
 
 /// The paths that show or change what a client would need the password for.
-pub const SENSITIVE: [&str; 9] =
-    ["/config", "/info", "/slowlog", "/clients", "/clients/kill", "/keys", "/key", "/usage", "/debug/bundle"];
+pub const SENSITIVE: [&str; 10] = [
+    "/config",
+    "/info",
+    "/slowlog",
+    "/clients",
+    "/clients/kill",
+    "/keys",
+    "/key",
+    "/usage",
+    "/debug/bundle",
+    "/debug/profile",
+];
 
 /// What the page of the console loads.
 pub const FILES: [&str; 7] = [

@@ -65,6 +65,7 @@ fn with_a_password_and_no_token_nothing_sensitive_is_shown() {
     }
     assert_eq!(get(&server, "/key?name=a").status, 403);
     assert_eq!(get(&server, "/debug/bundle").status, 403);
+    assert_eq!(get(&server, "/debug/profile").status, 403);
     assert_eq!(send(&server, "POST /clients/kill?id=7", &[]).status, 403);
     assert!(fake.killed.lock().unwrap().is_empty());
     assert!(get(&server, "/info").error().contains("clients need a password"));
@@ -96,7 +97,7 @@ fn a_rebound_name_is_refused_where_no_token_protects() {
         assert_eq!(evil.status, if open.contains(&path) { 200 } else { 403 }, "{path}");
         assert_eq!(send(&server, &line, &["Host: glasswing.internal:8080"]).status, 200, "{path}");
     }
-    for path in FILES.iter().chain(&["/live", "/key?name=a", "/debug/bundle"]) {
+    for path in FILES.iter().chain(&["/live", "/key?name=a", "/debug/bundle", "/debug/profile"]) {
         assert_eq!(send(&server, &format!("GET {path}"), &["Host: evil.example"]).status, 403, "{path}");
     }
     assert_eq!(send(&server, "POST /save", &["Host: evil.example"]).status, 403);

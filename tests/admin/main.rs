@@ -11,5 +11,6 @@ mod guard;
 mod life;
 mod limits;
 mod live;
+mod profile;
 mod routes;
 mod saves;

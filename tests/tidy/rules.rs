@@ -45,6 +45,9 @@ const HOMES: &[(&str, &str)] = &[
     ("flate2", "admin"),
     ("tar", "admin"),
     ("prometheus", "observe"),
+    ("framehop", "observe"),
+    ("addr2line", "observe"),
+    ("prost", "observe"),
     ("tracing_opentelemetry", "observe"),
     ("opentelemetry", "observe"),
     ("opentelemetry_sdk", "observe"),
@@ -78,6 +81,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("script/raw.rs", "redis.call on the C interface of Lua, whose errors jump over frames"),
     ("script/current.rs", "the context of the command that runs, reached from callbacks that outlive it"),
     ("strand.rs", "a stack of its own for work that borrows from its caller"),
+    ("observe/profile/sampler.rs", "a handler of signals, and the registers that the kernel hands it"),
     ("app/title.rs", "the kernel is told where the process's title is"),
     ("store/prefetch.rs", "a hint to the processor about an address"),
 ];
