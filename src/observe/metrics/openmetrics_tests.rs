@@ -20,6 +20,9 @@ fn suffixes(kind: &str) -> &'static [&'static str] {
     }
 }
 
+/// Names with their values.
+type Labels = Vec<(String, String)>;
+
 #[derive(Debug, Default)]
 struct Family {
     kind: String,
@@ -31,14 +34,14 @@ struct Family {
 #[derive(Debug)]
 struct Sample {
     suffix: String,
-    labels: Vec<(String, String)>,
+    labels: Labels,
     value: f64,
     exemplar: Option<Spoken>,
 }
 
 #[derive(Debug)]
 struct Spoken {
-    labels: Vec<(String, String)>,
+    labels: Labels,
     value: f64,
     seconds: f64,
 }
@@ -98,7 +101,7 @@ fn read(text: &str) -> Result<BTreeMap<String, Family>, String> {
 }
 
 /// A name, its labels, and what follows.
-fn series(line: &str) -> Option<(String, Vec<(String, String)>, &str)> {
+fn series(line: &str) -> Option<(String, Labels, &str)> {
     let end = line.find(['{', ' '])?;
     let name = &line[..end];
     let well_formed = |name: &str| {
@@ -118,7 +121,7 @@ fn series(line: &str) -> Option<(String, Vec<(String, String)>, &str)> {
 }
 
 /// What stands in braces at the begin of `text`, unescaped, and what follows.
-fn labels(text: &str) -> Option<(Vec<(String, String)>, &str)> {
+fn labels(text: &str) -> Option<(Labels, &str)> {
     let mut rest = text.strip_prefix('{')?;
     let mut labels = Vec::new();
     loop {
