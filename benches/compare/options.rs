@@ -289,7 +289,14 @@ impl Options {
             "--clients" => self.clients = within(name, value, 1, 10_000)?,
             "--value-bytes" => self.value_bytes = within(name, value, 1, 1 << 20)?,
             "--keys" => self.keys = within(name, value, 1, 100_000_000)?,
-            "--glasswing" => self.glasswing = ours(value),
+            "--glasswing" => {
+                self.glasswing = ours(value);
+                if !self.glasswing.ours {
+                    eprintln!(
+                        "note: {value} is not called glasswing, so it gets none of our own options (--workers)"
+                    );
+                }
+            }
             "--glasswing-args" => self.glasswing.args = words(value),
             "--workers" => self.workers = within(name, value, 1, 1_024)?,
             "--peer" => self.peers.push(peer(value)),
