@@ -352,15 +352,8 @@ class NearlyFull(Trouble):
         check(self.scene.client()("FLUSHALL") == b"+OK", "FLUSHALL")
 
 
-class Hangs(Trouble):
-    name = "a worker that hangs"
-    what = "`DEBUG SLEEP 24`: the worker sleeps with the whole keyspace in hand"
-    alerts = ("WorkerHangs", "CheckFails")
-    panels = ((OVERVIEW, "Health checks", "{{check}}", "falls", {"check": "workers"}),
-              (OVERVIEW, "Commands", "commands", "falls"))
-    fails = ("workers",)
-    reason = ("in the middle of debug of client",)
-    lives = False
+class BesideAShop(Trouble):
+    """Somebody else asks for something all the time."""
 
     def prepare(self, processes):
         super().prepare(processes)
@@ -369,6 +362,17 @@ class Hangs(Trouble):
             client.many([("GET", "k")] * 10)
             self.stopping.wait(0.05)
         self.meanwhile(ask)
+
+
+class Hangs(BesideAShop):
+    name = "a worker that hangs"
+    what = "`DEBUG SLEEP 24`: the worker sleeps with the whole keyspace in hand"
+    alerts = ("WorkerHangs", "CheckFails")
+    panels = ((OVERVIEW, "Health checks", "{{check}}", "falls", {"check": "workers"}),
+              (OVERVIEW, "Commands", "commands", "falls"))
+    fails = ("workers",)
+    reason = ("in the middle of debug of client",)
+    lives = False
 
     def begin(self):
         self.sleeper = self.scene.client("night-job")
@@ -386,7 +390,7 @@ class Hangs(Trouble):
         super().end()
 
 
-class Loops(Trouble):
+class Loops(BesideAShop):
     name = "a script that loops"
     what = "`EVAL \"while true do end\"`; `busy-reply-threshold` is 1 s"
     options = ("--busy-reply-threshold", 1000)
@@ -395,14 +399,6 @@ class Loops(Trouble):
               (OVERVIEW, "Health checks", "{{check}}", "falls", {"check": "scripts"}))
     fails = ("scripts",)
     reason = (f"the script {hashlib.sha1(b'while true do end').hexdigest()} has been running",)
-
-    def prepare(self, processes):
-        super().prepare(processes)
-        client = self.scene.client("shop")
-        def ask():
-            client.many([("GET", "k")] * 10)
-            self.stopping.wait(0.05)
-        self.meanwhile(ask)
 
     def begin(self):
         self.caller = self.scene.client("price-rules")
